@@ -1,0 +1,7 @@
+// The extension module zipfit._core: what Python sees of the native core. Each family of algorithms binds itself in a
+// file of its own beside this one.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+NB_MODULE(_core, m) { m.doc() = "zipfit's native core"; }

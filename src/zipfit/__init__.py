@@ -1,0 +1,1 @@
+"""zipfit: pick the training documents that best fit a task."""
