@@ -11,10 +11,11 @@ that) and checked in `fit`. Methods know texts and numbers, never files, threads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
