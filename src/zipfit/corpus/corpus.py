@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.records import Chunk, Records
 
 NO_LABEL = "(none)"
+_DEFAULT_LABEL = "source"
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class Batch:
     Attributes:
         texts: the documents' texts.
         encoded: the same as UTF-8.
-        labels: the value of the label field of each, if one is read.
+        labels: the label of each.
     """
 
     texts: list[str]
     encoded: list[bytes]
-    labels: list[str] | None
+    labels: list[str]
 
 
 class Corpus:
@@ -59,7 +60,9 @@ class Corpus:
     Args:
         inputs: what to read, in order.
         text_of: how to get a record's text.
-        label_field: field (dots reach into nested records) whose value labels each document; None for no labels.
+        label_field: field (dots reach into nested records) whose value labels each document; None to label a document
+            with its `source` field, if that is a string, and otherwise with the name of its input.
+        allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
         on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
     """
 
@@ -69,11 +72,13 @@ class Corpus:
         text_of: TextOf,
         *,
         label_field: str | None = None,
+        allow_empty: bool = True,
         on_rejected: Callable[[Rejected], None] | None = None,
     ) -> None:
         self.inputs = list(inputs)
         self.label_field = label_field
         self._text_of = text_of
+        self._allow_empty = allow_empty
         self._on_rejected = on_rejected
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
@@ -107,18 +112,21 @@ class Corpus:
         self._passes += 1
 
     def _columns(self) -> list[str] | None:
-        if self._text_of.columns is None or self.label_field is None:
-            return self._text_of.columns
-        return [*self._text_of.columns, self.label_field, self.label_field.split(".")[0]]
+        if self._text_of.columns is None:
+            return None
+        label = self.label_field or _DEFAULT_LABEL
+        return [*self._text_of.columns, label, label.split(".")[0]]
 
     def _batch(self, index: int, chunk: Chunk, reasons: Counter[str], first_pass: bool) -> Batch:
         texts: list[str] = []
         encoded: list[bytes] = []
-        labels: list[str] | None = None if self.label_field is None else []
+        labels: list[str] = []
         for i in range(len(chunk)):
             try:
                 record = chunk.record(i)
                 text = self._text_of(record)
+                if not text and not self._allow_empty:
+                    raise BadRecordError("the text is empty")
                 encoded.append(_encode(text))
             except BadRecordError as error:
                 if first_pass:
@@ -126,8 +134,7 @@ class Corpus:
                     reasons[_kind(str(error))] += 1
                 continue
             texts.append(text)
-            if labels is not None:
-                labels.append(self._label(record))
+            labels.append(self._label(record, self.inputs[index].name))
         return Batch(texts, encoded, labels)
 
     def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
@@ -137,9 +144,11 @@ class Corpus:
         self._bad_rows[index].add(chunk.first_row + i)
         self._on_rejected(Rejected(name, chunk.place(i), reason, chunk.raw(i)))
 
-    def _label(self, record: dict[str, Any]) -> str:
-        assert self.label_field is not None
-        value: Any = record.get(self.label_field)
+    def _label(self, record: dict[str, Any], name: str) -> str:
+        if self.label_field is None:
+            value = record.get(_DEFAULT_LABEL)
+            return value if isinstance(value, str) else name
+        value = record.get(self.label_field)
         if value is None:
             value = record
             for part in self.label_field.split("."):
@@ -176,6 +185,12 @@ class Corpus:
         """
         for chunk, indices in self._fetch(positions, None):
             yield chunk.take(indices)
+
+    def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+        """As `records`, each record as Python values."""
+        for chunk, indices in self._fetch(positions, None):
+            for i in indices:
+                yield chunk.record(i)
 
     def texts(self, positions: NDArray[np.int64]) -> Iterator[str]:
         """Read again and yield the texts at `positions` (ascending, distinct), in that order; raises as `records`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, read_chunks
@@ -16,9 +18,13 @@ from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.streams import InputFile
+
+    Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
+    """What `source` and `target` may be: see `zipfit.select`."""
 
 _HUB_NAME = re.compile(r"hub:(?P<name>[^:@]+)(?::(?P<config>[^@]+))?@(?P<split>.+)")
 
@@ -140,38 +146,69 @@ class ObjectInput:
         return {"format": "objects", "rows": len(self._objects), "sha256": sha256.hexdigest()}
 
 
-def open_paths(
-    paths: Sequence[str], *, format: str | None = None, sample_by: str = "line"
-) -> tuple[list[Input], list[str]]:
-    """Return the inputs that paths name, and the files of folders that were passed over.
+@dataclass(frozen=True)
+class Files:
+    """Documents by path.
+
+    Attributes:
+        paths: files, globs, folders, remote paths, `-` for standard input, or `hub:NAME[:CONFIG]@SPLIT` for a Hugging
+            Face data set (needs the extra `hub`).
+        format: one of `FORMATS`; None to tell by name and content.
+        sample_by: what one document of a text file is: a `line`, a blank-line `paragraph` or the whole `document`.
+    """
+
+    paths: Sequence[str]
+    format: str | None = None
+    sample_by: str = "line"
+
+    def open(self) -> tuple[list[Input], list[str]]:
+        """Return the inputs, and the files of folders that were passed over as no format is known for their names.
+
+        Raises:
+            ZipfitError: as `expand`, or a format is unknown or cannot be told.
+        """
+        if self.format is not None and self.format not in FORMATS:
+            raise ZipfitError(f"unknown format {self.format!r}: choose from {', '.join(FORMATS)}")
+        if self.sample_by not in SAMPLE_BY:
+            raise ZipfitError(f"unknown sample-by {self.sample_by!r}: choose from {', '.join(SAMPLE_BY)}")
+        inputs: list[Input] = []
+        passed_over: list[str] = []
+        for path in self.paths:
+            if path.startswith("hub:"):
+                inputs.append(_hub_input(path))
+                continue
+            names, unknown = expand([path], any_format=self.format is not None)
+            passed_over += unknown
+            for name in names:
+                file = input_file(name)
+                inputs.append(FileInput(file, self.format or detect_format(file), self.sample_by))
+        return inputs, passed_over
+
+
+def as_files(documents: Documents) -> Files | None:
+    """The paths that documents are given by, or None if Python holds the documents themselves."""
+    if isinstance(documents, (str, os.PathLike)):
+        return Files([os.fspath(documents)])
+    if isinstance(documents, list) and documents and all(isinstance(item, os.PathLike) for item in documents):
+        return Files([os.fspath(item) for item in documents])
+    return documents if isinstance(documents, Files) else None
+
+
+def open_documents(name: str, documents: Documents) -> tuple[list[Input], list[str]]:
+    """Return the inputs that documents are read from, and the files that were passed over; see `Files.open`.
 
     Args:
-        paths: files, globs, folders, remote paths, `-`, or `hub:NAME[:CONFIG]@SPLIT` for a Hugging Face data set.
-        format: one of `FORMATS`; None to tell by name and content.
-        sample_by: what one document of a text file is: `line`, `paragraph` or `document`.
+        name: what messages call documents that Python holds.
+        documents: a path, a list of `Path`s, `Files`, or what `_open_objects` takes.
 
     Raises:
-        ZipfitError: as `expand`, or a format cannot be told.
+        ZipfitError: as `Files.open`, or documents cannot be read from the object.
     """
-    if format is not None and format not in FORMATS:
-        raise ZipfitError(f"unknown format {format!r}: choose from {', '.join(FORMATS)}")
-    if sample_by not in SAMPLE_BY:
-        raise ZipfitError(f"unknown sample-by {sample_by!r}: choose from {', '.join(SAMPLE_BY)}")
-    inputs: list[Input] = []
-    passed_over: list[str] = []
-    for path in paths:
-        if path.startswith("hub:"):
-            inputs.append(_hub_input(path))
-            continue
-        names, unknown = expand([path], any_format=format is not None)
-        passed_over += unknown
-        for name in names:
-            file = input_file(name)
-            inputs.append(FileInput(file, format or detect_format(file), sample_by))
-    return inputs, passed_over
+    files = as_files(documents)
+    return files.open() if files is not None else ([_open_objects(name, documents)], [])
 
 
-def open_objects(name: str, documents: Any) -> Input:
+def _open_objects(name: str, documents: Any) -> Input:
     """Return an input over what Python holds: strings, dicts, a `datasets.Dataset`, a frame or an Arrow table.
 
     An iterator is read once, into memory.

@@ -5,13 +5,17 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import hashlib
 import io
 import json
 import lzma
 import os
+import shutil
+import sys
 import tempfile
 from array import array
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -78,34 +82,64 @@ def output_format(path: str) -> str:
     )
 
 
+@dataclass
+class Written:
+    """An output on its way into place.
+
+    Attributes:
+        file: where to write it.
+        bytes: its size, once it is in place.
+        sha256: of its bytes, once it is in place.
+    """
+
+    file: BinaryIO
+    bytes: int = 0
+    sha256: str = ""
+
+
 @contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the place of `path` only if the block ends well.
+def replacing(path: str) -> Iterator[Written]:
+    """Open a temporary file that takes the place of `path` (or goes to standard output) only if the block ends well.
 
     Raises:
         ZipfitError: the disk is full, or the file cannot be written for another such reason; `path` is untouched.
     """
-    remote = is_remote(path)
-    folder = None if remote else Path(path).parent
+    local = path != "-" and not is_remote(path)
     temporary = None
     try:
+        folder = Path(path).parent if local else None
         handle, temporary = tempfile.mkstemp(prefix=f".{Path(path).name}.", suffix=".part", dir=folder)
-        with open(handle, "wb") as stream:
-            yield stream
+        with open(handle, "w+b") as stream:
+            written = Written(stream)
+            yield written
             stream.flush()
             os.fsync(stream.fileno())
-        if remote:
-            fs, inner = file_system(path)
-            fs.put_file(temporary, inner)
-        else:
+            written.bytes = stream.tell()
+            stream.seek(0)
+            written.sha256 = _sha256(stream)
+            if path == "-":
+                stream.seek(0)
+                shutil.copyfileobj(stream, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+        if local:
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
             temporary = None
+        elif path != "-":
+            fs, inner = file_system(path)
+            fs.put_file(temporary, inner)
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _sha256(stream: BinaryIO) -> str:
+    sha256 = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        sha256.update(block)
+    return sha256.hexdigest()
 
 
 def _umask() -> int:
