@@ -9,25 +9,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zipfit.alignment import Alignment, alignment
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
-    from zipfit.explain import explain
+    from zipfit.explanation import explain
     from zipfit.job import Selection, select
     from zipfit.manifest import verify
     from zipfit.methods.zipfit import ZipFit
-    from zipfit.rerun import rerun
+    from zipfit.repeating import rerun
+    from zipfit.scoring import Alignment, alignment
 
 _HOMES = {
-    "Alignment": "zipfit.alignment",
+    "Alignment": "zipfit.scoring",
     "Files": "zipfit.corpus.inputs",
     "MissingExtraError": "zipfit.errors",
     "Selection": "zipfit.job",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
-    "alignment": "zipfit.alignment",
-    "explain": "zipfit.explain",
-    "rerun": "zipfit.rerun",
+    "alignment": "zipfit.scoring",
+    "explain": "zipfit.explanation",
+    "rerun": "zipfit.repeating",
     "select": "zipfit.job",
     "verify": "zipfit.manifest",
 }

@@ -5,9 +5,9 @@ ZIP-FIT (arXiv 2410.18194, Algorithm 1) needs, for a source document x and the t
     NCD(x, t_j) = (C(x + t_j) - min(C(x), C(t_j))) / max(C(x), C(t_j))
     alignment(x) = 1 - (1/n) sum_j NCD(x, t_j)
 
-where C is the size in bytes of the compressor's whole output and + is concatenation, source first: the order changes
-the size of most pairs, so it is part of the contract. The sum runs over j = 1..n, one addition after another in float64,
-so that every engine gives the same bits.
+where C is the size in bytes of the compressor's whole output and + is concatenation, source first: the order
+changes the size of most pairs, so it is part of the contract. The sum runs over j = 1..n, one addition after
+another in float64, so that every engine gives the same bits.
 """
 
 from __future__ import annotations

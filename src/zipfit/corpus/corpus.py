@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NO_LABEL = "(none)"
 _DEFAULT_LABEL = "source"
+_PLACES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,17 @@ class Corpus:
             for part in self.label_field.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
         return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+    def places(self) -> Iterator[tuple[NDArray[np.int64], str, NDArray[np.int64]]]:
+        """Yield, once the corpus was read, runs of positions, their input's name and their rows in it."""
+        start = 0
+        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
+            total = item.documents + len(bad_rows)
+            for first in range(0, total, _PLACES):
+                rows = np.arange(first, min(first + _PLACES, total))
+                rows = rows[~np.isin(rows, list(bad_rows))] if bad_rows else rows
+                yield np.arange(start, start + len(rows)), item.name, rows
+                start += len(rows)
 
     def _fetch(self, positions: NDArray[np.int64], columns: Sequence[str] | None) -> Iterator[tuple[Chunk, list[int]]]:
         """Yield each chunk that holds some of `positions` (ascending, distinct), with their indices in it."""

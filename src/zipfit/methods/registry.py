@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Scorer, Selector
@@ -80,32 +80,36 @@ def _method_class(name: str) -> Any:
 
 def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     known = inspect.signature(method_class).parameters
-    hints = get_type_hints(method_class) if dataclasses.is_dataclass(method_class) else {}
     converted = {}
     for option, value in options.items():
         if option not in known:
             choice = f"it has {', '.join(known)}" if known else "it has none"
             raise ZipfitError(f"method {name!r} has no option {option!r}: {choice}")
-        converted[option] = _parse(name, option, value, hints.get(option)) if isinstance(value, str) else value
+        kinds = _kinds(known[option].annotation)
+        converted[option] = _parse(name, option, value, kinds) if isinstance(value, str) else value
     return converted
 
 
-def _parse(name: str, option: str, text: str, hint: Any) -> Any:
-    """Read an option's text as the annotated type; `none` is None where the annotation allows it."""
-    kinds = getattr(hint, "__args__", (hint,))
-    if type(None) in kinds and text.lower() == "none":
+def _kinds(annotation: Any) -> set[str]:
+    """The names of the plain types that an annotation such as `int | None` allows; empty if there is none."""
+    if annotation is inspect.Parameter.empty:
+        return set()
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    return {kind.strip() for kind in text.split("|")}
+
+
+def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
+    """Read an option's text as one of the plain types that its annotation allows."""
+    if "None" in kinds and text.lower() == "none":
         return None
-    try:
-        if bool in kinds and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if int in kinds and (float not in kinds or text.lstrip("-").isdigit()):
-            return int(text)
-        if float in kinds:
-            return float(text)
-    except ValueError:
-        pass
-    else:
-        if str in kinds or hint is None:
-            return text
-    wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in kinds if kind is not type(None))
-    raise ZipfitError(f"method {name!r}: option {option} takes {wanted}, not {text!r}")
+    if "bool" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, read in (("int", int), ("float", float)):
+        if kind in kinds:
+            try:
+                return read(text)
+            except ValueError:
+                continue
+    if not kinds & {"int", "float", "bool"} or "str" in kinds:
+        return text
+    raise ZipfitError(f"method {name!r}: option {option} takes {' or '.join(sorted(kinds - {'None'}))}, not {text!r}")

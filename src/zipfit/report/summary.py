@@ -96,7 +96,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     ties = chosen["ties_at_cut"]
     at_cut = f"scores from {chosen['best_score']:.4f} to {chosen['score_at_cut']:.4f} at the cut"
     if ties is not None and ties["left"]:
-        at_cut += f", where {ties['taken'] + ties['left']:,} documents tie and {ties['taken']:,} of them, first in source order, were taken"
+        tied = ties["taken"] + ties["left"]
+        at_cut += f", where {tied:,} documents tie: the first {ties['taken']:,} in source order were taken"
     console.print(at_cut, highlight=False)
     notes = []
     if pool["duplicates"]:

@@ -179,7 +179,7 @@ def _maximal_matches(document: str, example: str) -> Iterator[tuple[int, int]]:
 
 
 def _suffix_automaton(text: str) -> tuple[list[dict[str, int]], list[int], list[int]]:
-    """Transitions, suffix links and longest lengths of the states of a text's suffix automaton; state 0 is the start."""
+    """Transitions, suffix links and longest lengths of the states of a suffix automaton; state 0 is the start."""
     follow: list[dict[str, int]] = [{}]
     link, length = [-1], [0]
     last = 0
