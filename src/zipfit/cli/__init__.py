@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 
 def main() -> None:
@@ -14,4 +15,5 @@ def main() -> None:
         from zipfit.cli import common
 
         common.DEBUG = True
+    warnings.showwarning = lambda message, *_: print(f"zipfit: warning: {message}", file=sys.stderr)
     app()
