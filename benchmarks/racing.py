@@ -89,7 +89,7 @@ def main():
                 for seed in range(arguments.trials):
                     racing = RecordedRacing(top=top, confidence=confidence, seed=seed).record(recorded, sizes, scores)
                     ranked = list(racing.rank(RecordedPool(len(pool))))[:top]
-                    wrong += sum(score != scores[position] for position, score in ranked)
+                    wrong += sum(bool(score != scores[position]) for position, score in ranked)
                     found.append(len(truth & {position for position, _ in ranked}) / top)
                     share.append(racing.notes["share_of_pairs_evaluated"])
                 result = {

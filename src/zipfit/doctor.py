@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _STRINGS = 4000
 _LEVELS = (1, 6, 9)
 
-# Sizes that reference zlib gives the probe texts below at level 6. Other zlibs that a Python may link (zlib-ng, Intel's,
-# Cloudflare's, Chromium's) parse differently and give other sizes.
+# Sizes that reference zlib gives the probe texts below at level 6. Other zlibs that a Python may link (zlib-ng,
+# Intel's, Cloudflare's, Chromium's) parse differently and give other sizes.
 # fmt: off
 _PROBE_SIZES = (
     23, 1099, 26, 105, 1004, 51, 174, 180, 282, 1963, 354, 313, 29, 1599, 43, 67, 24, 1131, 28, 508, 107, 24, 37, 608,

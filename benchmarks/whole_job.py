@@ -1,7 +1,7 @@
 """The whole job, `zipfit select`, against zip-fit 1.0.9 on the same pool, targets, level and cores.
 
     pip install '.[test]'
-    python benchmarks/select.py POOL TARGET [--documents 10000] [--level 6] [--runs 3]
+    python benchmarks/whole_job.py POOL TARGET [--documents 10000] [--level 6] [--runs 3]
 
 Each run is a process of its own, from start to finished output, in turn; the ratio is that of the wall times in pairs.
 """
