@@ -55,7 +55,9 @@ def main():
     lengths = np.array([len(text) for text in pool])
     results = []
     for name, level in [("gzip", 0), *CHOICES]:
-        pairs = CalledPairs(stored, target) if level == 0 and name == "gzip" else get_compressor(name, level).pairs(target)
+        pairs = (
+            CalledPairs(stored, target) if level == 0 and name == "gzip" else get_compressor(name, level).pairs(target)
+        )
         # The slow ones on fewer documents: what is compared is their order among the same documents.
         part = len(pool) if name in ("gzip", "lz4") else min(len(pool), 400)
         start = time.process_time()
