@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.records import dump_record, parse_record
+from zipfit.corpus.records import dump_record, parse_record, rows_of
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote
 from zipfit.errors import ZipfitError
 
@@ -186,7 +186,10 @@ class LineSpool:
         self._offsets = array("q", [0])
 
     def add(self, records: Records) -> None:
-        lines = records if isinstance(records, list) else [dump_record(record) for record in records.to_pylist()]
+        try:
+            lines = records if isinstance(records, list) else [dump_record(record) for record in rows_of(records)]
+        except UnicodeDecodeError as error:
+            raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
         for line in lines:
             self._file.write(line)
             self._offsets.append(self._offsets[-1] + len(line))
