@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from zipfit.corpus.records import JsonChunk, ObjectChunk, TableChunk, dump_record, parse_record
 from zipfit.corpus.text import BadRecordError
 
-strings = st.text(st.sampled_from('aé🎲\ud800\udfff\x00"\\\n\r\u2028'), max_size=5)
+strings = st.text(st.sampled_from('aé🎲\ud800\x00"\\\n\r\u2028'), max_size=5)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | strings,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(strings, inner, max_size=3),

@@ -225,14 +225,17 @@ class LineSpool:
 
 
 class TableSpool:
-    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped Arrow file; see `LineSpool`."""
+    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped file; see `LineSpool`.
+
+    The file is an Arrow stream, since an Arrow file takes no column whose dictionary differs from batch to batch.
+    """
 
     def __init__(self, schema: pa.Schema) -> None:
         import pyarrow as pa
 
         self._file = tempfile.NamedTemporaryFile(prefix="zipfit-spool-")
         self._schema = schema
-        self._writer: Any = pa.ipc.new_file(self._file.name, schema)
+        self._writer: Any = pa.ipc.new_stream(self._file.name, schema)
 
     def add(self, records: Records) -> None:
         if isinstance(records, list):
@@ -250,7 +253,7 @@ class TableSpool:
 
         self._writer.close()
         with pa.memory_map(self._file.name) as source:
-            table = pa.ipc.open_file(source).read_all()
+            table = pa.ipc.open_stream(source).read_all().unify_dictionaries()
             for start in range(0, len(order), _BATCH):
                 yield table.take(list(order[start : start + _BATCH]))
 
@@ -272,9 +275,7 @@ def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.
     schemas = [pa.schema([("value", known)]), pa.schema([("value", kind)])]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except pa.ArrowInvalid as error:
-        raise _no_column(name, error) from error
-    except pa.ArrowTypeError as error:
+    except pa.ArrowException as error:
         raise _no_column(name, error) from error
 
 
@@ -283,11 +284,14 @@ def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
 
     try:
         column = pa.array(values, type=kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         raise _no_column(name, error) from error
-    # Arrow turns integers into floats without a word where a later value is a float.
-    if pa.types.is_floating(column.type) and any(isinstance(v, int) and int(float(v)) != v for v in values):
-        raise _no_column(name, ValueError("an integer is too large for a column of floats"))
+    # Arrow turns integers and truth values into floats without a word where another value is a float.
+    if pa.types.is_floating(column.type):
+        if any(isinstance(v, bool) for v in values):
+            raise _no_column(name, ValueError("truth values among numbers"))
+        if any(isinstance(v, int) and int(float(v)) != v for v in values):
+            raise _no_column(name, ValueError("an integer is too large for a column of floats"))
     return column
 
 
@@ -324,7 +328,7 @@ def write_records(
             spool.add(batch)
         spool = spool or LineSpool()
         if kind in _TABLE_FORMATS:
-            _write_tables(stream, kind, _with_columns(spool.tables(order), added))
+            _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)
             with _compressing(stream, path) as output:
@@ -345,8 +349,9 @@ def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | No
     for line, (score, rank) in zip(lines, added, strict=True):
         text = line.strip()
         if b'"zipfit_' in text:  # perhaps a selection of a selection: the old fields give way
-            record = {name: value for name, value in parse_record(text).items() if name not in _ADDED}
-            text = dump_record(record)
+            record = parse_record(text)
+            if not record.keys().isdisjoint(_ADDED):
+                text = dump_record({name: value for name, value in record.items() if name not in _ADDED})
         body = text[:-1].rstrip()
         separator = b"" if body == b"{" else b", "
         yield b'%b%b"%b": %b, "%b": %d}' % (
@@ -373,17 +378,22 @@ def _write_csv(
     delimiter: str,
 ) -> None:
     """Write a header that names every record's fields, then the records; nested values as JSON text, null as empty."""
-    names = dict.fromkeys(name for line in spool.lines(order) for name in parse_record(line))
+    names = list(dict.fromkeys(name for line in spool.lines(order) for name in parse_record(line)))
     if added is not None:
-        names |= dict.fromkeys(_ADDED)
+        names = [*(name for name in names if name not in _ADDED), *_ADDED]
     text = io.TextIOWrapper(output, encoding="utf-8", newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(names)
-    for line in _with_fields(spool.lines(order), added):
-        record = parse_record(line)
-        writer.writerow([_cell(record.get(name)) for name in names])
-    text.flush()
-    text.detach()
+    # The line ends of RFC 4180: with others, the library leaves a carriage return in a value without its quotes.
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
+    try:
+        writer.writerow(names)
+        for line in _with_fields(spool.lines(order), added):
+            record = parse_record(line)
+            writer.writerow([_cell(record.get(name)) for name in names])
+        text.flush()
+    except UnicodeEncodeError as error:
+        raise ZipfitError("a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead") from error
+    finally:
+        text.detach()
 
 
 def _cell(value: Any) -> str:
@@ -407,15 +417,19 @@ def _with_columns(tables: Iterable[pa.Table], added: Sequence[tuple[float, int]]
         yield kept.append_column(RANK_FIELD, pa.array([rank for _, rank in part], pa.int64()))
 
 
-def _write_tables(stream: BinaryIO, kind: str, tables: Iterator[pa.Table]) -> None:
+def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Table]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first = next(tables, None)
-    if first is None:
-        first = pa.table({})
     open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
-    with open_writer(stream, first.schema) as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table)
+    try:
+        first = next(tables, None)
+        if first is None:
+            first = pa.table({})
+        with open_writer(stream, first.schema) as writer:
+            writer.write_table(first)
+            for table in tables:
+                writer.write_table(table)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise ZipfitError(f"{path}: the format cannot hold the records ({reason}): write .jsonl instead") from error
