@@ -24,10 +24,42 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".lz4": lz4.frame.compress,
 }
 
-WORDS = (
-    "the sum of two even numbers is def return lambda theorem proof lemma by simp import math print select from where "
-    "count group order river stone winter apple music letter λ 数 naïve 🎲"
-).split()
+WORDS = [
+    "the",
+    "sum",
+    "of",
+    "two",
+    "even",
+    "numbers",
+    "is",
+    "def",
+    "return",
+    "lambda",
+    "theorem",
+    "proof",
+    "lemma",
+    "by",
+    "simp",
+    "import",
+    "math",
+    "print",
+    "select",
+    "from",
+    "where",
+    "count",
+    "group",
+    "order",
+    "river",
+    "stone",
+    "winter",
+    "apple",
+    "music",
+    "letter",
+    "λ",
+    "数",
+    "naïve",
+    "🎲",
+]
 
 
 def random_texts(count: int, seed: int, longest: int = 40) -> list[str]:

@@ -176,7 +176,12 @@ def test_reads_the_strings_of_a_column():
     import polars as pl
     import pyarrow as pa
 
-    for column in (pd.Series(["a", "b"]), pl.Series(["a", "b"]), pa.array(["a", "b"]), pa.chunked_array([["a"], ["b"]])):
+    for column in (
+        pd.Series(["a", "b"]),
+        pl.Series(["a", "b"]),
+        pa.array(["a", "b"]),
+        pa.chunked_array([["a"], ["b"]]),
+    ):
         assert texts(corpus(column)) == ["a", "b"]
 
 

@@ -77,7 +77,9 @@ def test_a_format_that_cannot_be_told_is_an_error(tmp_path):
 
 
 def test_json_lines_with_every_kind_of_line(tmp_path):
-    content = BOM + b'{"text": "a"}\r\n\n   \n{"text": "\xe2\x80\xa8 b"}\n{"text": \n[1]\n{"text": "\xff"}\n{"text": "last"}'
+    content = (
+        BOM + b'{"text": "a"}\r\n\n   \n{"text": "\xe2\x80\xa8 b"}\n{"text": \n[1]\n{"text": "\xff"}\n{"text": "last"}'
+    )
     assert outcomes(saved(tmp_path, content, "a.jsonl")) == [
         {"text": "a"},
         {"text": "\u2028 b"},
@@ -176,7 +178,13 @@ def test_a_bad_csv_header_is_an_error(tmp_path, content, reason):
 
 def test_a_json_array_keeps_each_elements_own_text(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "CHUNK_BYTES", 7)
-    elements = [b'{"a": 1.10,\n  "b": [1,\r\n 2]}', b'{"c":"\\u00e9 \xc3\xa9 \\n"}', b"9007199254740993", b'"x"', b"null"]
+    elements = [
+        b'{"a": 1.10,\n  "b": [1,\r\n 2]}',
+        b'{"c":"\\u00e9 \xc3\xa9 \\n"}',
+        b"9007199254740993",
+        b'"x"',
+        b"null",
+    ]
     path = saved(tmp_path, BOM + b" [\n" + b" ,\n ".join(elements) + b"\n]\n")
     found = [chunk.raw(i) for chunk in chunks(path) for i in range(len(chunk))]
     assert found == [b'{"a": 1.10, "b": [1, 2]}', *elements[1:]]

@@ -218,7 +218,9 @@ def test_surrogates_outside_the_text(tmp_path):
     assert (tmp_path / "a.jsonl").read_bytes() == lines[0] + b"\n"
     write(tmp_path / "b.jsonl", [[dump_record({"text": "a", "b": "\ud800"})]], [0], None)
     assert json.loads((tmp_path / "b.jsonl").read_bytes()) == {"text": "a", "b": "\ud800"}
-    with pytest.raises(ZipfitError, match="a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead"):
+    with pytest.raises(
+        ZipfitError, match="a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead"
+    ):
         write(tmp_path / "a.csv", [lines], [0], None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -49,10 +50,16 @@ def score_command(
         threads=threads,
         progress=common.show_progress(quiet),
     )
+    stream = sys.stderr if output == "-" else sys.stdout
     if as_json:
-        print(json.dumps(result.to_json()))
+        print(json.dumps(result.to_json()), file=stream)
     elif not quiet:
-        print(f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)")
-        print(f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}")
+        print(
+            f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)", file=stream
+        )
+        print(
+            f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
+            file=stream,
+        )
         quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
-        print(f"quantiles: {quantiles}")
+        print(f"quantiles: {quantiles}", file=stream)

@@ -66,6 +66,21 @@ def check_output(path: str, overwrite: bool) -> None:
         raise ZipfitError(f"{path}: the folder {folder} is not writable")
 
 
+def check_not_input(path: str, inputs: Sequence[str]) -> None:
+    """Check that an output would not take the place of what it was made from.
+
+    Raises:
+        ZipfitError: it is one of the inputs.
+    """
+    local = os.path.exists(path)
+    if path != "-" and any(name == path or (local and _is_same_file(name, path)) for name in inputs):
+        raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
+
+
+def _is_same_file(name: str, path: str) -> bool:
+    return os.path.exists(name) and os.path.samefile(name, path)
+
+
 def output_format(path: str) -> str:
     """The format that an output's extension names; standard output (`-`) is JSON Lines.
 
@@ -128,6 +143,8 @@ def replacing(path: str) -> Iterator[Written]:
         elif path != "-":
             fs, inner = file_system(path)
             fs.put_file(temporary, inner)
+    except BrokenPipeError:  # whoever read standard output has seen enough
+        raise
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
     finally:
