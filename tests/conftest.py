@@ -4,8 +4,8 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ from zipfit.cli import common, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "from zipfit.cli import main; main()"]
 
@@ -45,6 +46,7 @@ def zipfit(folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.
         monkeypatch.setattr(sys, "argv", ["zipfit", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         monkeypatch.setattr(common, "DEBUG", False)
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
         capfd.readouterr()
         status = 0
         try:

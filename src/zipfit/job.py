@@ -8,6 +8,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from zipfit.corpus.records import dump_record
 from zipfit.corpus.streams import close_after
 from zipfit.corpus.text import TextOf
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
+from zipfit.dedup import deduplicator
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.manifest import build_manifest, check_outputs, manifest_path, write_manifest
 from zipfit.methods.base import Scorer
-from zipfit.methods.registry import build_method, check_method
+from zipfit.methods.racing import Racing
+from zipfit.methods.registry import build_method, check_method, has_option
 from zipfit.methods.zipfit import ZipFit
 from zipfit.pool import CorpusPool
 from zipfit.progress import Silent, TerminalProgress
@@ -29,13 +32,14 @@ from zipfit.selection import Budget, LazyRanking, Rules, ScoredRanking, walk
 from zipfit.tokens import token_counter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Literal
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from zipfit.corpus.inputs import Documents
+    from zipfit.dedup import Deduplicator
     from zipfit.methods.base import Method
     from zipfit.selection import Cut, Ranking
 
@@ -98,7 +102,9 @@ class Job:
         self.parameters = parameters
         self.stopwatch = Stopwatch()
         self.rejected = RejectedRecords() if parameters["skip_bad"] else None
-        self._rules = Rules(parameters["min_bytes"], parameters["max_bytes"], None, parameters["max_share"])
+        self._rules = Rules(
+            parameters["min_bytes"], parameters["max_bytes"], _deduplicators(parameters), parameters["max_share"]
+        )
         self._counter = None if parameters["tokenizer"] is None else token_counter(parameters["tokenizer"])
         source_inputs, source_passed_over = open_documents("source", source)
         target_inputs, target_passed_over = open_documents("target", target)
@@ -139,6 +145,8 @@ class Job:
             if isinstance(self.method, Scorer):
                 scores = list(self.pool.map(self._checked_scores))
                 return ScoredRanking(np.concatenate(scores))
+            if isinstance(self.method, Racing) and self._rules != Rules():
+                raise ZipfitError("racing finds the top K alone, so it goes with no rule that passes documents over")
             return LazyRanking(iter(self.method.rank(self.pool)))
 
     def _checked_scores(self, texts: list[str]) -> NDArray[np.float64]:
@@ -323,6 +331,8 @@ def job_parameters(
     by: str | None = None,
     min_bytes: int = 0,
     max_bytes: int | None = None,
+    dedup: str | None = None,
+    dedup_threshold: float = 0.8,
     max_share: float | None = None,
     skip_bad: bool = False,
     threads: int | None = None,
@@ -336,6 +346,14 @@ def job_parameters(
     if threads is not None and threads < 1:
         raise ZipfitError(f"threads must be at least 1, not {threads}")
     return dict(locals())
+
+
+def _deduplicators(parameters: dict[str, Any]) -> Callable[[], Deduplicator] | None:
+    if parameters["dedup"] is None:
+        return None
+    make = partial(deduplicator, parameters["dedup"], parameters["dedup_threshold"])
+    make()  # a wrong kind or a missing extra is an error now, not after the scoring
+    return make
 
 
 def available_cores() -> int:
@@ -362,6 +380,8 @@ def select(
     by: str | None = None,
     min_bytes: int = 0,
     max_bytes: int | None = None,
+    dedup: str | None = None,
+    dedup_threshold: float = 0.8,
     max_share: float | None = None,
     skip_bad: bool = False,
     threads: int | None = None,
@@ -393,6 +413,9 @@ def select(
             it has none, the input's name.
         min_bytes: shortest text to take, in bytes of UTF-8.
         max_bytes: longest text to take.
+        dedup: `exact` to take one of the documents that are the same text, `near` to take one of those that nearly are
+            (see `zipfit.dedup`; needs the extra `near`): the best ranked. None to keep duplicates.
+        dedup_threshold: for `near`, the least Jaccard similarity.
         max_share: largest share of the budget, in (0, 1], that documents of one label may take.
         skip_bad: pass over records that give no text instead of stopping at the first; they are counted and kept.
         threads: how many to compute with; None for one a core.
@@ -410,6 +433,8 @@ def select(
         by=by,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
+        dedup=dedup,
+        dedup_threshold=dedup_threshold,
         max_share=max_share,
         skip_bad=skip_bad,
         threads=threads,
@@ -419,7 +444,10 @@ def select(
     if tokens is not None and tokenizer is None:
         raise ZipfitError("a budget of tokens needs a tokenizer")
     if isinstance(method, str):
-        chosen = build_method(method, options or {})
+        options = dict(options or {})
+        if top is not None and has_option(method, "top"):  # racing must know the budget beforehand
+            options.setdefault("top", top)
+        chosen = build_method(method, options)
     elif options:
         raise ZipfitError("options are for a method given by name; this one is built already")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -102,17 +104,18 @@ class CorpusPool:
                 list(label_codes),
             )
 
-    def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
         """Yield `function(batch)` for each batch in source order, computed by the threads; see `methods.base.Pool`."""
+        batches = iter(self) if only is None else self._marked(only)
         if self._threads == 1:
-            yield from map(function, self)
+            yield from map(function, batches)
             return
         # The window bounds memory: reading waits while this many batches are unfinished.
         window = 3 * self._threads
         with ThreadPoolExecutor(self._threads, thread_name_prefix="zipfit") as executor:
             pending: deque[Future[T]] = deque()
             try:
-                for batch in self:
+                for batch in batches:
                     pending.append(executor.submit(function, batch))
                     if len(pending) >= window:
                         yield pending.popleft().result()
@@ -120,6 +123,19 @@ class CorpusPool:
                     yield pending.popleft().result()
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
+
+    def _marked(self, only: NDArray[np.bool_]) -> Iterator[list[str]]:
+        """Batches of the marked documents alone, filled up again to the usual size."""
+        kept: list[str] = []
+        start = 0
+        for batch in self:
+            kept += itertools.compress(batch, only[start : start + len(batch)].tolist())
+            start += len(batch)
+            if len(kept) >= CHUNK_RECORDS // 4:
+                yield kept
+                kept = []
+        if kept:
+            yield kept
 
     @property
     def facts(self) -> Facts:

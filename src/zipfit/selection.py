@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.dedup import Deduplicator
+
 # Texts are fetched by passes over the pool, for as many documents ahead as may lie in memory at a time.
 _LOOK_AHEAD_DOCUMENTS = 1000
 _LOOK_AHEAD_BYTES = 1 << 27
@@ -69,14 +71,6 @@ class Budget:
         if self.fraction is not None:
             return max(1, int(Fraction(str(self.fraction)) * pool_size))
         return self.top
-
-
-class Deduplicator(Protocol):
-    """Tells duplicates among documents offered in rank order."""
-
-    def keep(self, position: int, text: str) -> int | None:
-        """Return None to keep a document, or the position of the kept one that it duplicates."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,9 @@ def test_an_input_that_changes_between_passes_is_an_error(tmp_path):
     read = corpus(path)
     texts(read)
     write_jsonl(path, ["a", "b", "c"])
-    with pytest.raises(ZipfitError, match="changed while (it was|they were) being read"):
+    with pytest.raises(ZipfitError, match=r"changed while (it was|they were) being read"):
         texts(read)
-    with pytest.raises(ZipfitError, match="changed while (it was|they were) being read"):
+    with pytest.raises(ZipfitError, match=r"changed while (it was|they were) being read"):
         list(read.texts(np.array([0])))
 
 

@@ -82,7 +82,7 @@ def test_a_json_chunk_keeps_the_very_text():
     assert chunk.record(1) == {"n": 9007199254740993}
     assert chunk.raw(2) == b"\xff"
     assert chunk.place(2) == "line 3"
-    with pytest.raises(BadRecordError, match="^bad$"):
+    with pytest.raises(BadRecordError, match=r"^bad$"):
         chunk.record(2)
 
 

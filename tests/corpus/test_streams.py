@@ -6,6 +6,7 @@ import http.server
 import io
 import os
 import threading
+from contextlib import suppress
 
 import fsspec
 import pytest
@@ -62,13 +63,12 @@ def test_a_corrupt_file_is_an_error(tmp_path, suffix):
     whole[middle : middle + 40] = bytes(255 - byte for byte in whole[middle : middle + 40])
     path.write_bytes(whole)
     # lz4's frames carry no checksum unless asked, so damage may also come to light as a wrong size.
-    try:
-        damaged = read(path)
-    except ZipfitError as error:
-        assert str(path) in str(error)
-    else:
-        assert suffix == ".lz4"
-        assert damaged != CONTENT
+    if suffix == ".lz4":
+        with suppress(ZipfitError):
+            assert read(path) != CONTENT
+        return
+    with pytest.raises(ZipfitError, match=r"the compressed file is (corrupt|cut off)|cannot be read"):
+        read(path)
 
 
 def test_size_and_hash_are_those_of_the_bytes_on_disk(tmp_path):

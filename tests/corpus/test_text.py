@@ -59,9 +59,9 @@ def test_says_why_a_record_gives_no_text(record, reason):
 def test_a_field_by_name_reaches_into_records_unless_the_whole_name_is_a_field():
     assert TextOf(field="a.b")({"a": {"b": "inner"}}) == "inner"
     assert TextOf(field="a.b")({"a": {"b": "inner"}, "a.b": "outer"}) == "outer"
-    with pytest.raises(BadRecordError, match="no field 'a.c'; the record has 'a'"):
+    with pytest.raises(BadRecordError, match=r"no field 'a.c'; the record has 'a'"):
         TextOf(field="a.c")({"a": {"b": "inner"}})
-    with pytest.raises(BadRecordError, match="no field 'a.b.c'"):
+    with pytest.raises(BadRecordError, match=r"no field 'a.b.c'"):
         TextOf(field="a.b.c")({"a": {"b": "inner"}})
 
 

@@ -28,10 +28,20 @@ from zipfit.errors import ZipfitError
 ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
 
 RECORDS = [
-    {"id": 2**53 + 1, "text": "naïve 🎲 \u2028 \x00 end", "none": None, "nested": {"list": [{"deep": [1, None]}, None], "s": ""}},
-    {"id": -(2**63), "text": "quote \" comma , tab \t newline \n return \r", "none": None, "nested": {"list": [], "s": None}},
-    {"id": 2**63 - 1, "text": "", "none": None, "nested": {"list": None, "s": "数"}},
-]  # fmt: skip
+    {
+        "id": 2**53 + 1,
+        "text": "naïve 🎲 \u2028 \x00 end",
+        "none": None,
+        "in": {"list": [{"x": [1, None]}, None], "s": ""},
+    },
+    {
+        "id": -(2**63),
+        "text": 'quote " comma , tab \t newline \n return \r',
+        "none": None,
+        "in": {"list": [], "s": None},
+    },
+    {"id": 2**63 - 1, "text": "", "none": None, "in": {"list": None, "s": "数"}},
+]
 FLAT = [{"id": str(r["id"]), "text": r["text"], "other": "x" * i} for i, r in enumerate(RECORDS)]
 
 
@@ -219,7 +229,7 @@ def test_surrogates_outside_the_text(tmp_path):
     write(tmp_path / "b.jsonl", [[dump_record({"text": "a", "b": "\ud800"})]], [0], None)
     assert json.loads((tmp_path / "b.jsonl").read_bytes()) == {"text": "a", "b": "\ud800"}
     with pytest.raises(
-        ZipfitError, match="a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead"
+        ZipfitError, match=r"a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead"
     ):
         write(tmp_path / "a.csv", [lines], [0], None)
 
@@ -275,7 +285,7 @@ def test_a_folder_that_takes_no_file_is_told_beforehand(tmp_path):
 def test_what_was_there_stays_unless_all_is_well(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), replacing(str(path)) as written:
+    with pytest.raises(KeyboardInterrupt), replacing(str(path)) as written:  # noqa: PT012
         written.file.write(b"after")
         raise KeyboardInterrupt
     assert path.read_text() == "before"

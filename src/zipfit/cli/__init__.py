@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             sys.argv.remove("--debug")
             common.DEBUG = True
+        warnings.showwarning = lambda message, *_: print(f"zipfit: warning: {message}", file=sys.stderr)
         app()
     except KeyboardInterrupt:  # while loading: the commands have their own handling
         sys.exit(130)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
+from zipfit.cli.demo import demo_command
+from zipfit.cli.doctor import doctor_command
 from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.score import score_command
 from zipfit.cli.select import rerun_command, select_command
@@ -43,3 +45,5 @@ app.command("score")(common.handles_errors(score_command))
 app.command("explain")(common.handles_errors(explain_command))
 app.command("verify")(common.handles_errors(verify_command))
 app.command("rerun")(common.handles_errors(rerun_command))
+app.command("demo")(common.handles_errors(demo_command))
+app.command("doctor")(common.handles_errors(doctor_command))

@@ -50,16 +50,14 @@ def score_command(
         threads=threads,
         progress=common.show_progress(quiet),
     )
-    stream = sys.stderr if output == "-" else sys.stdout
     if as_json:
-        print(json.dumps(result.to_json()), file=stream)
-    elif not quiet:
-        print(
-            f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)", file=stream
-        )
-        print(
-            f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
-            file=stream,
-        )
+        said = [json.dumps(result.to_json())]
+    else:
         quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
-        print(f"quantiles: {quantiles}", file=stream)
+        said = [
+            f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)",
+            f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
+            f"quantiles: {quantiles}",
+        ]
+    if as_json or not quiet:
+        print("\n".join(said), file=sys.stderr if output == "-" else sys.stdout)

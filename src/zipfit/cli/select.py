@@ -46,11 +46,25 @@ def select_command(
     ] = None,
     compressor: common.CompressorName = None,
     level: common.Level = None,
+    racing: Annotated[
+        bool, typer.Option("--racing", help="Find the --top K statistically, from a part of the pairs.")
+    ] = False,
+    confidence: Annotated[
+        float | None, typer.Option(help="With --racing: standard errors before a document is out  [default: 5]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a method that draws at random  [default: 0]")] = None,
     by: Annotated[str | None, typer.Option(help="Field that labels documents  [default: source, or the file]")] = None,
     max_share: Annotated[
         str | None,
         typer.Option(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.", rich_help_panel=_CHOICE),
     ] = None,
+    dedup: Annotated[
+        str | None,
+        typer.Option(help="exact or near: take only the best ranked of duplicates.", rich_help_panel=_CHOICE),
+    ] = None,
+    dedup_threshold: Annotated[
+        float, typer.Option(help="Jaccard similarity of near duplicates.", rich_help_panel=_CHOICE)
+    ] = 0.8,
     min_bytes: Annotated[int, typer.Option(help="Shortest document to take.", rich_help_panel=_CHOICE)] = 0,
     max_bytes: Annotated[int | None, typer.Option(help="Longest document to take.", rich_help_panel=_CHOICE)] = None,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
@@ -73,6 +87,8 @@ def select_command(
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
     check_outputs(output, overwrite)
+    if racing and (method != "zipfit" or top is None):
+        raise ZipfitError("--racing finds the --top K of the method zipfit, and nothing else")
     by, share = _share(max_share, by)
     selection = select(
         common.files(pool, format_name, sample_by),
@@ -82,8 +98,10 @@ def select_command(
         tokens=tokens,
         min_score=min_score,
         allow_fewer=allow_fewer,
-        method=method,
-        options=_options(param or [], {"compressor": compressor, "level": level}),
+        method="racing" if racing else method,
+        options=_options(
+            param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
+        ),
         tokenizer=tokenizer,
         text_field=text_field,
         template=template,
@@ -92,6 +110,8 @@ def select_command(
         by=by,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
+        dedup=dedup,
+        dedup_threshold=dedup_threshold,
         max_share=share,
         skip_bad=skip_bad,
         threads=threads,

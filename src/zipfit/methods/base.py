@@ -30,8 +30,10 @@ class Pool(Protocol):
         """Yield the texts in batches (each at least one document), in source order; every call reads anew."""
         ...
 
-    def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
         """Yield `function(batch)` for each batch, in source order, computed by the job's threads.
+
+        With `only`, shape (N,), the batches hold just the documents that it marks.
 
         `function` must be safe to call from several threads at once. Where one batch ends and the next begins is not
         part of the contract: a method's result must not depend on it.

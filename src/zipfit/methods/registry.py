@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 METHODS = {
     "zipfit": "zipfit.methods.zipfit:ZipFit",
+    "racing": "zipfit.methods.racing:Racing",
+    "embedding": "zipfit.methods.embedding:Embedding",
+    "d4": "zipfit.methods.d4:D4",
 }
 
 
@@ -56,6 +59,11 @@ def method_options(method: object) -> dict[str, Any] | None:
     if not dataclasses.is_dataclass(method):
         return None
     return {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
+
+
+def has_option(name: str, option: str) -> bool:
+    """Whether the method of this name takes the option; raises as `build_method` for an unknown method."""
+    return option in inspect.signature(_method_class(name)).parameters
 
 
 def class_path(method: object) -> str:

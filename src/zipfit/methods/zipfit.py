@@ -61,6 +61,11 @@ class ZipFit:
         Raises:
             ZipfitError: called before `fit`.
         """
+        return self.pairs.alignments([text.encode("utf-8") for text in texts])
+
+    @property
+    def pairs(self) -> Pairs:
+        """The compressed sizes of pairs with the target that `fit` prepared; raises as `score`."""
         if self._pairs is None:
-            raise ZipfitError("call fit with the target examples before score")
-        return self._pairs.alignments([text.encode("utf-8") for text in texts])
+            raise ZipfitError("call fit with the target examples first")
+        return self._pairs

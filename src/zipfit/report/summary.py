@@ -109,6 +109,13 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
     if notes:
         console.print("; ".join(notes), highlight=False)
+    racing = summary["method"]["notes"]
+    if racing.get("statistical"):
+        console.print(
+            f"statistical: found by racing, from {racing['share_of_pairs_evaluated']:.1%} of the pairs; "
+            "the scores are exact",
+            highlight=False,
+        )
     _print_histogram(summary["scores"], console)
     _print_labels(summary, console)
     for title, key in (("best", "best"), ("nearest the cut", "nearest_the_cut")):
