@@ -50,7 +50,7 @@ def select_command(
         bool, typer.Option("--racing", help="Find the --top K statistically, from a part of the pairs.")
     ] = False,
     confidence: Annotated[
-        float | None, typer.Option(help="With --racing: standard errors before a document is out", show_default="5")
+        float | None, typer.Option(help="With --racing: standard errors before a document is out", show_default="4")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of a method that draws at random", show_default="0")] = None,
     by: Annotated[
