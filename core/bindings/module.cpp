@@ -4,4 +4,9 @@
 
 namespace nb = nanobind;
 
-NB_MODULE(_core, m) { m.doc() = "zipfit's native core"; }
+void bind_features(nb::module_& m);
+
+NB_MODULE(_core, m) {
+  m.doc() = "zipfit's native core";
+  bind_features(m);
+}
