@@ -49,7 +49,7 @@ def pool_of(kind: str) -> tuple[list[str], list[str]]:
 class Reference:
     """data-selection's own DSIR, in one process.
 
-    NLTK's tokenizer asked `re` for word characters up to 3.9 and asks the `regex` package since, so its pattern is
+    NLTK's tokenizer asked `re` for word characters up to 3.10.2 and asks the `regex` package since, so its pattern is
     handed over as `re` reads it, except where `nltk_as_installed` asks for what is there.
     """
 
