@@ -1,4 +1,4 @@
-"""Small pools in memory, for testing methods without a corpus."""
+"""Pools held in memory, for tests of methods."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ T = TypeVar("T")
 
 
 class MemoryPool:
-    """Texts in memory, served in batches of a given size by a given number of threads."""
+    """A `zipfit.methods.base.Pool` over a list of texts."""
 
-    def __init__(self, texts: Sequence[str], batch: int = 3, threads: int = 1) -> None:
-        self.texts = list(texts)
-        self.batch = batch
+    def __init__(self, texts: Sequence[str], batch_size: int = 1000, threads: int = 1) -> None:
+        self.texts = texts
+        self.batch_size = batch_size
         self.threads = threads
 
     def __iter__(self) -> Iterator[list[str]]:
-        for start in range(0, len(self.texts), self.batch):
-            yield self.texts[start : start + self.batch]
+        for start in range(0, len(self.texts), self.batch_size):
+            yield list(self.texts[start : start + self.batch_size])
 
     def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+        if self.threads == 1:
+            yield from map(function, self)
+            return
         with ThreadPoolExecutor(self.threads) as executor:
             yield from executor.map(function, self)

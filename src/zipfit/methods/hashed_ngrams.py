@@ -3,8 +3,8 @@ r"""DSIR's features: counts of a text's word 1- to n-grams, hashed into buckets.
 A text is lower-cased and split by NLTK's WordPunctTokenizer, the regular expression ``\w+|[^\w\s]+``; an n-gram's
 tokens are joined by a space; its bucket is SHA-256 of that, as a big-endian integer, modulo the number of buckets. So
 does `data-selection` 1.0.3. What a word character is, is what Python's `re` says, as NLTK had it when DSIR was
-published. (Since 3.10.3 NLTK asks the `regex` package, which also calls combining marks word characters: texts in Hindi,
-or with superscript digits, are split differently there.)
+published. (Since 3.10.3 NLTK asks the `regex` package, to which combining marks are word characters too: texts in
+Hindi, or with superscript digits, are split differently there.)
 
 `PythonHashedNgrams` says it in Python and is the native core's oracle; `hashed_ngrams` gives the native one where the
 package was built with it. Lower-casing stays in Python for both, so its Unicode version is that of the interpreter.
