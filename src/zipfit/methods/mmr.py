@@ -37,6 +37,9 @@ _FIRST_FETCH = 16 << 20
 _WINDOW = 256 << 10
 """Bytes of the latest selected text that new candidates are compared with."""
 
+_LATEST = 20
+"""Documents after which that text is renewed."""
+
 
 @dataclass
 class Mmr:
@@ -82,34 +85,40 @@ class Mmr:
 
 
 class _Selection:
-    """The text selected so far, as a dictionary that is renewed after every few documents."""
+    """The text selected so far, as two dictionaries: a large one, renewed after some documents, and those since.
+
+    Renewing costs as much as compressing the window, so it can't be done for each document; but without the latest
+    ones, copies of a document, which have equal scores and so come one after the other, would slip in together.
+    """
 
     def __init__(self, level: int) -> None:
         self.version = 0
-        self._alone: Sizer = sizer(level)
-        self._given: Sizer = self._alone
+        """How many documents were selected."""
         self._level = level
-        self._recent: deque[bytes] = deque()
+        self._alone: Sizer = sizer(level)
+        self._given: list[Sizer] = []
+        self._window: deque[bytes] = deque()
         self._bytes = 0
-        self._documents = 0
-        self._pending = 0
+        self._latest: list[bytes] = []
 
     def add(self, x: bytes) -> None:
-        """Take in a document. Each renews the dictionary at first, later each tenth part of S, or 20 documents."""
-        self._recent.append(x)
-        self._bytes += len(x)
-        while self._bytes > _WINDOW and len(self._recent) > 1:
-            self._bytes -= len(self._recent.popleft())
-        self._documents += 1
-        self._pending += 1
-        if self._pending >= min(20, 1 + self._documents // 10):
-            self._given = sizer(self._level, join(self._recent)[-_WINDOW:])
-            self._pending = 0
-            self.version += 1
+        """Take in a document."""
+        self.version += 1
+        self._latest.append(x)
+        if len(self._latest) < min(_LATEST, 1 + self.version // 10):
+            self._given[1:] = [sizer(self._level, join(self._latest))]
+            return
+        self._window.extend(self._latest)
+        self._bytes += sum(map(len, self._latest))
+        while self._bytes > _WINDOW and len(self._window) > 1:
+            self._bytes -= len(self._window.popleft())
+        self._given = [sizer(self._level, join(self._window)[-_WINDOW:])]
+        self._latest = []
 
     def explains(self, x: bytes) -> float:
         """Return the share of x that the selection explains: its gain from S, or 0 if that is negative."""
-        return max(0.0, 1.0 - self._given(x) / self._alone(x))
+        alone = self._alone(x)
+        return max(0.0, 1.0 - min((given(x) for given in self._given), default=alone) / alone)
 
 
 class _Candidates:
