@@ -4,4 +4,11 @@
 
 namespace nb = nanobind;
 
-NB_MODULE(_core, m) { m.doc() = "zipfit's native core"; }
+void bind_cover(nb::module_& m);
+void bind_ngram(nb::module_& m);
+
+NB_MODULE(_core, m) {
+  m.doc() = "zipfit's native core";
+  bind_cover(m);
+  bind_ngram(m);
+}

@@ -1,0 +1,212 @@
+// The target's n-grams, and how often each occurs in a document.
+//
+// A *feature* is an n-gram of the target: of words or of bytes, of the orders asked for. A pool holds many times more
+// distinct n-grams than a target, so everything here is laid out for the common case, the miss: features that the
+// target lacks are never given a number and never stored.
+//
+// The target's n-grams form a trie. A node is reached from its parent (a shorter n-gram) by a 32-bit symbol, and all
+// edges lie in one open-addressing hash table keyed by (parent, symbol): 64 bits that are the n-gram exactly, given
+// the parent. So there are no hash collisions to reason about, nodes cost 16 bytes each whatever their order, and since
+// the start of a target n-gram is a target n-gram, the first miss at a position ends the search there.
+//
+//   words   A symbol is a word's number in the target's vocabulary; a word outside it ends every n-gram it lies in.
+//   bytes   A symbol is the next one to four bytes of the text, as far as the next order asked for.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "text/edges.hpp"
+#include "text/words.hpp"
+
+namespace zipfit::cover {
+
+enum class Unit { word, byte };
+
+// The matches of a batch of documents, packed. A document's are in ascending order of feature, each as the difference
+// to the feature before, times two, plus one if the count is above one, in which case the count less two follows;
+// all numbers in base 128, low digits first. Two bytes a match are typical, where feature and count would take eight.
+struct Matches {
+  std::vector<std::uint8_t> packed;
+  std::vector<std::size_t> ends;     // where each document's matches end in `packed`
+  std::vector<std::uint64_t> bytes;  // the documents' sizes
+
+  static void put(std::vector<std::uint8_t>& out, std::uint64_t number) {
+    for (; number >= 128; number >>= 7) out.push_back(static_cast<std::uint8_t>(number | 128));
+    out.push_back(static_cast<std::uint8_t>(number));
+  }
+
+  static std::uint64_t get(const std::uint8_t*& at) {
+    std::uint64_t number = *at++;
+    if (number < 128) return number;
+    number &= 127;
+    for (int shift = 7;; shift += 7) {
+      const std::uint64_t digit = *at++;
+      number |= (digit & 127) << shift;
+      if (digit < 128) return number;
+    }
+  }
+
+  // Calls visit(feature, count) for each match between two places of `packed`.
+  template <class Visit>
+  static void read(const std::uint8_t* at, const std::uint8_t* end, Visit&& visit) {
+    std::uint64_t feature = 0;
+    while (at < end) {
+      const std::uint64_t head = get(at);
+      feature += head >> 1;
+      visit(static_cast<std::uint32_t>(feature), head & 1 ? get(at) + 2 : std::uint64_t{1});
+    }
+  }
+};
+
+class Features {
+ public:
+  // Features are numbered by first occurrence in the target: by position, the shorter n-gram first.
+  Features(const std::vector<std::string_view>& target, Unit unit, const std::vector<int>& orders) : unit_(unit) {
+    if (orders.empty() || orders.front() < 1) throw std::invalid_argument("orders must be positive");
+    int length = 0;
+    for (const int order : orders) {  // ascending; levels between two orders only lead from one to the next
+      if (order <= length) throw std::invalid_argument("orders must ascend");
+      while (length < order) {
+        length += unit == Unit::word ? 1 : std::min(order - length, 4);
+        levels_.push_back({length, length == order});
+      }
+    }
+    for (const std::string_view example : target) add(example);
+  }
+
+  std::size_t size() const { return counts_.size(); }
+  const std::vector<std::int64_t>& counts() const { return counts_; }
+
+  Matches matches(const std::vector<std::string_view>& documents) const {
+    Matches out;
+    std::vector<std::uint32_t> count(size()), found;
+    std::vector<std::uint32_t> symbols;
+    for (const std::string_view document : documents) {
+      found.clear();
+      const auto meet = [&](std::uint32_t feature) {
+        if (count[feature]++ == 0) found.push_back(feature);
+      };
+      if (unit_ == Unit::byte) {
+        walk_bytes(document, meet);
+      } else {
+        symbols.clear();
+        text::for_each_word(document, [&](std::string_view word) { symbols.push_back(word_number(word)); });
+        walk_words(symbols, meet);
+      }
+      std::sort(found.begin(), found.end());
+      std::uint32_t before = 0;
+      for (const std::uint32_t feature : found) {
+        const std::uint32_t times = std::exchange(count[feature], 0);
+        Matches::put(out.packed, std::uint64_t{feature - before} << 1 | (times > 1));
+        if (times > 1) Matches::put(out.packed, times - 2);
+        before = feature;
+      }
+      out.ends.push_back(out.packed.size());
+      out.bytes.push_back(document.size());
+    }
+    return out;
+  }
+
+ private:
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  struct Level {
+    int length;       // units from the start of the n-gram
+    bool is_feature;  // one of the orders asked for
+  };
+
+  struct Hash {  // lets a view be looked up among strings
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+
+  std::uint32_t word_number(std::string_view word) const {
+    const auto found = words_.find(word);
+    return found == words_.end() ? none : found->second;
+  }
+
+  // The bytes text[from, to), at most four, as one number.
+  static std::uint32_t symbol_of(std::string_view text, std::size_t from, std::size_t to) {
+    std::uint32_t symbol = 0;
+    for (std::size_t i = from; i < to; ++i) symbol = symbol << 8 | static_cast<unsigned char>(text[i]);
+    return symbol;
+  }
+
+  template <class Meet>
+  void walk_bytes(std::string_view text, Meet&& meet) const {
+    for (std::size_t start = 0; start < text.size(); ++start) {
+      std::uint32_t node = 0;
+      std::size_t at = start;
+      for (const Level& level : levels_) {
+        const std::size_t end = start + static_cast<std::size_t>(level.length);
+        if (end > text.size()) break;
+        node = edges_.find(node, symbol_of(text, at, end));
+        if (node == 0) break;
+        if (level.is_feature) meet(feature_of_[node]);
+        at = end;
+      }
+    }
+  }
+
+  template <class Meet>
+  void walk_words(const std::vector<std::uint32_t>& symbols, Meet&& meet) const {
+    for (std::size_t start = 0; start < symbols.size(); ++start) {
+      std::uint32_t node = 0;
+      for (std::size_t n = 0; n < levels_.size() && start + n < symbols.size(); ++n) {
+        if (symbols[start + n] == none) break;
+        node = edges_.find(node, symbols[start + n]);
+        if (node == 0) break;
+        if (levels_[n].is_feature) meet(feature_of_[node]);
+      }
+    }
+  }
+
+  std::uint32_t child(std::uint32_t parent, std::uint32_t symbol, bool is_feature) {
+    std::uint32_t node = edges_.find(parent, symbol);
+    if (node == 0) {
+      node = static_cast<std::uint32_t>(feature_of_.size());
+      edges_.insert(parent, symbol, node);
+      feature_of_.push_back(is_feature ? static_cast<std::uint32_t>(counts_.size()) : none);
+      if (is_feature) counts_.push_back(0);
+    }
+    if (is_feature) ++counts_[feature_of_[node]];
+    return node;
+  }
+
+  void add(std::string_view example) {
+    std::vector<std::uint32_t> symbols;
+    if (unit_ == Unit::word) {
+      text::for_each_word(example, [&](std::string_view word) {
+        symbols.push_back(words_.emplace(word, static_cast<std::uint32_t>(words_.size())).first->second);
+      });
+    }
+    const std::size_t size = unit_ == Unit::word ? symbols.size() : example.size();
+    for (std::size_t start = 0; start < size; ++start) {
+      std::uint32_t node = 0;
+      std::size_t at = start;
+      for (const Level& level : levels_) {
+        const std::size_t end = start + static_cast<std::size_t>(level.length);
+        if (end > size) break;
+        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(example, at, end), level.is_feature);
+        at = end;
+      }
+    }
+  }
+
+  Unit unit_;
+  std::vector<Level> levels_;
+  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> words_;
+  text::Edges edges_;
+  std::vector<std::uint32_t> feature_of_ = {none};  // by node; the root is no feature
+  std::vector<std::int64_t> counts_;                // by feature: occurrences in the target
+};
+
+}  // namespace zipfit::cover
