@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -23,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "cover/tally.hpp"
 #include "text/edges.hpp"
 #include "text/words.hpp"
 
@@ -87,28 +89,23 @@ class Features {
 
   Matches matches(const std::vector<std::string_view>& documents) const {
     Matches out;
-    std::vector<std::uint32_t> count(size()), found;
+    Tally tally(size());
+    const auto meet = [&](std::uint32_t feature) { tally.count(feature); };
     std::vector<std::uint32_t> symbols;
     for (const std::string_view document : documents) {
-      found.clear();
-      const auto meet = [&](std::uint32_t feature) {
-        if (count[feature]++ == 0) found.push_back(feature);
-      };
       if (unit_ == Unit::byte) {
-        walk_bytes(document, meet);
+        walk(document.size(), [&](std::size_t i, int bytes) { return symbol_of(&document[i], bytes); }, meet);
       } else {
         symbols.clear();
         text::for_each_word(document, [&](std::string_view word) { symbols.push_back(word_number(word)); });
-        walk_words(symbols, meet);
+        walk(symbols.size(), [&](std::size_t i, int) { return symbols[i]; }, meet);
       }
-      std::sort(found.begin(), found.end());
       std::uint32_t before = 0;
-      for (const std::uint32_t feature : found) {
-        const std::uint32_t times = std::exchange(count[feature], 0);
+      tally.drain([&](std::uint32_t feature, std::uint32_t times) {
         Matches::put(out.packed, std::uint64_t{feature - before} << 1 | (times > 1));
         if (times > 1) Matches::put(out.packed, times - 2);
         before = feature;
-      }
+      });
       out.ends.push_back(out.packed.size());
       out.bytes.push_back(document.size());
     }
@@ -133,38 +130,47 @@ class Features {
     return found == words_.end() ? none : found->second;
   }
 
-  // The bytes text[from, to), at most four, as one number.
-  static std::uint32_t symbol_of(std::string_view text, std::size_t from, std::size_t to) {
+  // The first `bytes` of four bytes as one number.
+  static std::uint32_t symbol_of(const char* at, int bytes) {
     std::uint32_t symbol = 0;
-    for (std::size_t i = from; i < to; ++i) symbol = symbol << 8 | static_cast<unsigned char>(text[i]);
+    for (int i = 0; i < bytes; ++i) symbol |= std::uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
     return symbol;
   }
 
-  template <class Meet>
-  void walk_bytes(std::string_view text, Meet&& meet) const {
-    for (std::size_t start = 0; start < text.size(); ++start) {
-      std::uint32_t node = 0;
-      std::size_t at = start;
-      for (const Level& level : levels_) {
-        const std::size_t end = start + static_cast<std::size_t>(level.length);
-        if (end > text.size()) break;
-        node = edges_.find(node, symbol_of(text, at, end));
-        if (node == 0) break;
-        if (level.is_feature) meet(feature_of_[node]);
-        at = end;
+  // Calls meet(feature) for each feature at each place of a text of `size` units; symbol_at(i, length) is the symbol
+  // of the `length` units from i. The table is larger than the near caches and a hit as likely as a miss, so going
+  // down the trie place by place would wait for memory at every turn. Instead a block of places goes down together,
+  // level by level: first ask for all memory, then look at it, then go on with the places that had a hit.
+  template <class SymbolAt, class Meet>
+  void walk(std::size_t size, SymbolAt&& symbol_at, Meet&& meet) const {
+    static constexpr std::size_t block = 128;
+    std::array<std::size_t, block> start;
+    std::array<std::uint32_t, block> node, symbol;
+    for (std::size_t first = 0; first < size; first += block) {
+      std::size_t alive = std::min(block, size - first);
+      for (std::size_t i = 0; i < alive; ++i) {
+        start[i] = first + i;
+        node[i] = 0;
       }
-    }
-  }
-
-  template <class Meet>
-  void walk_words(const std::vector<std::uint32_t>& symbols, Meet&& meet) const {
-    for (std::size_t start = 0; start < symbols.size(); ++start) {
-      std::uint32_t node = 0;
-      for (std::size_t n = 0; n < levels_.size() && start + n < symbols.size(); ++n) {
-        if (symbols[start + n] == none) break;
-        node = edges_.find(node, symbols[start + n]);
-        if (node == 0) break;
-        if (levels_[n].is_feature) meet(feature_of_[node]);
+      int length = 0;
+      for (const Level& level : levels_) {
+        while (alive > 0 && start[alive - 1] + static_cast<std::size_t>(level.length) > size) --alive;
+        for (std::size_t i = 0; i < alive; ++i) {
+          symbol[i] = symbol_at(start[i] + static_cast<std::size_t>(length), level.length - length);
+          edges_.prefetch(node[i], symbol[i]);
+        }
+        std::size_t hits = 0;
+        for (std::size_t i = 0; i < alive; ++i) {
+          const std::uint32_t child = edges_.find(node[i], symbol[i]);
+          start[hits] = start[i];
+          node[hits] = child;
+          hits += child != 0;
+        }
+        if (level.is_feature) {
+          for (std::size_t i = 0; i < hits; ++i) meet(feature_of_[node[i]]);
+        }
+        alive = hits;
+        length = level.length;
       }
     }
   }
@@ -195,7 +201,7 @@ class Features {
       for (const Level& level : levels_) {
         const std::size_t end = start + static_cast<std::size_t>(level.length);
         if (end > size) break;
-        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(example, at, end), level.is_feature);
+        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(&example[at], static_cast<int>(end - at)), level.is_feature);
         at = end;
       }
     }

@@ -19,6 +19,15 @@ class Edges {
     }
   }
 
+  // Asks for the memory that find(parent, symbol) will look at, while there is other work to do.
+  void prefetch(std::uint32_t parent, std::uint32_t symbol) const {
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(&slots_[slot_of(std::uint64_t{parent} << 32 | symbol)]);
+#else
+    static_cast<void>(parent), static_cast<void>(symbol);
+#endif
+  }
+
   void insert(std::uint32_t parent, std::uint32_t symbol, std::uint32_t node) {
     if (2 * (size_ + 1) > slots_.size()) grow();
     place({std::uint64_t{parent} << 32 | symbol, node});
