@@ -44,12 +44,14 @@ class RepeatedPool:
             yield [self.text(i) for i in range(start, min(start + self.batch, self.documents))]
 
     def text(self, i: int) -> str:
+        """The i-th text: each round of the given ones has their lines rotated by one more."""
         round_, which = divmod(i, len(self.texts))
         lines = self.texts[which].splitlines(keepends=True)
         at = round_ % max(len(lines), 1)
         return "".join(lines[at:] + lines[:at])
 
     def map(self, function: Callable[[list[str]], object]) -> Iterator[object]:
+        """As a pool does, on one thread, timing what `function` takes."""
         for batch in self:
             self.sizes.extend(len(text.encode()) for text in batch)
             start = time.process_time()
