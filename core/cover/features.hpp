@@ -17,6 +17,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -32,39 +33,46 @@ namespace zipfit::cover {
 
 enum class Unit { word, byte };
 
-// The matches of a batch of documents, packed. A document's are in ascending order of feature, each as the difference
-// to the feature before, times two, plus one if the count is above one, in which case the count less two follows;
-// all numbers in base 128, low digits first. Two bytes a match are typical, where feature and count would take eight.
+// The matches of a batch of documents. A document's features that occur once come first, in ascending order, each as the
+// difference to the one before; then those that occur more often, each followed by its count. A number takes 16 bits,
+// or 48 in the rare case that it doesn't fit. So a match takes little more than two bytes, and the greedy, which spends
+// its time reading them, mostly meets numbers of one width and one meaning.
 struct Matches {
-  std::vector<std::uint8_t> packed;
-  std::vector<std::size_t> ends;     // where each document's matches end in `packed`
-  std::vector<std::uint64_t> bytes;  // the documents' sizes
+  struct Extent {
+    std::uint32_t once, all;  // 16-bit words of the features that occur once; of all
+    std::uint64_t bytes;      // the document's size
+  };
 
-  static void put(std::vector<std::uint8_t>& out, std::uint64_t number) {
-    for (; number >= 128; number >>= 7) out.push_back(static_cast<std::uint8_t>(number | 128));
-    out.push_back(static_cast<std::uint8_t>(number));
-  }
+  std::vector<std::uint16_t> packed;
+  std::vector<Extent> documents;
 
-  static std::uint64_t get(const std::uint8_t*& at) {
-    std::uint64_t number = *at++;
-    if (number < 128) return number;
-    number &= 127;
-    for (int shift = 7;; shift += 7) {
-      const std::uint64_t digit = *at++;
-      number |= (digit & 127) << shift;
-      if (digit < 128) return number;
+  static void put(std::vector<std::uint16_t>& out, std::uint32_t number) {
+    if (number < wide) {
+      out.push_back(static_cast<std::uint16_t>(number));
+    } else {
+      out.insert(out.end(), {wide, static_cast<std::uint16_t>(number), static_cast<std::uint16_t>(number >> 16)});
     }
   }
 
-  // Calls visit(feature, count) for each match between two places of `packed`.
+  // Calls visit(feature, count) for each match of the document that starts at a place of `packed`.
   template <class Visit>
-  static void read(const std::uint8_t* at, const std::uint8_t* end, Visit&& visit) {
-    std::uint64_t feature = 0;
-    while (at < end) {
-      const std::uint64_t head = get(at);
-      feature += head >> 1;
-      visit(static_cast<std::uint32_t>(feature), head & 1 ? get(at) + 2 : std::uint64_t{1});
+  static void read(const std::uint16_t* at, std::uint32_t once, std::uint32_t all, Visit&& visit) {
+    const std::uint16_t *middle = at + once, *end = at + all;
+    for (std::uint32_t feature = 0; at < middle;) visit(feature += get(at), std::uint32_t{1});
+    for (std::uint32_t feature = 0; at < end;) {
+      feature += get(at);
+      visit(feature, get(at));
     }
+  }
+
+ private:
+  static constexpr std::uint16_t wide = 0xFFFF;
+
+  static std::uint32_t get(const std::uint16_t*& at) {
+    const std::uint32_t number = *at++;
+    if (number != wide) [[likely]] return number;
+    at += 2;
+    return std::uint32_t{at[-2]} | std::uint32_t{at[-1]} << 16;
   }
 };
 
@@ -92,6 +100,7 @@ class Features {
     Tally tally(size());
     const auto meet = [&](std::uint32_t feature) { tally.count(feature); };
     std::vector<std::uint32_t> symbols;
+    std::vector<std::uint16_t> repeated;
     for (const std::string_view document : documents) {
       if (unit_ == Unit::byte) {
         walk(document.size(), [&](std::size_t i, int bytes) { return symbol_of(&document[i], bytes); }, meet);
@@ -100,14 +109,21 @@ class Features {
         text::for_each_word(document, [&](std::string_view word) { symbols.push_back(word_number(word)); });
         walk(symbols.size(), [&](std::size_t i, int) { return symbols[i]; }, meet);
       }
-      std::uint32_t before = 0;
-      tally.drain([&](std::uint32_t feature, std::uint32_t times) {
-        Matches::put(out.packed, std::uint64_t{feature - before} << 1 | (times > 1));
-        if (times > 1) Matches::put(out.packed, times - 2);
-        before = feature;
+      const std::size_t start = out.packed.size();
+      repeated.clear();
+      std::uint32_t last_once = 0, last_repeated = 0;
+      tally.drain([&](std::uint32_t feature, std::uint32_t count) {
+        if (count == 1) {
+          Matches::put(out.packed, feature - std::exchange(last_once, feature));
+        } else {
+          Matches::put(repeated, feature - std::exchange(last_repeated, feature));
+          Matches::put(repeated, count);
+        }
       });
-      out.ends.push_back(out.packed.size());
-      out.bytes.push_back(document.size());
+      const std::size_t once = out.packed.size() - start, all = once + repeated.size();
+      if (all > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("a document has too many matches");
+      out.packed.insert(out.packed.end(), repeated.begin(), repeated.end());
+      out.documents.push_back({static_cast<std::uint32_t>(once), static_cast<std::uint32_t>(all), document.size()});
     }
     return out;
   }

@@ -59,21 +59,17 @@ class Greedy {
   explicit Greedy(double cost_exponent) : cost_exponent_(cost_exponent) {}
 
   void append(Matches&& batch) {
-    if (documents_.size() + batch.ends.size() > std::numeric_limits<std::uint32_t>::max()) {
+    if (documents_.size() + batch.documents.size() > std::numeric_limits<std::uint32_t>::max()) {
       throw std::length_error("cover ranks at most 2^32 - 1 documents");
     }
     batch.packed.shrink_to_fit();
     batches_.push_back(std::move(batch.packed));  // moving a vector leaves its elements where they are
-    const std::uint8_t* start = batches_.back().data();
-    std::size_t from = 0;
-    for (std::size_t i = 0; i < batch.ends.size(); ++i) {
-      costs_.push_back(std::pow(static_cast<double>(std::max<std::uint64_t>(batch.bytes[i], 1)), cost_exponent_));
-      if (batch.ends[i] - from > std::numeric_limits<std::uint32_t>::max()) {
-        throw std::length_error("cover: a document's matches take more than 4 GiB");
-      }
-      documents_.push_back({start + from, static_cast<std::uint32_t>(batch.ends[i] - from)});
-      pool_bytes_ += batch.bytes[i];
-      from = batch.ends[i];
+    const std::uint16_t* at = batches_.back().data();
+    for (const Matches::Extent& d : batch.documents) {
+      documents_.push_back({at, d.once, d.all});
+      costs_.push_back(std::pow(static_cast<double>(std::max<std::uint64_t>(d.bytes, 1)), cost_exponent_));
+      pool_bytes_ += d.bytes;
+      at += d.all;
     }
   }
 
@@ -83,7 +79,7 @@ class Greedy {
   std::vector<std::int64_t> totals(std::size_t features) const {
     std::vector<std::int64_t> out(features);
     for (const Document& d : documents_) {
-      d.read([&](std::uint32_t feature, std::uint64_t count) { out[feature] += static_cast<std::int64_t>(count); });
+      d.read([&](std::uint32_t feature, std::uint32_t count) { out[feature] += count; });
     }
     return out;
   }
@@ -91,9 +87,10 @@ class Greedy {
   // Begins anew with the empty set.
   void start(const std::vector<double>& weights, std::vector<double> phi) {
     phi_ = Phi(std::move(phi));
-    features_.clear();
-    features_.reserve(weights.size());
-    for (const double w : weights) features_.push_back({w * (phi_(1) - phi_(0)), w, 0});
+    weights_ = weights;
+    counts_.assign(weights.size(), 0);
+    next_.resize(weights.size());
+    for (std::size_t g = 0; g < weights.size(); ++g) next_[g] = weights[g] * (phi_(1) - phi_(0));
     heap_.clear();
     heap_.reserve(documents_.size());
     for (std::size_t i = 0; i < documents_.size(); ++i) {
@@ -127,19 +124,13 @@ class Greedy {
 
  private:
   struct Document {
-    const std::uint8_t* matches;
-    std::uint32_t size;
+    const std::uint16_t* matches;
+    std::uint32_t once, all;
 
     template <class Visit>
     void read(Visit&& visit) const {
-      Matches::read(matches, matches + size, visit);
+      Matches::read(matches, once, all, visit);
     }
-  };
-
-  struct Feature {
-    double next;  // w * (phi(count + 1) - phi(count)): what one more occurrence is worth
-    double weight;
-    std::uint64_t count;  // c_g(S)
   };
 
   struct Claim {
@@ -152,21 +143,21 @@ class Greedy {
     }
   };
 
-  // Gain per cost of a document now. The sum runs in ascending order of feature.
+  // Gain per cost of a document now. The sum runs in the order of the matches: first the features that
+  // occur once in the document, then the others, each in ascending order.
   double claim_of(std::uint32_t position) const {
     double gain = 0;
-    documents_[position].read([&](std::uint32_t feature, std::uint64_t count) {
-      const Feature& f = features_[feature];
-      gain += count == 1 ? f.next : f.weight * (phi_(f.count + count) - phi_(f.count));
+    documents_[position].read([&](std::uint32_t feature, std::uint32_t count) {
+      gain += count == 1 ? next_[feature]
+                         : weights_[feature] * (phi_(counts_[feature] + count) - phi_(counts_[feature]));
     });
     return gain / costs_[position];
   }
 
   void add(std::uint32_t position) {
-    documents_[position].read([&](std::uint32_t feature, std::uint64_t count) {
-      Feature& f = features_[feature];
-      f.count += count;
-      f.next = f.weight * (phi_(f.count + 1) - phi_(f.count));
+    documents_[position].read([&](std::uint32_t feature, std::uint32_t count) {
+      const std::uint64_t now = counts_[feature] += count;
+      next_[feature] = weights_[feature] * (phi_(now + 1) - phi_(now));
     });
     ++chosen_;
   }
@@ -185,12 +176,14 @@ class Greedy {
   }
 
   double cost_exponent_;
-  std::vector<std::vector<std::uint8_t>> batches_;
+  std::vector<std::vector<std::uint16_t>> batches_;
   std::vector<Document> documents_;
   std::vector<double> costs_;
   std::uint64_t pool_bytes_ = 0;
   Phi phi_;
-  std::vector<Feature> features_;
+  std::vector<double> weights_;        // by feature: w_g
+  std::vector<std::uint64_t> counts_;  // by feature: c_g(S)
+  std::vector<double> next_;           // by feature: w_g (phi(c_g + 1) - phi(c_g)), what most matches are worth
   std::vector<Claim> heap_;
   std::uint32_t chosen_ = 0;
 };

@@ -46,7 +46,8 @@ def tabled_counts() -> list[int]:
 
 
 Matches = list[tuple[list[tuple[int, int]], int]]
-"""For each document of a batch its (feature, count) pairs, ascending, and its size in bytes."""
+"""For each document of a batch its size in bytes after its (feature, count) pairs: first the features that occur once,
+then the others, each in ascending order, which is the order in which their worth is added up."""
 
 
 class CoverFeatures:
@@ -72,7 +73,7 @@ class CoverFeatures:
         for document in batch:
             numbers = map(self._numbers.get, self._grams(document))
             found = Counter(number for number in numbers if number is not None)
-            out.append((sorted(found.items()), len(document)))
+            out.append((sorted(found.items(), key=lambda match: (match[1] > 1, match[0])), len(document)))
         return out
 
     def _grams(self, text: bytes) -> Iterator[Hashable]:
