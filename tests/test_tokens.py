@@ -12,7 +12,7 @@ from zipfit.tokens import token_counter
 @pytest.fixture
 def tokenizer_file(tmp_path):
     words = {"[UNK]": 0, "[CLS]": 1, "a": 2, "b": 3}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))  # noqa: S106
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A", special_tokens=[("[CLS]", 1)])
     tokenizer.enable_truncation(3)

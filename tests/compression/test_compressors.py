@@ -24,7 +24,15 @@ PLAIN = {
     "brotli": lambda text, level: brotli.compress(text, quality=level),
     "lzma": lambda text, level: lzma.compress(text, preset=level),
 }
-TEXTS = [b"", b"a", b"abc" * 500, bytes(range(256)), "naïve 🎲 数".encode(), b"\x00" * 1000, b"the quick brown fox " * 40]
+TEXTS = [
+    b"",
+    b"a",
+    b"abc" * 500,
+    bytes(range(256)),
+    "naïve 🎲 数".encode(),
+    b"\x00" * 1000,
+    b"the quick brown fox " * 40,
+]
 
 CASES = [(name, level) for name, (low, high, default) in LEVELS.items() for level in sorted({low, default, high})]
 CASES.remove(("lzma", 9))  # 674 MB and half a second for every single size
@@ -96,7 +104,9 @@ def test_the_distance_is_the_normalized_compression_distance():
     assert sizes.tolist() == [(12 - 8) / 10, (11 - 10) / 10, (25 - 10) / 20]
 
 
-@given(st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.lists(st.binary(max_size=60), min_size=1, max_size=6))
+@given(
+    st.lists(st.binary(max_size=60), min_size=1, max_size=6), st.lists(st.binary(max_size=60), min_size=1, max_size=6)
+)
 def test_called_pairs_follow_the_formula(targets, texts):
     def size(text):
         return len(bz2.compress(text))

@@ -10,7 +10,11 @@ from zipfit.errors import ZipfitError
 from zipfit.methods.zipfit import ZipFit
 
 
-@given(st.lists(st.text(max_size=40), min_size=1, max_size=4), st.lists(st.text(max_size=40), max_size=4), st.integers(1, 9))
+@given(
+    st.lists(st.text(max_size=40), min_size=1, max_size=4),
+    st.lists(st.text(max_size=40), max_size=4),
+    st.integers(1, 9),
+)
 def test_scores_are_those_of_the_formula(target, texts, level):
     scores = ZipFit(level=level).fit(target).score(texts)
     assert scores.dtype == np.float64
