@@ -184,7 +184,7 @@ def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> l
 
 
 def files_of(manifest: dict[str, Any], role: str) -> Files:
-    """The source or target that a manifest names, to be read again.
+    """The source or target that a manifest names, to be read again: the very files, whatever a folder holds now.
 
     Raises:
         ZipfitError: it did not come from files, or from standard input.
@@ -194,4 +194,4 @@ def files_of(manifest: dict[str, Any], role: str) -> Files:
         raise ZipfitError(f"the {role} came from Python objects, not files, so the selection cannot be made again")
     if "-" in files["paths"]:
         raise ZipfitError(f"the {role} came from standard input, so the selection cannot be made again")
-    return Files(**{**files, "paths": [locate(path, manifest) for path in files["paths"]]})
+    return Files(**{**files, "paths": [locate(item["name"], manifest) for item in manifest[role]["inputs"]]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
@@ -41,6 +42,8 @@ def rerun(
         raise ZipfitError(f"{manifest_path}: names no output")
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     parameters = {**manifest["parameters"], "progress": progress}
+    if parameters["tokenizer"] is not None and os.path.exists(tokenizer := locate(parameters["tokenizer"], manifest)):
+        parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
     new = selection.save(
         output or locate(saved["path"], manifest),

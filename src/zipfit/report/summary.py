@@ -58,7 +58,7 @@ def _score_bins(chosen: NDArray[np.float64], pool: NDArray[np.float64] | None) -
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
     return {
-        "quantiles": {str(q): float(np.quantile(chosen, q)) for q in (0, 0.25, 0.5, 0.75, 1)},
+        "quantiles": {str(q): float(np.quantile(chosen, q, method="nearest")) for q in (0, 0.25, 0.5, 0.75, 1)},
         "edges": edges.tolist(),
         "pool": None if pool is None else np.histogram(finite, edges)[0].tolist(),
         "selected": np.histogram(chosen[np.isfinite(chosen)], edges)[0].tolist(),
