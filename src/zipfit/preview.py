@@ -28,11 +28,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Scorer
-
-try:
-    import zipfit._core as _core
-except ImportError:  # installed without a compiler
-    _core = None
+from zipfit.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -185,9 +181,10 @@ def _bits_per_byte(train: Sequence[bytes], test: Sequence[bytes], order: int) ->
     size = sum(map(len, test))
     if size == 0:
         raise ZipfitError("the held-out target holds no text, so there is nothing to predict.")
-    if _core is None:
+    core = native_core()
+    if core is None:
         return WittenBell(train, order).bits(test) / size
-    return float(_core.witten_bell_bits(list(train), list(test), order)) / size
+    return float(core.witten_bell_bits(list(train), list(test), order)) / size
 
 
 def _ranking(method: Method, pool: Pool) -> Iterator[int]:

@@ -18,9 +18,10 @@ from zipfit.methods import cover as cover_module
 from zipfit.methods import cover_python
 from zipfit.methods.base import Selector
 from zipfit.methods.cover import PHIS, UNITS, WEIGHTS, Cover
+from zipfit.native import native_core
 
-ENGINES = [cover_python] if cover_module._core is None else [cover_python, cover_module._core]
-native = pytest.mark.skipif(cover_module._core is None, reason="built without the native core")
+ENGINES = [cover_python] if native_core() is None else [cover_python, native_core()]
+native = pytest.mark.skipif(native_core() is None, reason="built without the native core")
 
 # Few distinct words, so that documents share features, repeat them, and tie.
 small_texts = st.lists(st.sampled_from(["a", "b", "c", "d e", "..", "é", "水", " "]), max_size=8).map("".join)
@@ -154,9 +155,9 @@ def test_native_equals_python_to_the_bit(
 ) -> None:
     texts = [*texts, *target[:2]]  # so that something matches
     results = []
-    for core in (None, cover_module._core):
+    for core in (None, native_core()):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cover_module, "_core", core)
+            patch.setattr(cover_module, "native_core", lambda core=core: core)
             try:
                 results.append(ranking(Cover(**opts), target, texts, batch_size=batch_size))
             except ZipfitError as error:
@@ -275,9 +276,9 @@ def test_documents_longer_than_a_varint_digit() -> None:
     target = [" ".join(f"w{i}" for i in range(40_000))]
     texts = ["w39999 " * 700 + "w3 w3 w3", "w129 w127 w128 w16384", " ".join(["w5"] * 129), " ".join(["w7"] * 130)]
     results = []
-    for core in {None, cover_module._core}:
+    for core in {None, native_core()}:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cover_module, "_core", core)
+            patch.setattr(cover_module, "native_core", lambda core=core: core)
             results.append(ranking(Cover(orders="1,2"), target, texts))
     assert all(result == results[0] for result in results)
     assert len({score for _, score in results[0]}) == 4

@@ -83,5 +83,5 @@ def test_native_is_the_one_in_use():
 
 
 def test_python_takes_over_without_the_native_core(monkeypatch):
-    monkeypatch.setattr("zipfit.methods.hashed_ngrams._core", None)
+    monkeypatch.setattr("zipfit.methods.hashed_ngrams.native_core", lambda: None)
     assert isinstance(hashed_ngrams(2, 100), PythonHashedNgrams)

@@ -11,13 +11,13 @@ import typer
 from zipfit.cli import common
 from zipfit.cli.common import fail
 from zipfit.errors import ZipfitError
-from zipfit.job import select
 from zipfit.manifest import check_outputs
 from zipfit.repeating import rerun
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selecting import select
 
 if TYPE_CHECKING:
-    from zipfit.job import Selection
+    from zipfit.result import Selection
 
 _BUDGET = "Budget (exactly one)"
 _CHOICE = "What is chosen"

@@ -22,11 +22,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError
 from zipfit.methods import cover_python
-
-try:
-    import zipfit._core as _core
-except ImportError:  # installed without a compiler
-    _core = None
+from zipfit.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,7 +138,7 @@ def _table(phi: str) -> NDArray[np.float64]:
 
 def _engine() -> Any:
     """The native engine, or the plain one where zipfit was installed without a compiler. Both give the same bits."""
-    return cover_python if _core is None else _core
+    return native_core() or cover_python
 
 
 def _encode(text: str) -> bytes:

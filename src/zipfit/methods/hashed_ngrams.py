@@ -20,10 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-try:
-    import zipfit._core as _core
-except ImportError:  # installed without a compiler
-    _core = None
+from zipfit.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +56,7 @@ class HashedNgrams(Protocol):
 
 def hashed_ngrams(order: int, buckets: int) -> HashedNgrams:
     """Return a counter of word 1- to `order`-grams over `buckets` buckets: the native one where it was built."""
-    return PythonHashedNgrams(order, buckets) if _core is None else NativeHashedNgrams(order, buckets)
+    return PythonHashedNgrams(order, buckets) if native_core() is None else NativeHashedNgrams(order, buckets)
 
 
 class PythonHashedNgrams:
@@ -105,7 +102,7 @@ class NativeHashedNgrams:
     """The same numbers from the native core, a few hundred times as fast."""
 
     def __init__(self, order: int, buckets: int) -> None:
-        self._native = _core.HashedNgrams(character_classes(), order, buckets)
+        self._native = native_core().HashedNgrams(character_classes(), order, buckets)
 
     def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See `HashedNgrams.count`."""
