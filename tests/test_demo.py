@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from zipfit.demo import run_demo
+from zipfit.demo import Demo, run_demo
 from zipfit.errors import ZipfitError
 from zipfit.manifest import verify
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run_demo(folder, top=200)
 
 
-def test_demo_finds_functions_with_docstrings(folder: Path) -> None:
-    demo = run_demo(folder, top=200)
+def test_demo_finds_functions_with_docstrings(demo: tuple[Path, Demo]) -> None:
+    folder, made = demo
     labels = [record["source"] for record in map(json.loads, (folder / "selected.jsonl").read_text().splitlines())]
-    pool = demo.selection.job.task.pool.label_counts()
+    pool = made.selection.job.task.pool.label_counts()
     documents = sum(pool.values())
     assert documents > 2000
     assert len(labels) == 200
@@ -29,11 +30,11 @@ def test_demo_finds_functions_with_docstrings(folder: Path) -> None:
     assert verify(str(folder / "selected.manifest.json")) == []
 
 
-def test_demo_holds_out_the_second_half_of_human_eval(folder: Path) -> None:
-    demo = run_demo(folder, top=10)
+def test_demo_holds_out_the_second_half_of_human_eval(demo: tuple[Path, Demo]) -> None:
+    folder, made = demo
     target = {json.loads(line)["text"] for line in (folder / "target.jsonl").read_text().splitlines()}
-    assert len(target) == len(demo.held_out) == 82
-    assert not target & set(demo.held_out)
+    assert len(target) == len(made.held_out) == 82
+    assert not target & set(made.held_out)
 
 
 def test_demo_says_when_its_folder_cannot_be_made(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""`zipfit preview`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zipfit.cli import common
+from zipfit.methods.registry import build_method
+from zipfit.preview import preview
+from zipfit.task import Task, task_parameters
+
+if TYPE_CHECKING:
+    from zipfit.methods.base import Method
+
+_METHODS = ["zipfit", "dsir", "gain", "cover"]
+
+
+def preview_command(
+    pool: Annotated[list[str], typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")],
+    target: common.Target,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="A method to compare; repeatable.", show_default=", ".join(_METHODS)),
+    ] = None,
+    budget: Annotated[int, typer.Option("--bytes", help="Bytes that each method selects.")] = 120_000,
+    seed: Annotated[int, typer.Option(help="Seed of the target's split.")] = 0,
+    text_field: common.TextField = None,
+    template: common.Template = None,
+    target_field: common.TargetField = None,
+    target_template: common.TargetTemplate = None,
+    format_name: common.Format = None,
+    target_format: common.TargetFormat = None,
+    sample_by: common.SampleBy = "line",
+    target_sample_by: common.TargetSampleBy = "line",
+    skip_bad: common.SkipBad = False,
+    threads: common.Threads = None,
+    quiet: common.Quiet = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Compare methods on your own pool and target in seconds, without a language model.
+
+    The target is split in two. Each method selects for one half; the other half is predicted by a byte n-gram model
+    trained on what was selected. Fewer bits per byte are better.
+    """
+    parameters = task_parameters(
+        text_field=text_field,
+        template=template,
+        target_field=target_field,
+        target_template=target_template,
+        skip_bad=skip_bad,
+        threads=threads,
+        progress=common.show_progress(quiet),
+    )
+    methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
+    task = Task(
+        common.files(pool, format_name, sample_by), common.files(target, target_format, target_sample_by), parameters
+    )
+    results = preview(methods, task.pool, task.texts, budget, seed)
+    if as_json:
+        print(json.dumps([asdict(result) for result in results]))
+        return
+    print(f"{'method':<12}{'bits/byte':>10}{'documents':>11}{'bytes':>11}{'seconds':>9}")
+    for result in sorted(results, key=lambda result: result.bits_per_byte):
+        print(
+            f"{result.method:<12}{result.bits_per_byte:>10.3f}{result.documents:>11,}{result.bytes:>11,}"
+            f"{result.seconds:>9.1f}"
+        )
