@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 
-from support import random_texts, target_texts, write_jsonl
+
+def test_preview_compares_methods(zipfit):
+    ran = zipfit(
+        "preview", "pool.jsonl", "--target", "target.jsonl", "--bytes", 500, "-m", "cover", "-m", "gain", "--json"
+    )
+    assert ran.status == 0, ran.err
+    results = json.loads(ran.out)
+    assert [item["method"] for item in results] == ["cover", "gain", "random", "target"]
+    assert all(0 < item["bits_per_byte"] < 9 for item in results)
+    assert all(item["bytes"] == 500 for item in results[:3])
 
 
-def test_preview_compares_methods(run, tmp_path):
-    write_jsonl(tmp_path / "pool.jsonl", [{"text": text} for text in random_texts(120, 1)])
-    write_jsonl(tmp_path / "target.jsonl", target_texts(10))
-    command = ["preview", "pool.jsonl", "--target", "target.jsonl", "--bytes", "2000", "-m", "cover", "-m", "dsir"]
-    result = run(*command, "--json", "-p", "dsir.min_length=1") if False else run(*command, "--json")
-    assert result.returncode == 0, result.stderr
-    results = json.loads(result.stdout)
-    assert [item["method"] for item in results] == ["cover", "dsir", "random", "target"]
+def test_preview_prints_a_table_best_first(zipfit):
+    ran = zipfit("preview", "pool.jsonl", "--target", "target.jsonl", "--bytes", 500, "-m", "cover")
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["method", "bits/byte", "documents", "bytes", "seconds"]
+    assert len(lines) == 4
+    bits = [float(line.split()[1]) for line in lines[1:]]
+    assert bits == sorted(bits)
+
+
+def test_preview_needs_two_examples(zipfit, folder):
+    (folder / "one.jsonl").write_text('{"text": "alone"}\n')
+    ran = zipfit("preview", "pool.jsonl", "--target", "one.jsonl", "-m", "cover")
+    assert ran.status == 2
+    assert "two examples" in ran.err
