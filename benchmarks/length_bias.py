@@ -26,11 +26,11 @@ import numpy as np
 
 from zipfit.preview import bits_per_byte
 
-DOCUMENTS = 15_000
-TARGETS = 185
+DOCUMENTS = 6_000
+TARGETS = 82
 BUDGET = 120_000  # bytes selected
 CUTS = [25, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2400, 4000]  # bytes
-CUT_DOCUMENTS = 150
+CUT_DOCUMENTS = 60
 
 
 def compressed(x: bytes) -> int:
