@@ -47,8 +47,9 @@ class Dsir:
         resample: Draw documents in proportion to their weights, as the paper does and as `data-selection` does unless
             told otherwise; False takes the heaviest. The default is the published method. On whole documents the two
             differ little: log-weights lie tens to hundreds apart, the noise has a standard deviation of 1.28.
-        per_ngram: Divide log-weights by the document's number of n-grams. Log-weights grow with length, so without it
-            the top of the ranking holds the longest of the fitting documents.
+        per_ngram: Divide log-weights by the document's number of n-grams. Nearly all log-weights are negative, so
+            without it longer documents rank lower. Best with `resample=False`: beside weights this close, the noise is
+            loud.
         fit_ngrams: Estimate q on the pool's first documents, until they hold more than this many n-grams; 0 means
             100,000 for each bucket, as in `data-selection`.
         proportions: With several targets, each one's share as `label=share`; without it, shares follow their numbers
