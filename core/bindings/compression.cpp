@@ -1,4 +1,5 @@
 // zipfit._core's compressed sizes: gzip_size, lz4_size, GzipPairs and Lz4Pairs.
+#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>

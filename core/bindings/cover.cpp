@@ -1,4 +1,5 @@
 // zipfit._core: the greedy cover. Texts come as lists of bytes objects.
+#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -33,7 +34,7 @@ std::vector<double> copy(const Doubles& values) { return {values.data(), values.
 
 }  // namespace
 
-void bind_cover(nb::module_& m) {
+void zipfit::bind_cover(nb::module_& m) {
   using namespace zipfit::cover;
 
   nb::class_<Matches>(m, "CoverMatches", "The target's features found in a batch of documents.");

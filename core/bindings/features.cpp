@@ -1,4 +1,5 @@
 // Binds core/features: hashed n-gram counts for DSIR.
+#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -111,7 +112,7 @@ class HashedNgramsPool {
 
 }  // namespace
 
-void bind_features(nb::module_& m) {
+void zipfit::bind_features(nb::module_& m) {
   nb::class_<HashedNgramsPool>(m, "HashedNgrams", "Counts of word 1- to n-grams over SHA-256 buckets; thread-safe.")
       .def(nb::init<nb::bytes, int, std::uint32_t, bool>(), nb::arg("classes"), nb::arg("order"), nb::arg("buckets"),
            nb::arg("portable") = false, "portable: leave the processor's SHA instructions alone, as tests want it.")

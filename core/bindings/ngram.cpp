@@ -1,4 +1,5 @@
 // zipfit._core: cross-entropy under a byte n-gram model. Texts come as lists of bytes objects.
+#include "families.hpp"
 #include <nanobind/nanobind.h>
 
 #include <string_view>
@@ -10,7 +11,7 @@
 namespace nb = nanobind;
 using namespace nb::literals;
 
-void bind_ngram(nb::module_& m) {
+void zipfit::bind_ngram(nb::module_& m) {
   m.def(
       "witten_bell_bits",
       [](const nb::list& train, const nb::list& test, int order) {

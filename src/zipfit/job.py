@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from zipfit.dedup import deduplicator
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Scorer
 from zipfit.methods.racing import Racing
+from zipfit.methods.registry import class_path
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection import LazyRanking, Rules, ScoredRanking, walk
 from zipfit.tokens import token_counter
@@ -59,7 +61,12 @@ class Job:
     def _rank(self) -> Ranking:
         stopwatch, pool = self.task.stopwatch, self.task.pool
         with stopwatch.stage("fit"):
-            self.method.fit(self.task.texts, pool)
+            if self.task.parameters["target_by"] is None:
+                self.method.fit(self.task.texts, pool)
+            elif "groups" in inspect.signature(self.method.fit).parameters:
+                self.method.fit(self.task.texts, pool, groups=self.task.groups)  # type: ignore[call-arg]
+            else:
+                raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(self.method)}")
         with stopwatch.stage("score"):
             if isinstance(self.method, Scorer):
                 return ScoredRanking(np.concatenate(list(pool.map(self._checked_scores))))

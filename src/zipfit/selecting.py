@@ -35,6 +35,7 @@ def select(
     target_field: str | None = None,
     target_template: str | None = None,
     by: str | None = None,
+    target_by: str | None = None,
     min_bytes: int = 0,
     max_bytes: int | None = None,
     dedup: str | None = None,
@@ -68,6 +69,7 @@ def select(
         target_template: the same for the target.
         by: field whose value labels a document in the summary and in `max_share`; by default its `source` field or, if
             it has none, the input's name.
+        target_by: field that tells several targets apart, for a method that weighs them (`dsir`).
         min_bytes: shortest text to take, in bytes of UTF-8.
         max_bytes: longest text to take.
         dedup: `exact` to take one of the documents that are the same text, `near` to take one of those that nearly are
@@ -88,6 +90,7 @@ def select(
         target_field=target_field,
         target_template=target_template,
         by=by,
+        target_by=target_by,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
         dedup=dedup,

@@ -75,6 +75,7 @@ class Task:
         pool: the source's documents.
         examples: the target corpus, read.
         texts: the n target examples.
+        groups: for each of them, the value of the parameter `target_by`'s field.
         rejected: the records passed over, or None if the first bad one is an error.
         passed_over: files of folders whose names tell no format.
         input_names: of all inputs of source and target.
@@ -94,6 +95,7 @@ class Task:
         self.examples = Corpus(
             target_inputs,
             TextOf(parameters["target_field"], parameters["target_template"]),
+            label_field=parameters["target_by"],
             allow_empty=False,
             on_rejected=self.rejected,
         )
@@ -104,7 +106,9 @@ class Task:
             on_rejected=self.rejected,
         )
         with self.stopwatch.stage("read target"):
-            self.texts = [text for batch in self.examples.read() for text in batch.texts]
+            batches = list(self.examples.read())
+            self.texts = [text for batch in batches for text in batch.texts]
+            self.groups = [label for batch in batches for label in batch.labels]
         if not self.texts:
             raise ZipfitError("the target is empty: it holds no example")
         progress = TerminalProgress() if parameters["progress"] else Silent()
@@ -119,6 +123,7 @@ def task_parameters(
     target_field: str | None = None,
     target_template: str | None = None,
     by: str | None = None,
+    target_by: str | None = None,
     min_bytes: int = 0,
     max_bytes: int | None = None,
     dedup: str | None = None,

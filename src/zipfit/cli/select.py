@@ -56,6 +56,7 @@ def select_command(
     by: Annotated[
         str | None, typer.Option(help="Field that labels documents", show_default="source, or the file")
     ] = None,
+    target_by: Annotated[str | None, typer.Option(help="Field that tells several targets apart, for dsir.")] = None,
     max_share: Annotated[
         str | None,
         typer.Option(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.", rich_help_panel=_CHOICE),
@@ -110,6 +111,7 @@ def select_command(
         target_field=target_field,
         target_template=target_template,
         by=by,
+        target_by=target_by,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
         dedup=dedup,

@@ -24,6 +24,7 @@ METHODS = {
     "embedding": "zipfit.methods.embedding:Embedding",
     "cover": "zipfit.methods.cover:Cover",
     "gain": "zipfit.methods.gain:Gain",
+    "mmr": "zipfit.methods.mmr:Mmr",
 }
 
 
