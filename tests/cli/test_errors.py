@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -265,15 +267,35 @@ def long_job(folder):
     return selecting("long.jsonl", "many.jsonl", ("--top", 5))
 
 
-def test_ctrl_c_while_scoring(started, folder):
-    process = started(*long_job(folder), "--threads", 2)
-    time.sleep(3)
+SLOW_SCORES = """
+import time
+from pathlib import Path
+from zipfit.methods.zipfit import ZipFit
+plain = ZipFit.score
+def score(self, texts):
+    Path("scoring").touch()
+    time.sleep(0.5)
+    return plain(self, texts)
+ZipFit.score = score
+from zipfit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_while_scoring(folder, threads):
+    command = [sys.executable, "-c", SLOW_SCORES, *map(str, long_job(folder)), "--threads", str(threads)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (folder / "scoring").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b""
     assert err == b"zipfit: interrupted; nothing was left half-written\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["long.jsonl", "many.jsonl", "pool.jsonl", "target.jsonl"]
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"long.jsonl", "many.jsonl", "pool.jsonl", "target.jsonl", "scoring"}
 
 
 def test_ctrl_c_at_any_moment(started, folder):
@@ -304,9 +326,6 @@ main()
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_killed_in_the_middle_of_writing(started, folder, how):
-    import subprocess
-    import sys
-
     script = STOP_IN_WRITING.format(signal=how)
     process = subprocess.run(
         [sys.executable, "-c", script, *map(str, selecting())], cwd=folder, capture_output=True, timeout=60, check=False
