@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
-from zipfit.job import select
 from zipfit.manifest import files_of, locate, read_manifest
+from zipfit.selecting import select
 
 if TYPE_CHECKING:
-    from zipfit.job import Selection
+    from zipfit.result import Selection
 
 
 def rerun(
