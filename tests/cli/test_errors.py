@@ -148,6 +148,7 @@ def test_a_bad_record(fails, folder, content, message, role):
         (["verify", "missing.manifest.json"], "missing.manifest.json: no such file"),
         (["verify", "pool.jsonl"], "pool.jsonl: broken JSON"),
         (["verify", "there.jsonl"], "there.jsonl: is not a zipfit manifest"),
+        (["verify", "kept.manifest.json"], "kept.manifest.json: is not a whole manifest: it lacks working_directory"),
         (["rerun", "noise"], "noise: broken JSON"),
         (["explain", "pool.jsonl", "--rank", 1], "pool.manifest.json: no such file"),
         (["explain", "pool.jsonl"], "give either a rank or a position"),
@@ -158,7 +159,7 @@ def test_a_mistaken_command(fails, folder, arguments, message):
     (folder / "empty.jsonl").write_bytes(b"")
     (folder / "blank.jsonl").write_bytes(b'{"text": ""}\n')
     (folder / "there.jsonl").write_bytes(b"{}")
-    (folder / "kept.manifest.json").write_bytes(b"{}")
+    (folder / "kept.manifest.json").write_bytes(b'{"manifest_version": 1}')
     (folder / "noise").write_bytes(b"noise")
     said = fails(*arguments)
     assert said.startswith(message), said
