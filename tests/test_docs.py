@@ -47,7 +47,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for name in ("selected", "chosen", "varied", "templated", "tenth", "again", "from_python", "scores", "raced"):
+    for name in ("selected", "best", "varied", "templated", "tenth", "again", "from_python", "scores", "raced"):
         for left in folder.glob(f"{name}.*"):
             left.unlink()
     if page.name != "README.md":

@@ -11,8 +11,8 @@ import pytest
 import zipfit
 
 HEAVY = {
-    "aiohttp", "brotli", "datasets", "faiss", "fsspec", "huggingface_hub", "lz4", "numpy", "pandas", "polars", "pyarrow",
-    "rich", "tokenizers", "torch", "transformers", "typer", "zstandard",
+    "aiohttp", "brotli", "datasets", "faiss", "fsspec", "huggingface_hub", "lz4", "numpy", "pandas", "polars",
+    "pyarrow", "rich", "tokenizers", "torch", "transformers", "typer", "zstandard",
 }  # fmt: skip
 
 

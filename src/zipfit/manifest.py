@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
+# What checking, explaining and repeating a selection read of its manifest.
+_NEEDED = ("working_directory", "source", "target", "method", "parameters", "selection", "output")
+
 # What a result can depend on besides zipfit itself; absent ones are left out.
 _LIBRARIES = ("numpy", "pyarrow", "zstandard", "lz4", "brotli", "tokenizers", "datasets", "torch", "transformers")
 
@@ -134,10 +137,13 @@ def read_manifest(path: str) -> dict[str, Any]:
             manifest = json.loads(stream.read())
     except ValueError as error:
         raise ZipfitError(f"{path}: broken JSON: {error}") from error
-    if not isinstance(manifest, dict) or "manifest_version" not in manifest:
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("manifest_version"), int):
         raise ZipfitError(f"{path}: is not a zipfit manifest")
     if manifest["manifest_version"] > FORMAT_VERSION:
-        raise ZipfitError(f"{path}: was written by a later zipfit ({manifest['zipfit']})")
+        raise ZipfitError(f"{path}: was written by a later zipfit ({manifest.get('zipfit')})")
+    missing = [name for name in _NEEDED if name not in manifest]
+    if missing:
+        raise ZipfitError(f"{path}: is not a whole manifest: it lacks {', '.join(missing)}")
     return manifest
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -146,6 +148,7 @@ def test_a_bad_record(fails, folder, content, message, role):
         (["verify", "missing.manifest.json"], "missing.manifest.json: no such file"),
         (["verify", "pool.jsonl"], "pool.jsonl: broken JSON"),
         (["verify", "there.jsonl"], "there.jsonl: is not a zipfit manifest"),
+        (["verify", "kept.manifest.json"], "kept.manifest.json: is not a whole manifest: it lacks working_directory"),
         (["rerun", "noise"], "noise: broken JSON"),
         (["explain", "pool.jsonl", "--rank", 1], "pool.manifest.json: no such file"),
         (["explain", "pool.jsonl"], "give either a rank or a position"),
@@ -156,7 +159,7 @@ def test_a_mistaken_command(fails, folder, arguments, message):
     (folder / "empty.jsonl").write_bytes(b"")
     (folder / "blank.jsonl").write_bytes(b'{"text": ""}\n')
     (folder / "there.jsonl").write_bytes(b"{}")
-    (folder / "kept.manifest.json").write_bytes(b"{}")
+    (folder / "kept.manifest.json").write_bytes(b'{"manifest_version": 1}')
     (folder / "noise").write_bytes(b"noise")
     said = fails(*arguments)
     assert said.startswith(message), said
@@ -265,15 +268,35 @@ def long_job(folder):
     return selecting("long.jsonl", "many.jsonl", ("--top", 5))
 
 
-def test_ctrl_c_while_scoring(started, folder):
-    process = started(*long_job(folder), "--threads", 2)
-    time.sleep(3)
+SLOW_SCORES = """
+import time
+from pathlib import Path
+from zipfit.methods.zipfit import ZipFit
+plain = ZipFit.score
+def score(self, texts):
+    Path("scoring").touch()
+    time.sleep(0.5)
+    return plain(self, texts)
+ZipFit.score = score
+from zipfit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_while_scoring(folder, threads):
+    command = [sys.executable, "-c", SLOW_SCORES, *map(str, long_job(folder)), "--threads", str(threads)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (folder / "scoring").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b""
     assert err == b"zipfit: interrupted; nothing was left half-written\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["long.jsonl", "many.jsonl", "pool.jsonl", "target.jsonl"]
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"long.jsonl", "many.jsonl", "pool.jsonl", "target.jsonl", "scoring"}
 
 
 def test_ctrl_c_at_any_moment(started, folder):
@@ -304,9 +327,6 @@ main()
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_killed_in_the_middle_of_writing(started, folder, how):
-    import subprocess
-    import sys
-
     script = STOP_IN_WRITING.format(signal=how)
     process = subprocess.run(
         [sys.executable, "-c", script, *map(str, selecting())], cwd=folder, capture_output=True, timeout=60, check=False

@@ -88,8 +88,7 @@ def test_pairs_serve_several_threads_at_once(name):
     found: list[bytes] = []
 
     def work():
-        for _ in range(5):
-            found.append(pairs.alignments(TEXTS).tobytes())
+        found.extend(pairs.alignments(TEXTS).tobytes() for _ in range(5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

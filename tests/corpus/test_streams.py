@@ -39,6 +39,13 @@ def test_reads_all_of_several_streams_one_after_another(tmp_path, suffix):
     assert read(path) == CONTENT + b"more"
 
 
+def test_skippable_frames_of_zstd_are_skipped(tmp_path):
+    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"abcd"
+    path = tmp_path / "data"
+    path.write_bytes((skippable + COMPRESS[".zst"](CONTENT)) * 2)
+    assert read(path) == CONTENT * 2
+
+
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_name_that_promises_compression_is_not_believed(tmp_path, suffix):
     path = tmp_path / f"plain.jsonl{suffix}"

@@ -292,6 +292,24 @@ def test_what_was_there_stays_unless_all_is_well(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    for content in (b"new", b"newer"):
+        with replacing(str(tmp_path / "link")) as written:
+            written.file.write(content)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "folder" / "file").read_bytes() == content
+
+
+def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
+    table = pa.table({"text": ["a"], "view": pa.array(["a"], pa.string_view())})
+    corpus = Corpus(open_documents("source", table)[0], TextOf())
+    assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
+    with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
+        write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)
+
+
 def test_the_new_file_has_the_usual_mode(tmp_path):
     mask = os.umask(0o027)
     try:

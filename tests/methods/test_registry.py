@@ -50,8 +50,9 @@ def test_a_built_method_keeps_its_options():
 @pytest.mark.parametrize(
     ("option", "text", "value"),
     [
-        ("count", "3", 3), ("weight", "0.25", 0.25), ("weight", "2", 2.0), ("weight", "none", None), ("flag", "true", True),
-        ("flag", "False", False), ("name", "5", "5"), ("name", "none", "none"), ("either", "5", 5), ("either", "a", "a"),
+        ("count", "3", 3), ("weight", "0.25", 0.25), ("weight", "2", 2.0), ("weight", "none", None),
+        ("flag", "true", True), ("flag", "False", False), ("name", "5", "5"), ("name", "none", "none"),
+        ("either", "5", 5), ("either", "a", "a"),
     ],
 )  # fmt: skip
 def test_text_becomes_the_type_that_the_option_has(option, text, value):

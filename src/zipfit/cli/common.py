@@ -87,7 +87,7 @@ def handles_errors(command: F) -> F:
         except OSError as error:  # inputs and outputs have their own sentences
             if DEBUG:
                 raise
-            fail(f"{error.filename or 'a temporary file'}: {error.strerror or error}")
+            fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
         except MemoryError:
             fail("out of memory")
 

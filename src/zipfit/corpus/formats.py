@@ -232,6 +232,7 @@ def _invalid_utf8(raw: bytes, unit: str) -> str | None:
 # Newlines never stand inside a JSON string unescaped, so an element becomes one line without a change of meaning.
 _LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
 _SPACE = re.compile(r"[ \t\r\n]*")
+_AFTER_ELEMENT = " \t\r\n,]"
 
 
 def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
@@ -285,7 +286,7 @@ def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
         while True:
             try:
                 _, end = decoder.raw_decode(window, start)
-                if end < len(window) or ended:  # at the window's end a number might go on
+                if ended or (end < len(window) and window[end] in _AFTER_ELEMENT):  # else a number might go on
                     break
             except (ValueError, RecursionError) as error:
                 if ended:

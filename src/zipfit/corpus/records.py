@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.corpus.text import BadRecordError
+from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,10 @@ class TableChunk:
         return repr(self._batch.slice(index, 1).to_pydict()).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
-        return self._batch.take(list(indices))
+        try:
+            return self._batch.take(list(indices))
+        except NotImplementedError as error:  # of Arrow, for its rarer types
+            raise ZipfitError(f"a column has a type that records cannot be picked from ({error})") from error
 
 
 class ObjectChunk:

@@ -28,6 +28,7 @@ COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 _MAGIC = {
     b"\x1f\x8b": ".gz",
     b"\x28\xb5\x2f\xfd": ".zst",
+    b"\x50\x2a\x4d\x18": ".zst",  # the skippable frame that pzstd begins with
     b"BZh": ".bz2",
     b"\xfd7zXZ\x00": ".xz",
     b"\x04\x22\x4d\x18": ".lz4",

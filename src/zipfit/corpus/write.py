@@ -120,9 +120,10 @@ def replacing(path: str) -> Iterator[Written]:
         ZipfitError: the disk is full, or the file cannot be written for another such reason; `path` is untouched.
     """
     local = path != "-" and not is_remote(path)
+    place = os.path.realpath(path)  # a link stays one: what it points to is replaced
     temporary = None
     try:
-        folder = Path(path).parent if local else None
+        folder = Path(place).parent if local else None
         handle, temporary = tempfile.mkstemp(prefix=f".{Path(path).name}.", suffix=".part", dir=folder)
         with open(handle, "w+b") as stream:
             written = Written(stream)
@@ -138,7 +139,7 @@ def replacing(path: str) -> Iterator[Written]:
                 sys.stdout.buffer.flush()
         if local:
             os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            os.replace(temporary, place)
             temporary = None
         elif path != "-":
             fs, inner = file_system(path)
