@@ -16,14 +16,12 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
-ZIPFIT_INLINE bool fast_source(std::size_t size) { return size >= 1 && size < kLongestFastPair; }
-
 class LazyPairs {
  public:
   LazyPairs(const Targets& targets, const TargetChains& chains, const Level& level)
       : targets_(targets), target_chains_(chains), level_(level), head_(kHashSize), previous_(kLongestFastPair),
         seen_(chains.chains() + 1), worth_(chains.words()), head4_(kNoHash4 + 1), previous4_(kLongestFastPair),
-        text_(kLongestFastPair + kReadAhead), waiting_(kBatch) {}
+        text_(kLongestFastPair + kReadAhead) {}
 
   /// Takes the next x.
   void start(Bytes x) {
@@ -51,7 +49,7 @@ class LazyPairs {
     State own = prefix_;
     parse_source<false>(own, x_size_);
     if (own.literal_pending) own.histogram.add_literal(text_[x_size_ - 1]);
-    submit(own, x_size_, &x_bytes_);
+    batch_.add(own.histogram, x_size_, &x_bytes_);
   }
 
   /// Sizes x followed by target j; `*size` is written by then or by finish().
@@ -75,18 +73,16 @@ class LazyPairs {
       if (seen_[chain].count == 0) look_at<false>(chain, j);
     }
     for (unsigned at = x_size_; at-- > first4;) head4_[hash4(text_.data() + at)] = previous4_[at];
-    submit(state, total, size);
+    batch_.add(state.histogram, total, size);
   }
 
   /// Sizes what is still waiting; returns C(x).
   std::int64_t finish() {
-    size_up();
+    batch_.flush();
     return x_bytes_;
   }
 
  private:
-  static constexpr std::size_t kReadAhead = 64;
-
   /// The parse between two positions. Small, so that each pair can start from a copy.
   struct State {
     Histogram histogram;
@@ -339,29 +335,6 @@ class LazyPairs {
     for (; literals_from < size; ++literals_from) histogram.add_literal(text[literals_from]);
   }
 
-  void submit(const State& state, unsigned total, std::int64_t* size) {
-    waiting_[batch_.size()] = {size, total};
-    Histogram& histogram = batch_.next();
-    histogram = state.histogram;
-    histogram.literals[kEndOfBlock] = 1;
-    if (batch_.full()) size_up();
-  }
-
-  void size_up() {
-    batch_.size_up();
-    for (unsigned i = 0; i < batch_.size(); ++i) {
-      const std::uint64_t bits =
-          after_block(0, batch_.dynamic_bits(i), fixed_body_bits(batch_.histogram(i)), waiting_[i].stored);
-      *waiting_[i].to = static_cast<std::int64_t>((bits + 7) / 8 + kGzipWrapper);
-    }
-    batch_.clear();
-  }
-
-  struct Waiting {
-    std::int64_t* to;
-    unsigned stored;
-  };
-
   const Targets& targets_;
   const TargetChains& target_chains_;
   const Level level_;
@@ -372,7 +345,6 @@ class LazyPairs {
   Array<std::uint16_t> head4_;
   Array<std::uint16_t> previous4_;
   Array<std::uint8_t> text_;  // x, and behind it the target of the current pair
-  Array<Waiting> waiting_;         // where the sizes of the batch go
   Batch batch_;
   State prefix_;
   unsigned x_size_ = 0;

@@ -14,7 +14,7 @@
 // from each hash to its positions in all targets lets the pairs of an x add those that x can match.
 #pragma once
 
-#include "deflate/sizer.hpp"
+#include "deflate/fast_pair.hpp"
 #include "targets.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
@@ -39,18 +39,10 @@ constexpr unsigned kNoHash4 = 1u << kHash4Bits;  // an entry that is always empt
 
 ZIPFIT_INLINE unsigned hash4(const std::uint8_t* p) { return (load<std::uint32_t>(p) * 2654435761u) >> (32 - kHash4Bits); }
 
-// Pairs up to this size take the fast path: one block (there cannot be more symbols than bytes), no sliding, every
-// position within reach of every other. Longer ones spend their time on the last few hundred bytes anyway, once
-// checkpointed.
-constexpr std::size_t kLongestFastPair = 16000;
-static_assert(kLongestFastPair < kBlockSymbols && kLongestFastPair < kMaxDistance);
-
-/// Whether a target may take the fast path at all: both boundary positions must have three bytes to hash.
-ZIPFIT_INLINE bool fast_target(std::size_t size) { return size >= kMinMatch && size < kLongestFastPair; }
-
 /// Every position of every fast target, in the order of the targets' bytes.
 class TargetChains {
  public:
+  TargetChains() = default;
   TargetChains(const Targets& targets, const Level& level)
       : positions_(targets.total()), number_(kHashSize), first_word_(targets.count() + 1) {
     for (std::size_t j = 0; j < targets.count(); ++j) {
