@@ -18,7 +18,7 @@ class UnavailableKernel : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The kernel named by the environment variable ZIPFIT_ISA, or else the best available one.
+/// The kernel named by the environment variable ZIPFIT_ISA, or else the best available one that has been measured.
 const Kernel& choose_kernel();
 
 }  // namespace zipfit

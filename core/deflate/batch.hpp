@@ -20,18 +20,28 @@ class Batch {
  public:
   Batch() : blocks_(kBatch) {}
 
-  unsigned size() const { return size_; }
-  bool full() const { return size_ == kBatch; }
-  void clear() { size_ = 0; }
+  /// Takes the histogram (less the end of block) of a stream of one block that holds `size` bytes. The gzip size is
+  /// written to `*to` when the batch is full, or by flush().
+  void add(const Histogram& histogram, std::size_t size, std::int64_t* to) {
+    Block& block = blocks_[size_++];
+    block.histogram = histogram;
+    block.histogram.literals[kEndOfBlock] = 1;
+    block.stored = size;
+    block.to = to;
+    if (size_ == kBatch) flush();
+  }
 
-  /// The histogram to fill in for the next block; counts of nothing yet.
-  Histogram& next() { return blocks_[size_++].histogram; }
+  void flush() {
+    size_up();
+    for (unsigned i = 0; i < size_; ++i) {
+      const Block& block = blocks_[i];
+      const std::uint64_t bits = after_block(0, block.bits, fixed_body_bits(block.histogram), block.stored);
+      *block.to = static_cast<std::int64_t>((bits + 7) / 8 + kGzipWrapper);
+    }
+    size_ = 0;
+  }
 
-  const Histogram& histogram(unsigned i) const { return blocks_[i].histogram; }
-
-  /// After size_up(): the bits of block i as a dynamic block, past the first three.
-  std::uint32_t dynamic_bits(unsigned i) const { return blocks_[i].bits; }
-
+ private:
   void size_up() {
     for (unsigned i = 0; i < size_; ++i) {
       Block& block = blocks_[i];
@@ -57,11 +67,12 @@ class Batch {
                 [](Block& block, Tree& tree, Leaves&) { block.bits += length_header_bits(block.lengths, tree); });
   }
 
- private:
   struct Block {
     Histogram histogram;
     LengthCounts lengths;
-    std::uint32_t bits;
+    std::size_t stored;
+    std::int64_t* to;
+    std::uint32_t bits;  // as a dynamic block, past the first three
     std::uint16_t used;  // symbols of the alphabet whose tree is next
   };
 

@@ -1,17 +1,21 @@
-// gzip sizes of all pairs x + t for one x.
+// gzip sizes of all pairs x + t for one x: the fast path of the level where it applies, the general sizer elsewhere.
 #pragma once
 
+#include "deflate/greedy_pairs.hpp"
 #include "deflate/lazy_pairs.hpp"
+#include "deflate/sizer.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
 class GzipPairs final : public Pairs {
  public:
   GzipPairs(const Text* texts, std::size_t count, const Level& level)
-      : targets_(texts, count), target_sizes_(count), level_(level), chains_(targets_, level) {
+      : targets_(texts, count), target_sizes_(count), level_(level) {
     Sizer sizer;
     for (std::size_t j = 0; j < count; ++j) target_sizes_[j] = static_cast<std::int64_t>(sizer.size(targets_[j], level));
+    if (!level.greedy) chains_ = TargetChains(targets_, level);
   }
+
   std::size_t count() const override { return targets_.count(); }
   const std::int64_t* target_sizes() const override { return target_sizes_.data(); }
   PairSizer* sizer() const override;
@@ -24,42 +28,48 @@ class GzipPairs final : public Pairs {
   Targets targets_;
   Array<std::int64_t> target_sizes_;
   Level level_;
-  TargetChains chains_;
+  TargetChains chains_;  // of the lazy levels only
 };
 
+/// `Fast` sizes the pairs that fast_pair() admits: LazyPairs or GreedyPairs.
+template <class Fast>
 class GzipPairSizer final : public PairSizer {
  public:
-  explicit GzipPairSizer(const GzipPairs& pairs)
-      : pairs_(pairs), fast_(pairs.targets(), pairs.chains(), pairs.level()) {}
+  template <class... Options>
+  explicit GzipPairSizer(const GzipPairs& pairs, const Options&... options)
+      : pairs_(pairs), fast_(pairs.targets(), options...) {}
 
   std::int64_t sizes(Text text, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) override {
     const Bytes x = {text.data, text.size};
     const Targets& targets = pairs_.targets();
-    const bool fast = !pairs_.level().greedy && fast_source(x.size);
-    if (fast) fast_.start(x);
+    const Level& level = pairs_.level();
+    const bool fast = fast_source(x.size);
     bool checkpointed = false;
+    if (fast) fast_.start(x);
     for (std::size_t i = 0; i < count; ++i) {
       const auto j = static_cast<std::size_t>(columns[i]);
-      if (fast && fast_target(targets[j].size) && x.size + targets[j].size <= kLongestFastPair) {
+      if (fast && fast_pair(x.size, targets[j].size)) {
         fast_.add(j, &sizes[i]);
-      } else {
-        if (!checkpointed) sizer_.prefix(x, pairs_.level(), targets.longest(), checkpoint_);
-        checkpointed = true;
-        sizes[i] = static_cast<std::int64_t>(sizer_.resume(checkpoint_, targets[j], pairs_.level()));
+        continue;
       }
+      if (!checkpointed) sizer_.prefix(x, level, targets.longest(), checkpoint_);
+      checkpointed = true;
+      sizes[i] = static_cast<std::int64_t>(sizer_.resume(checkpoint_, targets[j], level));
     }
     if (fast) return fast_.finish();
-    if (checkpointed) return static_cast<std::int64_t>(sizer_.resume(checkpoint_, {}, pairs_.level()));
-    return static_cast<std::int64_t>(sizer_.size(x, pairs_.level()));
+    return static_cast<std::int64_t>(checkpointed ? sizer_.resume(checkpoint_, {}, level) : sizer_.size(x, level));
   }
 
  private:
   const GzipPairs& pairs_;
-  LazyPairs fast_;
+  Fast fast_;
   Sizer sizer_;
   Sizer::Checkpoint checkpoint_;
 };
 
-inline PairSizer* GzipPairs::sizer() const { return new GzipPairSizer(*this); }
+inline PairSizer* GzipPairs::sizer() const {
+  if (level_.greedy) return new GzipPairSizer<GreedyPairs>(*this, level_);
+  return new GzipPairSizer<LazyPairs>(*this, chains_, level_);
+}
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

@@ -28,8 +28,6 @@ struct Chains {
 
 class Sizer {
  public:
-  Sizer() : chains_(1) {}
-
   /// len(gzip.compress(text, level)).
   std::uint64_t size(Bytes text, const Level& level) {
     start(text);
@@ -39,7 +37,7 @@ class Sizer {
 
   /// The parse of some text up to where it may no longer go on without knowing what follows.
   struct Checkpoint {
-    Array<Chains> chains{1};
+    Array<Chains> chains;
     Array<std::uint8_t> text;  // from the start of the window to the end of the prefix, with room behind
     std::size_t prefix = 0;    // its length
     std::int64_t block_start = 0;
@@ -56,6 +54,7 @@ class Sizer {
   void prefix(Bytes text, const Level& level, std::size_t longest_suffix, Checkpoint& checkpoint) {
     start(text);
     run(level, kMinLookahead);
+    checkpoint.chains.reserve(1);
     checkpoint.chains[0] = chains_[0];
     checkpoint.prefix = text.size - base_;
     checkpoint.text.reserve(checkpoint.prefix + longest_suffix);
@@ -90,6 +89,7 @@ class Sizer {
 
  private:
   void start(Bytes text) {
+    chains_.reserve(1);
     std::memset(chains_[0].head, 0, sizeof chains_[0].head);
     text_ = text;
     base_ = 0;

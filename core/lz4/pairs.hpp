@@ -27,29 +27,30 @@ class Lz4Pairs final : public Pairs {
   Array<std::int64_t> target_sizes_;
 };
 
-/// What a parse overwrote in a table, to be undone. A parse enters at most two positions for each one it visits.
+/// What a parse overwrote in a table, to be undone.
 class UndoLog {
  public:
-  UndoLog() : entries_(2 * kBlockSize) {}
-
-  ZIPFIT_INLINE void record(unsigned hash, std::size_t before) {
-    entries_[size_++] = {static_cast<std::uint16_t>(hash), static_cast<LoneTable::Position>(before)};
-  }
-
-  ZIPFIT_INLINE void undo(LoneTable& table) {
-    while (size_ > 0) {
-      --size_;
-      table.at[entries_[size_].hash] = entries_[size_].before;
-    }
-  }
-
- private:
   struct Entry {
     std::uint16_t hash;
     LoneTable::Position before;
   };
-  Array<Entry> entries_;
-  std::size_t size_ = 0;
+
+  explicit UndoLog(Entry* start) : start_(start), end_(start) {}
+
+  ZIPFIT_INLINE void record(unsigned hash, std::size_t before) {
+    *end_++ = {static_cast<std::uint16_t>(hash), static_cast<LoneTable::Position>(before)};
+  }
+
+  ZIPFIT_INLINE void undo(LoneTable& table) {
+    while (end_ != start_) {
+      --end_;
+      table.at[end_->hash] = end_->before;
+    }
+  }
+
+ private:
+  Entry* start_;
+  Entry* end_;
 };
 
 class Lz4PairSizer final : public PairSizer {
@@ -58,6 +59,7 @@ class Lz4PairSizer final : public PairSizer {
 
   std::int64_t sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) override {
     text_.reserve(x.size + targets_.longest());
+    entered_.reserve(2 * smaller_of(kBlockSize, text_.size()));  // a parse enters at most two positions at each
     if (x.size) std::memcpy(text_.data(), x.data, x.size);
     if (x.size <= kBlockSize) parse_prefix(x.size);
     for (std::size_t i = 0; i < count; ++i) {
@@ -82,16 +84,17 @@ class Lz4PairSizer final : public PairSizer {
   std::size_t pair(std::size_t end) {
     if (end > kBlockSize || !started_) return size({text_.data(), end});
     Progress progress = progress_;
+    UndoLog log(entered_.data());
     const Outcome outcome = progress.needed > end - 1
                                 ? Outcome::kStored
-                                : run<false>(text_.data(), 0, end, end - 1, table_[0], log_, progress);
-    log_.undo(table_[0]);
+                                : run<false>(text_.data(), 0, end, end - 1, table_[0], log, progress);
+    log.undo(table_[0]);
     return frame_bytes(end) + block_bytes(outcome, progress, end, end);
   }
 
   const Targets& targets_;
   Array<LoneTable> table_;
-  UndoLog log_;
+  Array<UndoLog::Entry> entered_;
   Array<std::uint8_t> text_;
   Progress progress_ = {};
   bool started_ = false;

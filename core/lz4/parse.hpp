@@ -93,9 +93,11 @@ enum class Outcome { kDone, kStored, kPaused };
 /// With Prefix, text[..end) is the beginning of longer blocks: the parse stops (kPaused) before its first step that
 /// could depend on what follows, and `room` is ignored, for `needed` remembers what to compare with it.
 template <bool Prefix, class Table, class Log>
-inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, std::size_t room, Table& table, Log& log,
-                   Progress& progress) {
+inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, std::size_t room, Table& table,
+                   Log& log_of_all, Progress& progress) {
   using Position = typename Table::Position;
+  Progress p = progress;  // copies, to be kept in registers
+  Log log = log_of_all;
   const auto put = [&](unsigned hash, std::size_t position) ZIPFIT_LAMBDA_INLINE {
     log.record(hash, table.at[hash]);
     table.at[hash] = static_cast<Position>(position);
@@ -109,13 +111,16 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
     return position + common_run(text + candidate, text + position, text + match_end) == match_end;
   };
   const std::size_t last_start = end - kMatchMargin + 1;  // liblz4's mflimitPlusOne
-  Progress p = progress;
+  const auto leave = [&] {
+    progress = p;
+    log_of_all = log;
+  };
   for (;;) {
     std::size_t match;
     bool adjoining_match = false;  // right behind a match: liblz4 asks for no room for literals then
     if (p.after_match) {
       if (p.position >= last_start) {
-        progress = p;
+        leave();
         return Prefix ? Outcome::kPaused : Outcome::kDone;
       }
       const unsigned hash = Table::hash(text + p.position);
@@ -124,7 +129,7 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
       match = hash == hash_before ? p.position - 2 : table.at[hash];
       const bool found = matches(match, p.position);
       if (Prefix && found && reaches_end(match, p.position)) {
-        progress = p;
+        leave();
         return Outcome::kPaused;
       }
       put(hash_before, p.position - 2);
@@ -140,14 +145,14 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
       for (;;) {
         const std::size_t step = larger_of((p.searches - 1) >> kSkipShift, 1u);
         if (p.position + step > last_start) {
-          progress = p;
+          leave();
           return Prefix ? Outcome::kPaused : Outcome::kDone;
         }
         const unsigned hash = Table::hash(text + p.position);
         match = table.at[hash];
         const bool found = matches(match, p.position);
         if (Prefix && found && reaches_end(match, p.position)) {
-          progress = p;
+          leave();
           return Outcome::kPaused;
         }
         put(hash, p.position);
@@ -164,7 +169,10 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
     ++p.written;  // the token
     if (!adjoining_match) {
       p.needed = larger_of(p.needed, p.written + literals + (2 + 1 + kLastLiterals) + literals / 255);
-      if (!Prefix && p.needed > room) return Outcome::kStored;
+      if (!Prefix && p.needed > room) {
+      leave();
+      return Outcome::kStored;
+    }
       if (literals >= kRunMask) p.written += (literals - kRunMask) / 255 + 1;
       p.written += literals;
     }
@@ -173,7 +181,10 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
         common_run(text + match + kMinMatch, text + p.position + kMinMatch, text + match_end);  // past the first four
     p.position += kMinMatch + more;
     p.needed = larger_of(p.needed, p.written + (1 + kLastLiterals) + (more + 240) / 255);
-    if (!Prefix && p.needed > room) return Outcome::kStored;
+    if (!Prefix && p.needed > room) {
+      leave();
+      return Outcome::kStored;
+    }
     if (more >= kRunMask) p.written += (more - kRunMask) / 255 + 1;
     p.anchor = p.position;
     p.after_match = true;
