@@ -33,10 +33,10 @@ namespace zipfit::cover {
 
 enum class Unit { word, byte };
 
-// The matches of a batch of documents. A document's features that occur once come first, in ascending order, each as the
-// difference to the one before; then those that occur more often, each followed by its count. A number takes 16 bits,
-// or 48 in the rare case that it doesn't fit. So a match takes little more than two bytes, and the greedy, which spends
-// its time reading them, mostly meets numbers of one width and one meaning.
+// The matches of a batch of documents. A document's features that occur once come first, in ascending order, each as
+// the difference to the one before; then those that occur more often, each followed by its count. A number takes 16
+// bits, or 48 in the rare case that it doesn't fit. So a match takes little more than two bytes, and the greedy, which
+// spends its time reading them, mostly meets numbers of one width and one meaning.
 struct Matches {
   struct Extent {
     std::uint32_t once, all;  // 16-bit words of the features that occur once; of all
@@ -194,6 +194,7 @@ class Features {
   std::uint32_t child(std::uint32_t parent, std::uint32_t symbol, bool is_feature) {
     std::uint32_t node = edges_.find(parent, symbol);
     if (node == 0) {
+      if (feature_of_.size() == none) throw std::length_error("the target has too many n-grams");
       node = static_cast<std::uint32_t>(feature_of_.size());
       edges_.insert(parent, symbol, node);
       feature_of_.push_back(is_feature ? static_cast<std::uint32_t>(counts_.size()) : none);

@@ -23,6 +23,8 @@ from zipfit.native import native_core
 ENGINES = [cover_python] if native_core() is None else [cover_python, native_core()]
 native = pytest.mark.skipif(native_core() is None, reason="built without the native core")
 
+WORDS: dict[str, Any] = {"unit": "word", "orders": "1,2,3", "phi": "log"}
+
 # Few distinct words, so that documents share features, repeat them, and tie.
 small_texts = st.lists(st.sampled_from(["a", "b", "c", "d e", "..", "é", "水", " "]), max_size=8).map("".join)
 pools = st.lists(small_texts, min_size=1, max_size=9)
@@ -214,8 +216,8 @@ def test_batches_and_threads_change_nothing(target: list[str], texts: list[str],
 def test_repeated_documents_get_no_second_reward() -> None:
     distinct = ["the cat sat", "on the mat", "a dog ran by", "far away home", "nothing shared"]
     target = ["the cat sat on the mat", "a dog ran far away home"]
-    once = [texts for texts, _ in ranking(Cover(), target, distinct)]
-    thrice = ranking(Cover(), target, distinct * 3)
+    once = [texts for texts, _ in ranking(Cover(**WORDS), target, distinct)]
+    thrice = ranking(Cover(**WORDS), target, distinct * 3)
     # The first copies come first, in the order they had without the repeats; each further copy is worth less.
     first = [position for position, _ in thrice[:4]]
     assert first == once[:4]
@@ -224,7 +226,7 @@ def test_repeated_documents_get_no_second_reward() -> None:
     for position in range(4):
         assert scores[position] > scores[position + 5] > scores[position + 10] > 0
     # phi at 0, 1, 2, 3: a second copy is worth log(3/2) / log(2) of a first, whatever the budget spent between.
-    alone = [score for _, score in ranking(Cover(), ["x y"], ["x y"] * 3)]
+    alone = [score for _, score in ranking(Cover(**WORDS), ["x y"], ["x y"] * 3)]
     assert alone == pytest.approx([alone[0], alone[0] * math.log2(3 / 2), alone[0] * math.log2(4 / 3)], rel=1e-12)
 
 
@@ -232,7 +234,7 @@ def test_ranking_by_resemblance_alone_would_take_the_copies() -> None:
     # Three copies of the best single match against two documents that complete it.
     texts = ["ab cd ef"] * 3 + ["gh", "lm"]
     target = ["ab cd ef", "gh", "lm"]
-    assert {position for position, _ in ranking(Cover(orders="1"), target, texts)[:3]} == {0, 3, 4}
+    assert {position for position, _ in ranking(Cover(unit="word", orders="1"), target, texts)[:3]} == {0, 3, 4}
 
 
 def test_words() -> None:
@@ -259,15 +261,21 @@ def test_other_scripts(unit: str, target: list[str], best: int) -> None:
 
 
 def test_edge_cases() -> None:
-    assert ranking(Cover(), ["a b"], []) == []
-    assert ranking(Cover(), ["a b"], [""]) == [(0, 0.0)]
-    assert [position for position, _ in ranking(Cover(), ["a b"], ["a"])] == [0]
+    assert ranking(Cover(**WORDS), ["a b"], []) == []
+    assert ranking(Cover(**WORDS), ["a b"], [""]) == [(0, 0.0)]
+    assert [position for position, _ in ranking(Cover(**WORDS), ["a b"], ["a"])] == [0]
     # Nothing shared: source order, scores of zero, every document.
-    assert ranking(Cover(), ["a b"], ["x", "", "y z", "w"], batch_size=2) == [(i, 0.0) for i in range(4)]
+    assert ranking(Cover(**WORDS), ["a b"], ["x", "", "y z", "w"], batch_size=2) == [(i, 0.0) for i in range(4)]
     # Zero gains come after all others, in source order.
-    assert [position for position, _ in ranking(Cover(), ["a b"], ["x", "", "a", "y", "b a b"])] == [2, 4, 0, 1, 3]
+    assert [position for position, _ in ranking(Cover(**WORDS), ["a b"], ["x", "", "a", "y", "b a b"])] == [
+        2,
+        4,
+        0,
+        1,
+        3,
+    ]
     # All equal: source order, falling scores.
-    positions, scores = zip(*ranking(Cover(), ["a b"], ["a b"] * 5000), strict=True)
+    positions, scores = zip(*ranking(Cover(**WORDS), ["a b"], ["a b"] * 5000), strict=True)
     assert positions == tuple(range(5000))
     assert all(later <= score * (1 + 1e-9) for score, later in pairwise(scores))
 
@@ -279,14 +287,14 @@ def test_documents_longer_than_a_varint_digit() -> None:
     for core in {None, native_core()}:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cover_module, "native_core", lambda core=core: core)
-            results.append(ranking(Cover(orders="1,2"), target, texts))
+            results.append(ranking(Cover(unit="word", orders="1,2"), target, texts))
     assert all(result == results[0] for result in results)
     assert len({score for _, score in results[0]}) == 4
 
 
 def test_scores_fall_and_the_walk_is_lazy() -> None:
     texts = [f"w{i % 97} w{i % 89} w{i % 13}" for i in range(20_000)]
-    method = Cover().fit([" ".join(f"w{i}" for i in range(97))])
+    method = Cover(**WORDS).fit([" ".join(f"w{i}" for i in range(97))])
     assert isinstance(method, Selector)
     rank = method.rank(MemoryPool(texts))
     scores = [score for _, score in islice(rank, 500)]
@@ -295,9 +303,10 @@ def test_scores_fall_and_the_walk_is_lazy() -> None:
 
 
 def test_a_fitted_method_ranks_several_pools() -> None:
-    method = Cover().fit(["a b c"])
+    method = Cover(**WORDS).fit(["a b c"])
     assert list(method.rank(MemoryPool(["a", "b c"]))) == list(method.rank(MemoryPool(["a", "b c"], batch_size=1)))
-    assert method == Cover().fit(["something else"])  # options only
+    assert [position for position, _ in method.rank(MemoryPool(["x", "b"]))] == [1, 0]
+    assert method == Cover(**WORDS)  # options only
     assert method.notes["features"] == 6
 
 

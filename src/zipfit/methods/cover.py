@@ -60,9 +60,9 @@ class Cover:
             byte, for budgets in bytes or tokens; 0 is gain per document, for budgets in documents.
     """
 
-    unit: str = "word"
-    orders: str = "1,2,3"
-    phi: str = "log"
+    unit: str = "byte"
+    orders: str = "4,6,8"
+    phi: str = "saturating"
     weights: str = "share"
     cost_exponent: float = 1.0
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
