@@ -1,6 +1,6 @@
 """Write the fuzzers' first inputs: small texts of every kind that the kernel treats differently.
 
-    python fuzz/seeds.py FOLDER
+python fuzz/seeds.py FOLDER
 """
 
 from __future__ import annotations
