@@ -1,4 +1,4 @@
-"""A pool in memory, cut into batches and read by threads as a test asks."""
+"""Pools held in memory, for tests of methods."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 
 
 class MemoryPool:
-    def __init__(self, texts: list[str], batch_size: int = 64, threads: int = 1) -> None:
+    """A `zipfit.methods.base.Pool` over a list of texts."""
+
+    def __init__(self, texts: Sequence[str], batch_size: int = 1000, threads: int = 1) -> None:
         self.texts = texts
         self.batch_size = batch_size
         self.threads = threads
 
     def __iter__(self) -> Iterator[list[str]]:
         for start in range(0, len(self.texts), self.batch_size):
-            yield self.texts[start : start + self.batch_size]
+            yield list(self.texts[start : start + self.batch_size])
 
     def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+        if self.threads == 1:
+            yield from map(function, self)
+            return
         with ThreadPoolExecutor(self.threads) as executor:
             yield from executor.map(function, self)
