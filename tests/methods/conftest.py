@@ -36,6 +36,13 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ZIPFIT_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def _numbers(monkeypatch):
+    """Methods embed texts as the numbers they are, without torch."""
+    monkeypatch.setattr("zipfit.methods.embedding.Encoder", NumberEncoder)
+    monkeypatch.setattr("zipfit.methods.d4.Encoder", NumberEncoder)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory):
     """A folder with a random two-layer BERT of 32 dimensions that reads letters; texts up to 64 tokens."""

@@ -145,8 +145,8 @@ def train(
 ) -> NDArray[np.float32]:
     """Centroids of `vectors[rows]` by faiss's spherical k-means, shape (count, d), as `vectors.unit` makes them.
 
-    Trained on at most POINTS documents for each centroid, drawn with the seed. faiss works in float32 through BLAS, so
-    its centroids depend on its threads in their last bits: it gets one thread.
+    Trained on at most POINTS documents for each centroid, drawn with the seed. faiss sums in float32 through BLAS and
+    OpenMP, whose order of summing may follow the number of threads: it gets one.
     """
     import faiss
 
