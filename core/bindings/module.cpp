@@ -4,4 +4,11 @@
 
 namespace nb = nanobind;
 
-NB_MODULE(_core, m) { m.doc() = "zipfit's native core"; }
+namespace zipfit {
+void bind_compression(nb::module_& m);
+}
+
+NB_MODULE(_core, m) {
+  m.doc() = "zipfit's native core";
+  zipfit::bind_compression(m);
+}

@@ -1,1 +1,63 @@
-"""zipfit: pick the training documents that best fit a task."""
+"""zipfit: pick, out of a large pool of text, the training documents that best fit a task.
+
+The public names are loaded when first used, so that `import zipfit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zipfit.corpus.inputs import Files
+    from zipfit.errors import MissingExtraError, ZipfitError
+    from zipfit.explanation import explain
+    from zipfit.job import Selection, select
+    from zipfit.manifest import verify
+    from zipfit.methods.zipfit import ZipFit
+    from zipfit.repeating import rerun
+    from zipfit.scoring import Alignment, alignment
+
+_HOMES = {
+    "Alignment": "zipfit.scoring",
+    "Files": "zipfit.corpus.inputs",
+    "MissingExtraError": "zipfit.errors",
+    "Selection": "zipfit.job",
+    "ZipFit": "zipfit.methods.zipfit",
+    "ZipfitError": "zipfit.errors",
+    "alignment": "zipfit.scoring",
+    "explain": "zipfit.explanation",
+    "rerun": "zipfit.repeating",
+    "select": "zipfit.job",
+    "verify": "zipfit.manifest",
+}
+
+__all__ = [
+    "Alignment",
+    "Files",
+    "MissingExtraError",
+    "Selection",
+    "ZipFit",
+    "ZipfitError",
+    "alignment",
+    "explain",
+    "rerun",
+    "select",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("zipfit")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zipfit' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

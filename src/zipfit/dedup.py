@@ -114,6 +114,23 @@ class NearDeduplicator:
         return None
 
 
+def deduplicator(kind: str, threshold: float = 0.8) -> Deduplicator:
+    """Return a fresh deduplicator.
+
+    Args:
+        kind: `exact` or `near`.
+        threshold: for `near`, the least Jaccard similarity.
+
+    Raises:
+        ZipfitError: the kind is unknown, or as `NearDeduplicator`.
+    """
+    if kind == "exact":
+        return ExactDeduplicator()
+    if kind == "near":
+        return NearDeduplicator(threshold)
+    raise ZipfitError(f"unknown dedup {kind!r}: choose exact or near")
+
+
 def bands(threshold: float) -> tuple[int, int]:
     """How many bands of how many rows to cut a signature into.
 

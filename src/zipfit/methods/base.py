@@ -11,10 +11,11 @@ that) and checked in `fit`. Methods know texts and numbers, never files, threads
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -29,8 +30,10 @@ class Pool(Protocol):
         """Yield the texts in batches (each at least one document), in source order; every call reads anew."""
         ...
 
-    def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
         """Yield `function(batch)` for each batch, in source order, computed by the job's threads.
+
+        With `only`, shape (N,), the batches hold just the documents that it marks.
 
         `function` must be safe to call from several threads at once. Where one batch ends and the next begins is not
         part of the contract: a method's result must not depend on it.

@@ -1,0 +1,102 @@
+// LZ4 frame sizes of all pairs x + t for one x.
+//
+// The parse of x is done once, up to its first step that could see past the end of x. Each target goes on from there on
+// the same table, and a log of what it overwrote there puts the table back for the next: a few dozen words, instead of
+// the 16 KB that a fresh table costs. A pair of more than one block is sized from the start.
+#pragma once
+
+#include "lz4/frame.hpp"
+#include "targets.hpp"
+
+namespace zipfit::ZIPFIT_ISA::lz4 {
+
+class Lz4Pairs final : public Pairs {
+ public:
+  Lz4Pairs(const Text* texts, std::size_t count) : targets_(texts, count), target_sizes_(count) {
+    for (std::size_t j = 0; j < count; ++j) target_sizes_[j] = static_cast<std::int64_t>(size(targets_[j]));
+  }
+
+  std::size_t count() const override { return targets_.count(); }
+  const std::int64_t* target_sizes() const override { return target_sizes_.data(); }
+  PairSizer* sizer() const override;
+
+  const Targets& targets() const { return targets_; }
+
+ private:
+  Targets targets_;
+  Array<std::int64_t> target_sizes_;
+};
+
+/// What a parse overwrote in a table, to be undone. A parse enters at most two positions for each one it visits.
+class UndoLog {
+ public:
+  UndoLog() : entries_(2 * kBlockSize) {}
+
+  ZIPFIT_INLINE void record(unsigned hash, std::size_t before) {
+    entries_[size_++] = {static_cast<std::uint16_t>(hash), static_cast<LoneTable::Position>(before)};
+  }
+
+  ZIPFIT_INLINE void undo(LoneTable& table) {
+    while (size_ > 0) {
+      --size_;
+      table.at[entries_[size_].hash] = entries_[size_].before;
+    }
+  }
+
+ private:
+  struct Entry {
+    std::uint16_t hash;
+    LoneTable::Position before;
+  };
+  Array<Entry> entries_;
+  std::size_t size_ = 0;
+};
+
+class Lz4PairSizer final : public PairSizer {
+ public:
+  explicit Lz4PairSizer(const Lz4Pairs& pairs) : targets_(pairs.targets()), table_(1) {}
+
+  std::int64_t sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) override {
+    text_.reserve(x.size + targets_.longest());
+    if (x.size) std::memcpy(text_.data(), x.data, x.size);
+    if (x.size <= kBlockSize) parse_prefix(x.size);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bytes target = targets_[static_cast<std::size_t>(columns[i])];
+      if (target.size) std::memcpy(text_.data() + x.size, target.data, target.size);
+      sizes[i] = static_cast<std::int64_t>(pair(x.size + target.size));
+    }
+    return static_cast<std::int64_t>(size({x.data, x.size}));
+  }
+
+ private:
+  void parse_prefix(std::size_t prefix) {
+    std::memset(table_[0].at, 0, sizeof table_[0].at);
+    progress_ = block_start(0);
+    started_ = prefix >= kMinInput;
+    if (!started_) return;
+    NoLog log;
+    table_[0].at[LoneTable::hash(text_.data())] = 0;
+    run<true>(text_.data(), 0, prefix, 0, table_[0], log, progress_);
+  }
+
+  std::size_t pair(std::size_t end) {
+    if (end > kBlockSize || !started_) return size({text_.data(), end});
+    Progress progress = progress_;
+    const Outcome outcome = progress.needed > end - 1
+                                ? Outcome::kStored
+                                : run<false>(text_.data(), 0, end, end - 1, table_[0], log_, progress);
+    log_.undo(table_[0]);
+    return frame_bytes(end) + block_bytes(outcome, progress, end, end);
+  }
+
+  const Targets& targets_;
+  Array<LoneTable> table_;
+  UndoLog log_;
+  Array<std::uint8_t> text_;
+  Progress progress_ = {};
+  bool started_ = false;
+};
+
+inline PairSizer* Lz4Pairs::sizer() const { return new Lz4PairSizer(*this); }
+
+}  // namespace zipfit::ZIPFIT_ISA::lz4

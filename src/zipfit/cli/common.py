@@ -1,0 +1,116 @@
+"""What the commands share: option declarations, and how errors end."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from zipfit.corpus.inputs import Files
+from zipfit.errors import ZipfitError
+from zipfit.progress import is_watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEBUG = False
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+ReadingPanel = "Reading"
+Target = Annotated[
+    list[str], typer.Option("--target", "-t", help="Examples of the task: file, glob, folder; repeatable.")
+]
+TextField = Annotated[
+    str | None,
+    typer.Option(help="Field that holds a source record's text (nested: a.b).", rich_help_panel=ReadingPanel),
+]
+Template = Annotated[
+    str | None,
+    typer.Option(help="Source text made of fields, as in '{prompt}\\n{answer}'.", rich_help_panel=ReadingPanel),
+]
+TargetField = Annotated[str | None, typer.Option(help="As --text-field, for the target.", rich_help_panel=ReadingPanel)]
+TargetTemplate = Annotated[
+    str | None, typer.Option(help="As --template, for the target.", rich_help_panel=ReadingPanel)
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="The source's format where name and content don't tell: jsonl, json, csv, tsv, text, parquet, arrow.",
+        rich_help_panel=ReadingPanel,
+    ),
+]
+TargetFormat = Annotated[str | None, typer.Option(help="As --format, for the target.", rich_help_panel=ReadingPanel)]
+SampleBy = Annotated[
+    str, typer.Option(help="A document of a text file: line, paragraph or document.", rich_help_panel=ReadingPanel)
+]
+TargetSampleBy = Annotated[str, typer.Option(help="As --sample-by, for the target.", rich_help_panel=ReadingPanel)]
+SkipBad = Annotated[
+    bool,
+    typer.Option("--skip-bad", help="Pass over records that give no text; keep them.", rich_help_panel=ReadingPanel),
+]
+CompressorName = Annotated[
+    str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma  [default: gzip]")
+]
+Level = Annotated[int | None, typer.Option("--level", "-l", help="The compressor's level  [default: 6 for gzip]")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Threads to compute with  [default: all cores]")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+
+
+def handles_errors(command: F) -> F:
+    """End a command's foreseeable failures with one sentence on standard error: status 2, or 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ZipfitError as error:
+            if DEBUG:
+                raise
+            fail(str(error))
+        except KeyboardInterrupt:
+            if DEBUG:
+                raise
+            warn("interrupted; nothing was left half-written")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read our output stopped reading; keep the interpreter from failing again when it flushes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except MemoryError:
+            fail("out of memory")
+
+    return wrapped  # type: ignore[return-value]
+
+
+def warn(message: str) -> None:
+    """Print a sentence on standard error."""
+    print(f"zipfit: {message}", file=sys.stderr)
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error and exit with status 2."""
+    warn(f"error: {message}")
+    raise typer.Exit(2)
+
+
+def files(paths: Sequence[str], format_name: str | None, sample_by: str) -> Files:
+    """The documents that paths name."""
+    return Files(list(paths), format_name, sample_by)
+
+
+def show_progress(quiet: bool) -> bool:
+    """Whether to show a progress bar."""
+    return is_watched() and not quiet
+
+
+def console(output: str | None = None) -> Console:
+    """Where a summary goes: standard output, unless the records go there."""
+    return Console(stderr=output == "-", soft_wrap=False)

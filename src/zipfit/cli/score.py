@@ -1,0 +1,58 @@
+"""`zipfit score`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from zipfit.cli import common
+from zipfit.scoring import alignment
+
+
+def score_command(
+    source: Annotated[str, typer.Argument(help="The data set to measure: file, glob or folder.")],
+    target: Annotated[str, typer.Argument(help="The data set to measure it against.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Also write every document's position and score.")
+    ] = None,
+    compressor: common.CompressorName = None,
+    level: common.Level = None,
+    overwrite: common.Overwrite = False,
+    text_field: common.TextField = None,
+    template: common.Template = None,
+    target_field: common.TargetField = None,
+    target_template: common.TargetTemplate = None,
+    format_name: common.Format = None,
+    target_format: common.TargetFormat = None,
+    sample_by: common.SampleBy = "line",
+    target_sample_by: common.TargetSampleBy = "line",
+    skip_bad: common.SkipBad = False,
+    threads: common.Threads = None,
+    quiet: common.Quiet = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Measure how well SOURCE as a whole is aligned with TARGET: the mean alignment of its documents."""
+    result = alignment(
+        common.files([source], format_name, sample_by),
+        common.files([target], target_format, target_sample_by),
+        compressor=compressor or "gzip",
+        level=level,
+        output=output,
+        overwrite=overwrite,
+        text_field=text_field,
+        template=template,
+        target_field=target_field,
+        target_template=target_template,
+        skip_bad=skip_bad,
+        threads=threads,
+        progress=common.show_progress(quiet),
+    )
+    if as_json:
+        print(json.dumps(result.to_json()))
+    elif not quiet:
+        print(f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)")
+        print(f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}")
+        quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
+        print(f"quantiles: {quantiles}")

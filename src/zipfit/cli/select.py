@@ -1,0 +1,171 @@
+"""`zipfit select` and `zipfit rerun`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zipfit.cli import common
+from zipfit.cli.common import fail
+from zipfit.corpus.write import check_output
+from zipfit.errors import ZipfitError
+from zipfit.job import select
+from zipfit.repeating import rerun
+from zipfit.report.summary import print_summary, summarise
+
+if TYPE_CHECKING:
+    from zipfit.job import Selection
+
+_BUDGET = "Budget (exactly one)"
+_CHOICE = "What is chosen"
+
+
+def select_command(
+    pool: Annotated[list[str], typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")],
+    target: common.Target,
+    output: Annotated[str, typer.Option("--output", "-o", help="Where to write; the extension is the format.")],
+    top: Annotated[int | None, typer.Option("--top", "-k", help="Documents.", rich_help_panel=_BUDGET)] = None,
+    fraction: Annotated[float | None, typer.Option(help="Share of the pool, up to 1.", rich_help_panel=_BUDGET)] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens of --tokenizer.", rich_help_panel=_BUDGET)] = None,
+    min_score: Annotated[float | None, typer.Option(help="Lowest score to take.", rich_help_panel=_BUDGET)] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="A tokenizer.json, its folder, a hub name, or bytes.", rich_help_panel=_BUDGET),
+    ] = None,
+    allow_fewer: Annotated[
+        bool, typer.Option("--allow-fewer", help="Take what there is.", rich_help_panel=_BUDGET)
+    ] = False,
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")
+    ] = "zipfit",
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
+    ] = None,
+    compressor: common.CompressorName = None,
+    level: common.Level = None,
+    racing: Annotated[
+        bool, typer.Option("--racing", help="Find the --top K statistically, from a part of the pairs.")
+    ] = False,
+    confidence: Annotated[
+        float | None, typer.Option(help="With --racing: standard errors before a document is out  [default: 5]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a method that draws at random  [default: 0]")] = None,
+    by: Annotated[str | None, typer.Option(help="Field that labels documents  [default: source, or the file]")] = None,
+    max_share: Annotated[
+        str | None,
+        typer.Option(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.", rich_help_panel=_CHOICE),
+    ] = None,
+    dedup: Annotated[
+        str | None,
+        typer.Option(help="exact or near: take only the best ranked of duplicates.", rich_help_panel=_CHOICE),
+    ] = None,
+    dedup_threshold: Annotated[
+        float, typer.Option(help="Jaccard similarity of near duplicates.", rich_help_panel=_CHOICE)
+    ] = 0.8,
+    min_bytes: Annotated[int, typer.Option(help="Shortest document to take.", rich_help_panel=_CHOICE)] = 0,
+    max_bytes: Annotated[int | None, typer.Option(help="Longest document to take.", rich_help_panel=_CHOICE)] = None,
+    order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
+    no_fields: Annotated[
+        bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
+    ] = False,
+    overwrite: common.Overwrite = False,
+    text_field: common.TextField = None,
+    template: common.Template = None,
+    target_field: common.TargetField = None,
+    target_template: common.TargetTemplate = None,
+    format_name: common.Format = None,
+    target_format: common.TargetFormat = None,
+    sample_by: common.SampleBy = "line",
+    target_sample_by: common.TargetSampleBy = "line",
+    skip_bad: common.SkipBad = False,
+    threads: common.Threads = None,
+    quiet: common.Quiet = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
+    check_output(output, overwrite)
+    if racing and (method != "zipfit" or top is None):
+        raise ZipfitError("--racing finds the --top K of the method zipfit, and nothing else")
+    by, share = _share(max_share, by)
+    selection = select(
+        common.files(pool, format_name, sample_by),
+        common.files(target, target_format, target_sample_by),
+        top=top,
+        fraction=fraction,
+        tokens=tokens,
+        min_score=min_score,
+        allow_fewer=allow_fewer,
+        method="racing" if racing else method,
+        options=_options(
+            param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
+        ),
+        tokenizer=tokenizer,
+        text_field=text_field,
+        template=template,
+        target_field=target_field,
+        target_template=target_template,
+        by=by,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        dedup=dedup,
+        dedup_threshold=dedup_threshold,
+        max_share=share,
+        skip_bad=skip_bad,
+        threads=threads,
+        progress=common.show_progress(quiet),
+    )
+    manifest = selection.save(output, order=order, add_fields=not no_fields, overwrite=overwrite)  # type: ignore[arg-type]
+    _report(selection, manifest, output, quiet, as_json)
+
+
+def rerun_command(
+    manifest: Annotated[str, typer.Argument(help="A selection's manifest.")],
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Where to write  [default: the manifest's own output]")
+    ] = None,
+    overwrite: common.Overwrite = False,
+    quiet: common.Quiet = False,
+    as_json: common.AsJson = False,
+) -> None:
+    """Make a selection again from its manifest, and check that it is the same, bit for bit."""
+    _, same = rerun(manifest, output, overwrite=overwrite, progress=common.show_progress(quiet))
+    if not same:
+        fail(f"{manifest}: the selection was made again, but its output differs from the one that the manifest names")
+    if not quiet:
+        print(json.dumps({"identical": True}) if as_json else "identical, bit for bit")
+
+
+def _options(params: list[str], named: dict[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in named.items() if value is not None}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise ZipfitError(f"--param {param!r}: write NAME=VALUE")
+        if name in options:
+            raise ZipfitError(f"--param {param!r}: {name} is given twice")
+        options[name] = value
+    return options
+
+
+def _share(max_share: str | None, by: str | None) -> tuple[str | None, float | None]:
+    """Read `0.5` or `FIELD=0.5`; return the label field and the share."""
+    if max_share is None:
+        return by, None
+    field, equals, number = max_share.rpartition("=")
+    if equals and by not in (None, field):
+        raise ZipfitError(f"--max-share names the field {field!r}, but --by names {by!r}")
+    try:
+        return field if equals else by, float(number)
+    except ValueError as error:
+        raise ZipfitError(f"--max-share {max_share!r}: write a share, as 0.5, or FIELD=0.5") from error
+
+
+def _report(selection: Selection, manifest: dict[str, Any], output: str, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
+        print(text, file=sys.stderr if output == "-" else sys.stdout)
+    elif not quiet:
+        print_summary(summarise(selection, manifest), common.console(output))

@@ -1,0 +1,1 @@
+"""Compressed sizes: what C(.) is in every formula of this package."""

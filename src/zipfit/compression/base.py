@@ -1,0 +1,110 @@
+"""What a compressor must answer, and the distance that its answers make.
+
+ZIP-FIT (arXiv 2410.18194, Algorithm 1) needs, for a source document x and the target examples t_1..t_n,
+
+    NCD(x, t_j) = (C(x + t_j) - min(C(x), C(t_j))) / max(C(x), C(t_j))
+    alignment(x) = 1 - (1/n) sum_j NCD(x, t_j)
+
+where C is the size in bytes of the compressor's whole output and + is concatenation, source first: the order
+changes the size of most pairs, so it is part of the contract. The sum runs over j = 1..n, one addition after
+another in float64, so that every engine gives the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+
+class Pairs(Protocol):
+    """Compressed sizes of any source joined with each of n fixed target examples; safe from several threads.
+
+    Attributes:
+        target_sizes: C(t_j), shape (n,), bytes.
+    """
+
+    @property
+    def target_sizes(self) -> NDArray[np.int64]: ...
+
+    def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
+        """Return C(x) and C(x + t_j) for all j, shape (n,), bytes."""
+        ...
+
+    def alignments(self, texts: list[bytes]) -> NDArray[np.float64]:
+        """Return the alignment of each of m sources, shape (m,)."""
+        ...
+
+    def distances(self, texts: list[bytes], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return NCD(x, t_j) of each of m sources with the k targets j in `columns`, shape (m, k)."""
+        ...
+
+
+class Compressor(Protocol):
+    """A compressor at a level.
+
+    Attributes:
+        name: as `--compressor` takes it.
+        level: the level in force.
+        engine: what computes the sizes: `native`, or the library and its version.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def level(self) -> int: ...
+
+    @property
+    def engine(self) -> str: ...
+
+    def size(self, text: bytes) -> int:
+        """Return C(text) in bytes."""
+        ...
+
+    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+        """Prepare for pairs with the n target examples, n at least 1."""
+        ...
+
+
+def distance(source_size: int, target_sizes: NDArray[np.int64], pair_sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the normalized compression distances of one source with n targets, shape (n,)."""
+    smaller = np.minimum(source_size, target_sizes)
+    larger = np.maximum(source_size, target_sizes)
+    quotient: NDArray[np.float64] = (pair_sizes - smaller) / larger
+    return quotient
+
+
+class CalledPairs:
+    """Pairs whose every size is asked of a compression library: the oracle, and all that most compressors have."""
+
+    def __init__(self, size: Callable[[bytes], int], targets: Sequence[bytes]) -> None:
+        self._size = size
+        self._targets = list(targets)
+        self.target_sizes = np.array([size(target) for target in self._targets], dtype=np.int64)
+
+    def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
+        return self._size(text), self._joined(text, range(len(self._targets)))
+
+    def _joined(self, text: bytes, columns: Sequence[int]) -> NDArray[np.int64]:
+        size = self._size
+        return np.array([size(text + self._targets[j]) for j in columns], dtype=np.int64)
+
+    def alignments(self, texts: list[bytes]) -> NDArray[np.float64]:
+        scores = np.empty(len(texts))
+        for i, text in enumerate(texts):
+            source_size, pair_sizes = self.sizes(text)
+            distances = distance(source_size, self.target_sizes, pair_sizes)
+            total = np.add.accumulate(distances)[-1]  # one after another, unlike np.sum's pairwise order
+            scores[i] = 1.0 - total / len(self._targets)
+        return scores
+
+    def distances(self, texts: list[bytes], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+        chosen = columns.tolist()
+        rows = [distance(self._size(text), self.target_sizes[columns], self._joined(text, chosen)) for text in texts]
+        return np.array(rows).reshape(len(texts), len(chosen))

@@ -1,0 +1,152 @@
+"""The compressors by name: gzip and lz4 on the native kernel, the rest through their usual Python packages."""
+
+from __future__ import annotations
+
+import importlib
+import lzma
+import threading
+import zlib
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from zipfit.compression.base import CalledPairs
+from zipfit.errors import MissingExtraError, ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
+    from zipfit.compression.base import Compressor, Pairs
+
+# Name to (lowest level, highest level, default level).
+#
+# gzip starts at 1: level 0, the default of the published zip-fit package, stores without compressing, so C(x) is |x|
+# plus a constant, the NCD of a pair depends on the two lengths alone, and the ranking is one by length. Its default is
+# 6, zlib's own: what 'the gzip size' means wherever no level is named.
+LEVELS = {
+    "gzip": (1, 9, 6),
+    "lz4": (0, 16, 0),
+    "zstd": (1, 22, 3),
+    "brotli": (0, 11, 11),
+    "lzma": (0, 9, 6),
+}
+
+
+@cache
+def native_core() -> ModuleType | None:
+    """The native kernel, or None where zipfit was built without it."""
+    try:
+        return importlib.import_module("zipfit._core")
+    except ImportError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Native:
+    """A compressor whose sizes the native kernel computes; see `Compressor`."""
+
+    name: str
+    level: int
+    engine = "native"
+
+    def size(self, text: bytes) -> int:
+        core: Any = native_core()
+        return int(core.gzip_size(text, self.level) if self.name == "gzip" else core.lz4_size(text))
+
+    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+        core: Any = native_core()
+        pairs: Pairs = (
+            core.GzipPairs(list(targets), self.level) if self.name == "gzip" else core.Lz4Pairs(list(targets))
+        )
+        return pairs
+
+
+@dataclass(frozen=True)
+class _Called:
+    """A compressor whose sizes are asked of its Python package; see `Compressor`."""
+
+    name: str
+    level: int
+    engine: str
+    size: Callable[[bytes], int]
+
+    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+        return CalledPairs(self.size, targets)
+
+
+def get_compressor(name: str, level: int | None = None) -> Compressor:
+    """Return a compressor by name and level (None for its default).
+
+    Raises:
+        ZipfitError: the name is unknown, or the level outside the compressor's range.
+        MissingExtraError: the compressor's package is not installed.
+    """
+    if name not in LEVELS:
+        raise ZipfitError(f"unknown compressor {name!r}: choose from {', '.join(LEVELS)}")
+    lowest, highest, default = LEVELS[name]
+    level = default if level is None else level
+    if name == "gzip" and level == 0:
+        raise ZipfitError("gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
+    if not lowest <= level <= highest:
+        raise ZipfitError(f"level {level} is out of range: {name} has levels {lowest} to {highest}")
+    has_kernel = hasattr(native_core(), "GzipPairs")
+    if has_kernel and (name == "gzip" or (name == "lz4" and level == 0)):
+        return _Native(name, level)
+    return called_compressor(name, level)
+
+
+def called_compressor(name: str, level: int) -> Compressor:
+    """Return the compressor that calls its Python package for every size: the native kernel's oracle and fallback."""
+    engine, size = {"gzip": _gzip, "lz4": _lz4, "zstd": _zstd, "brotli": _brotli, "lzma": _lzma}[name](level)
+    return _Called(name, level, engine, size)
+
+
+def _gzip(level: int) -> tuple[str, Callable[[bytes], int]]:
+    def size(text: bytes) -> int:
+        stream = zlib.compressobj(level, zlib.DEFLATED, 31)  # 31: a gzip header and trailer, as gzip.compress writes
+        return len(stream.compress(text)) + len(stream.flush())
+
+    return f"zlib {zlib.ZLIB_RUNTIME_VERSION}", size
+
+
+def _lz4(level: int) -> tuple[str, Callable[[bytes], int]]:
+    import lz4.frame
+
+    def size(text: bytes) -> int:
+        return len(lz4.frame.compress(text, compression_level=level))
+
+    return f"lz4 {lz4.library_version_string()}", size
+
+
+def _zstd(level: int) -> tuple[str, Callable[[bytes], int]]:
+    import zstandard
+
+    local = threading.local()  # a compressor object serves one thread at a time
+
+    def size(text: bytes) -> int:
+        if not hasattr(local, "compressor"):
+            local.compressor = zstandard.ZstdCompressor(level=level)
+        return len(local.compressor.compress(text))
+
+    return f"zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}", size
+
+
+def _brotli(level: int) -> tuple[str, Callable[[bytes], int]]:
+    try:
+        import brotli
+    except ImportError as error:
+        raise MissingExtraError("the brotli compressor", "brotli") from error
+
+    def size(text: bytes) -> int:
+        return len(brotli.compress(text, quality=level))
+
+    return f"brotli {brotli.__version__}", size
+
+
+def _size_of_output(compress: Callable[[bytes], bytes], text: bytes) -> int:
+    return len(compress(text))
+
+
+def _lzma(level: int) -> tuple[str, Callable[[bytes], int]]:
+    return "lzma (Python's standard library)", partial(_size_of_output, partial(lzma.compress, preset=level))

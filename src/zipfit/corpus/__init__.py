@@ -1,0 +1,1 @@
+"""Documents in and out: formats, compressed files, remote paths, text of records, bad records. Knows no scoring."""

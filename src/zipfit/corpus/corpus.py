@@ -1,0 +1,225 @@
+"""A corpus: the documents of an ordered list of inputs, read in batches, and fetched again by position."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.corpus.text import BadRecordError, TextOf
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from zipfit.corpus.inputs import Input
+    from zipfit.corpus.records import Chunk, Records
+
+NO_LABEL = "(none)"
+_DEFAULT_LABEL = "source"
+_PLACES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that was passed over: where it lies, why, and its bytes."""
+
+    file: str
+    place: str
+    reason: str
+    raw: bytes
+
+    def to_json(self) -> bytes:
+        """One JSON line; bytes that are not UTF-8 are written with backslash escapes."""
+        record = {"file": self.file, "place": self.place, "reason": self.reason}
+        return json.dumps(record | {"raw": self.raw.decode("utf-8", "backslashreplace")}, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive documents of one input.
+
+    Attributes:
+        texts: the documents' texts.
+        encoded: the same as UTF-8.
+        labels: the label of each.
+    """
+
+    texts: list[str]
+    encoded: list[bytes]
+    labels: list[str]
+
+
+class Corpus:
+    """The documents of some inputs, one after another; a document's position is its 0-based place among all of them.
+
+    Args:
+        inputs: what to read, in order.
+        text_of: how to get a record's text.
+        label_field: field (dots reach into nested records) whose value labels each document; None to label a document
+            with its `source` field, if that is a string, and otherwise with the name of its input.
+        allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
+        on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Input],
+        text_of: TextOf,
+        *,
+        label_field: str | None = None,
+        allow_empty: bool = True,
+        on_rejected: Callable[[Rejected], None] | None = None,
+    ) -> None:
+        self.inputs = list(inputs)
+        self.label_field = label_field
+        self._text_of = text_of
+        self._allow_empty = allow_empty
+        self._on_rejected = on_rejected
+        self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
+        self._passes = 0
+
+    def size(self) -> int | None:
+        """Total of what `read` reports to `progress`, if known beforehand."""
+        sizes = [item.size() for item in self.inputs]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def read(self, progress: Callable[[int], None] | None = None) -> Iterator[Batch]:
+        """Yield all documents in order; batches may be of any length from one.
+
+        Raises:
+            ZipfitError: an input cannot be read, changed since it was read first, or holds a record that gives no text
+                (unless those are passed over); the message names file, line and reason.
+        """
+        first_pass = self._passes == 0
+        columns = self._columns()
+        for index, item in enumerate(self.inputs):
+            documents = 0
+            reasons: Counter[str] = Counter()
+            for chunk in item.chunks(columns, progress):
+                batch = self._batch(index, chunk, reasons, first_pass)
+                documents += len(batch.texts)
+                if batch.texts:
+                    yield batch
+            if first_pass:
+                item.documents, item.skipped = documents, dict(reasons)
+            elif item.documents != documents:
+                raise ZipfitError(f"{item.name}: the documents changed while they were being read")
+        self._passes += 1
+
+    def _columns(self) -> list[str] | None:
+        if self._text_of.columns is None:
+            return None
+        label = self.label_field or _DEFAULT_LABEL
+        return [*self._text_of.columns, label, label.split(".")[0]]
+
+    def _batch(self, index: int, chunk: Chunk, reasons: Counter[str], first_pass: bool) -> Batch:
+        texts: list[str] = []
+        encoded: list[bytes] = []
+        labels: list[str] = []
+        for i in range(len(chunk)):
+            try:
+                record = chunk.record(i)
+                text = self._text_of(record)
+                if not text and not self._allow_empty:
+                    raise BadRecordError("the text is empty")
+                encoded.append(_encode(text))
+            except BadRecordError as error:
+                if first_pass:
+                    self._reject(index, chunk, i, str(error))
+                    reasons[_kind(str(error))] += 1
+                continue
+            texts.append(text)
+            labels.append(self._label(record, self.inputs[index].name))
+        return Batch(texts, encoded, labels)
+
+    def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
+        name = self.inputs[index].name
+        if self._on_rejected is None:
+            raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}")
+        self._bad_rows[index].add(chunk.first_row + i)
+        self._on_rejected(Rejected(name, chunk.place(i), reason, chunk.raw(i)))
+
+    def _label(self, record: dict[str, Any], name: str) -> str:
+        if self.label_field is None:
+            value = record.get(_DEFAULT_LABEL)
+            return value if isinstance(value, str) else name
+        value = record.get(self.label_field)
+        if value is None:
+            value = record
+            for part in self.label_field.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+        return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+    def places(self) -> Iterator[tuple[NDArray[np.int64], str, NDArray[np.int64]]]:
+        """Yield, once the corpus was read, runs of positions, their input's name and their rows in it."""
+        start = 0
+        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
+            total = item.documents + len(bad_rows)
+            for first in range(0, total, _PLACES):
+                rows = np.arange(first, min(first + _PLACES, total))
+                rows = rows[~np.isin(rows, list(bad_rows))] if bad_rows else rows
+                yield np.arange(start, start + len(rows)), item.name, rows
+                start += len(rows)
+
+    def _fetch(self, positions: NDArray[np.int64], columns: Sequence[str] | None) -> Iterator[tuple[Chunk, list[int]]]:
+        """Yield each chunk that holds some of `positions` (ascending, distinct), with their indices in it."""
+        start = 0
+        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
+            first = start
+            low, high = np.searchsorted(positions, [start, start + item.documents])
+            if low == high:
+                start += item.documents
+                continue
+            for chunk in item.chunks(columns):
+                indices = range(len(chunk))
+                if bad_rows:
+                    good = [i for i in indices if chunk.first_row + i not in bad_rows]
+                else:
+                    good = list(indices)
+                low, high = np.searchsorted(positions, [start, start + len(good)])
+                if low < high:
+                    yield chunk, [good[position - start] for position in positions[low:high].tolist()]
+                start += len(good)
+            if start - first != item.documents:
+                raise ZipfitError(f"{item.name}: the documents changed while they were being read")
+
+    def records(self, positions: NDArray[np.int64]) -> Iterator[Records]:
+        """Read again and yield the whole records at `positions` (ascending, distinct), in that order.
+
+        Raises:
+            ZipfitError: an input changed since it was read first.
+        """
+        for chunk, indices in self._fetch(positions, None):
+            yield chunk.take(indices)
+
+    def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+        """As `records`, each record as Python values."""
+        for chunk, indices in self._fetch(positions, None):
+            for i in indices:
+                yield chunk.record(i)
+
+    def texts(self, positions: NDArray[np.int64]) -> Iterator[str]:
+        """Read again and yield the texts at `positions` (ascending, distinct), in that order; raises as `records`."""
+        for chunk, indices in self._fetch(positions, self._columns()):
+            for i in indices:
+                yield self._text_of(chunk.record(i))
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BadRecordError(f"lone surrogate at character {error.start} of the text") from error
+
+
+def _kind(reason: str) -> str:
+    """A reason without what differs from record to record, to count by."""
+    for end in (":", ";", " at "):
+        reason = reason.split(end)[0]
+    return reason

@@ -1,0 +1,373 @@
+"""The formats that documents come in: from an input's bytes to chunks of records."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from zipfit.corpus.records import JsonChunk, TableChunk
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_compressed, is_remote, reading
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from zipfit.corpus.records import Chunk
+    from zipfit.corpus.streams import InputFile
+
+FORMATS = ("jsonl", "json", "csv", "tsv", "text", "parquet", "arrow")
+SAMPLE_BY = ("line", "paragraph", "document")
+
+_FORMAT_OF_SUFFIX = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+
+# A chunk is what one thread scores at a time: small enough to share out evenly and to show progress, large enough that
+# handing it over costs nothing beside scoring it.
+CHUNK_RECORDS = 512
+CHUNK_BYTES = 1 << 18
+
+_BOM = codecs.BOM_UTF8
+
+
+def format_of_name(path: str) -> str | None:
+    """The format that a file's name tells, a compression suffix aside; None if it tells none."""
+    name = path.lower().split("?", 1)[0] if is_remote(path) else path.lower()
+    for suffix in COMPRESSION_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return next((kind for suffix, kind in _FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)
+
+
+def detect_format(file: InputFile) -> str:
+    """Tell a file's format by its name or, where that says nothing (or just `.json`), by its first bytes.
+
+    Raises:
+        ZipfitError: neither tells.
+    """
+    named = format_of_name(file.path)
+    if named is not None and named != "json":
+        return named
+    with file.open() as stream:
+        head = stream.read(4096)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"ARROW1"):
+        return "arrow"
+    first = head.removeprefix(_BOM).lstrip()[:1]
+    if first == b"[":
+        return "json"
+    if first == b"{":
+        return "jsonl"
+    if not head:
+        return named or "jsonl"
+    if named == "json":
+        raise ZipfitError(f"{file.path}: is neither a JSON array nor JSON Lines")
+    raise ZipfitError(f"{file.path}: neither its name nor its content tells its format (give --format)")
+
+
+def read_chunks(
+    file: InputFile,
+    kind: str,
+    *,
+    sample_by: str = "line",
+    columns: Sequence[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Chunk]:
+    """Read a file's records in order.
+
+    Args:
+        file: the input.
+        kind: one of `FORMATS`.
+        sample_by: for text, what one document is: a `line`, a blank-line `paragraph`, or the whole `document`.
+        columns: for columnar formats, the top-level columns to read, as far as they exist; None for all.
+        progress: called with numbers of raw bytes read.
+
+    Raises:
+        ZipfitError: the file cannot be read, or is not of its format as a whole.
+    """
+    if kind in ("parquet", "arrow"):
+        yield from _columnar(file, kind, columns, progress)
+        return
+    with file.open(progress) as stream:
+        if kind == "jsonl":
+            yield from _chunked((f"line {number}", line, None) for number, line in _lines(stream) if line.strip())
+        elif kind == "json":
+            yield from _chunked((f"record {n + 1}", raw, None) for n, raw in enumerate(_array_items(file.path, stream)))
+        elif kind == "text":
+            yield from _chunked(_text_units(stream, sample_by))
+        else:
+            yield from _chunked(_csv_rows(file.path, stream, "\t" if kind == "tsv" else ","))
+
+
+_Item = "tuple[str, bytes, str | None]"  # place, JSON text (or raw bytes), reason why it is bad
+
+
+def _chunked(items: Iterable[tuple[str, bytes, str | None]]) -> Iterator[JsonChunk]:
+    first_row, size = 0, 0
+    places: list[str] = []
+    texts: list[bytes] = []
+    errors: dict[int, str] = {}
+    for place, text, error in items:
+        if error is not None:
+            errors[len(texts)] = error
+        places.append(place)
+        texts.append(text)
+        size += len(text)
+        if len(texts) >= CHUNK_RECORDS or size >= CHUNK_BYTES:
+            yield JsonChunk(first_row, places, texts, errors)
+            first_row += len(texts)
+            size, places, texts, errors = 0, [], [], {}
+    if texts:
+        yield JsonChunk(first_row, places, texts, errors)
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Lines without their ends, numbered from 1; a byte order mark at the start is not part of the first."""
+    for number, line in enumerate(stream, 1):
+        text = line.removesuffix(b"\n").removesuffix(b"\r")
+        yield number, text.removeprefix(_BOM) if number == 1 else text
+
+
+def _as_record(record: dict[str, str]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode("utf-8")
+
+
+def _text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes, str | None]]:
+    for place, raw in _raw_text_units(stream, sample_by):
+        try:
+            yield place, _as_record({"text": raw.decode("utf-8")}), None
+        except UnicodeDecodeError as error:
+            yield place, raw, f"invalid UTF-8 at byte {error.start} of the {sample_by}"
+
+
+def _raw_text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
+    if sample_by == "document":
+        yield "line 1", stream.read().removeprefix(_BOM)
+        return
+    paragraph: list[bytes] = []
+    start = 0
+    for number, line in _lines(stream):
+        blank = not line.strip()
+        if sample_by == "line":
+            if not blank:
+                yield f"line {number}", line
+        elif blank:
+            if paragraph:
+                yield f"line {start}", b"\n".join(paragraph)
+                paragraph = []
+        else:
+            start = start if paragraph else number
+            paragraph.append(line)
+    if paragraph:
+        yield f"line {start}", b"\n".join(paragraph)
+
+
+def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[tuple[str, bytes, str | None]]:
+    csv.field_size_limit(sys.maxsize)  # the library's own limit of 128 KiB a field is too low for documents
+    consumed: list[str] = []
+
+    def decoded() -> Iterator[str]:
+        for number, line in enumerate(stream):
+            text = (line.removeprefix(_BOM) if number == 0 else line).decode("utf-8", "surrogateescape")
+            consumed.append(text)
+            yield text
+
+    rows = csv.reader(decoded(), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    line = 1
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            raise ZipfitError(f"{path}, line {line}: broken CSV: {error}") from error
+        raw, place = "".join(consumed).encode("utf-8", "surrogateescape"), f"line {line}"
+        consumed.clear()
+        line = rows.line_num + 1
+        if row is None:
+            return
+        if not row:  # a blank line
+            continue
+        if header is None:
+            header = row
+            if len(set(header)) < len(header):
+                raise ZipfitError(f"{path}, line 1: the header names a column twice")
+            continue
+        try:
+            if len(row) != len(header):
+                yield place, raw, f"{len(row)} fields where the header has {len(header)}"
+            else:
+                yield place, _as_record(dict(zip(header, row, strict=True))), None
+        except UnicodeEncodeError:
+            yield place, raw, f"invalid UTF-8 at byte {_invalid_offset(raw)} of the row"
+
+
+def _invalid_offset(raw: bytes) -> int:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start
+    raise AssertionError("only called for invalid UTF-8")
+
+
+# Newlines never stand inside a JSON string unescaped, so an element becomes one line without a change of meaning.
+_LINE_BREAK = re.compile(r"\s*[\r\n]+\s*")
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
+    """The elements of a JSON array, each as its own JSON text, decoding no more than a window of it at a time."""
+    decoder = json.JSONDecoder()
+    utf8 = codecs.getincrementaldecoder("utf-8")()
+    window, start, ended, line = "", 0, False, 1
+    wanted = CHUNK_BYTES
+
+    def more() -> None:
+        nonlocal window, start, ended, line, wanted
+        data = stream.read(wanted)
+        wanted = max(CHUNK_BYTES, len(window) - start)  # doubling, so that one huge element costs linear time
+        line += window.count("\n", 0, start)
+        try:
+            window = window[start:] + utf8.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            raise ZipfitError(f"{path}, near line {line}: invalid UTF-8 ({error.reason})") from error
+        start, ended = 0, not data
+
+    def skip_space() -> str:
+        """Move to the next character that is not a space and return it ('' at the end of the file)."""
+        nonlocal start
+        while True:
+            match = _SPACE.match(window, start)
+            assert match is not None
+            start = match.end()
+            if start < len(window) or ended:
+                return window[start : start + 1]
+            more()
+
+    def broken(reason: str) -> ZipfitError:
+        return ZipfitError(f"{path}, line {line + window.count(chr(10), 0, start)}: broken JSON: {reason}")
+
+    if skip_space() == "\ufeff":
+        start += 1
+    if skip_space() != "[":
+        raise broken("the file is not an array")
+    start += 1
+    first = True
+    while True:
+        mark = skip_space()
+        if mark == "]":
+            break
+        if not first:
+            if mark != ",":
+                raise broken("expected ',' or ']'" if mark else "the array is cut off before its end")
+            start += 1
+            skip_space()
+        first = False
+        while True:
+            try:
+                _, end = decoder.raw_decode(window, start)
+                if end < len(window) or ended:  # at the window's end a number might go on
+                    break
+            except (ValueError, RecursionError) as error:
+                if ended:
+                    raise broken(error.msg if isinstance(error, json.JSONDecodeError) else str(error)) from error
+            more()
+        yield _LINE_BREAK.sub(" ", window[start:end]).encode("utf-8", "surrogatepass")
+        start = end
+    start += 1
+    if skip_space():
+        raise broken("something follows the array")
+
+
+@contextmanager
+def _columnar_source(file: InputFile) -> Iterator[Any]:
+    """What Arrow can read at random: the file itself or, if it is compressed, a decompressed temporary copy."""
+    file.hash_contents()
+    if is_compressed(file.local_path):
+        with tempfile.NamedTemporaryFile(prefix="zipfit-input-") as copy:
+            with file.open() as stream:
+                shutil.copyfileobj(stream, copy)
+            copy.flush()
+            yield copy.name
+    elif is_remote(file.path):
+        fs, inner = file_system(file.path)
+        with fs.open(inner, "rb") as stream:
+            yield stream
+    else:
+        yield file.local_path
+
+
+def _columnar(
+    file: InputFile, kind: str, columns: Sequence[str] | None, progress: Callable[[int], None] | None
+) -> Iterator[TableChunk]:
+    import pyarrow as pa
+
+    with reading(file.path), _columnar_source(file) as source:
+        size = file.bytes or 0
+        done = 0
+        row = 0
+        try:
+            for batch, share in _parquet_batches(source, columns) if kind == "parquet" else _arrow_batches(source):
+                yield TableChunk(row, batch)
+                row += batch.num_rows
+                if progress is not None:
+                    progress(int(size * share) - done)
+                    done = int(size * share)
+        except pa.ArrowInvalid as error:
+            raise ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})") from error
+
+
+def _parquet_batches(source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source) as parquet:
+        wanted = None
+        if columns is not None:
+            wanted = [name for name in parquet.schema_arrow.names if name in columns]
+            wanted = wanted or None  # a field that is missing: read the rest, to name them
+        total = max(parquet.metadata.num_rows, 1)
+        done = 0
+        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted):
+            done += batch.num_rows
+            yield batch, done / total
+
+
+def _arrow_batches(source: Any) -> Iterator[tuple[Any, float]]:
+    """Batches of an Arrow IPC file or, as Hugging Face `datasets` keeps them, an IPC stream."""
+    import pyarrow as pa
+
+    with pa.memory_map(source) if isinstance(source, str) else pa.PythonFile(source) as stream:
+        is_file = stream.read(6) == b"ARROW1"
+        stream.seek(0)
+        if is_file:
+            with pa.ipc.open_file(stream) as reader:
+                for index in range(reader.num_record_batches):
+                    yield from _sliced(reader.get_batch(index), (index + 1) / reader.num_record_batches)
+        else:
+            with pa.ipc.open_stream(stream) as reader:
+                for batch in reader:
+                    yield from _sliced(batch, stream.tell() / max(stream.size(), 1))
+
+
+def _sliced(batch: Any, share: float) -> Iterator[tuple[Any, float]]:
+    for start in range(0, batch.num_rows, CHUNK_RECORDS):
+        yield batch.slice(start, CHUNK_RECORDS), share

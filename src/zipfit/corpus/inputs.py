@@ -1,0 +1,263 @@
+"""What documents can be read from: files by path, Hugging Face data sets, and what Python already holds."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, read_chunks
+from zipfit.corpus.locate import expand
+from zipfit.corpus.records import ObjectChunk, TableChunk
+from zipfit.corpus.streams import input_file
+from zipfit.errors import MissingExtraError, ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from zipfit.corpus.records import Chunk
+    from zipfit.corpus.streams import InputFile
+
+    Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
+    """What `source` and `target` may be: see `zipfit.select`."""
+
+_HUB_NAME = re.compile(r"hub:(?P<name>[^:@]+)(?::(?P<config>[^@]+))?@(?P<split>.+)")
+
+
+class Input(Protocol):
+    """One thing that documents are read from, as often as needed.
+
+    Attributes:
+        name: what messages and the manifest call it.
+        documents: number of good records, 0 until read.
+        skipped: reason to number of records passed over for it.
+    """
+
+    name: str
+    documents: int
+    skipped: dict[str, int]
+
+    def size(self) -> int | None:
+        """Total of what `chunks` reports to `progress`, if known beforehand."""
+        ...
+
+    def chunks(
+        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Chunk]:
+        """Yield the records in order; of columnar inputs only `columns`, where given."""
+        ...
+
+    def identity(self) -> dict[str, object]:
+        """What the manifest keeps to tell that a later input is the same (size and content hash)."""
+        ...
+
+
+class FileInput:
+    """Documents in a file; see `Input`."""
+
+    def __init__(self, file: InputFile, kind: str, sample_by: str) -> None:
+        self.name = file.path
+        self.documents = 0
+        self.skipped: dict[str, int] = {}
+        self._file = file
+        self._kind = kind
+        self._sample_by = sample_by
+
+    def size(self) -> int | None:
+        return self._file.size()
+
+    def chunks(
+        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Chunk]:
+        return read_chunks(self._file, self._kind, sample_by=self._sample_by, columns=columns, progress=progress)
+
+    def identity(self) -> dict[str, object]:
+        return {"format": self._kind, "bytes": self._file.bytes, "sha256": self._file.sha256}
+
+
+class TableInput:
+    """Documents in an Arrow table or anything that yields one by slices; see `Input`."""
+
+    def __init__(self, name: str, rows: int, slice_: Callable[[int, int], Any], fingerprint: str | None = None) -> None:
+        self.name = name
+        self.documents = 0
+        self.skipped: dict[str, int] = {}
+        self._rows = rows
+        self._slice = slice_
+        self._fingerprint = fingerprint
+
+    def size(self) -> int:
+        return self._rows
+
+    def chunks(
+        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Chunk]:
+        for start in range(0, self._rows, CHUNK_RECORDS):
+            table = self._slice(start, CHUNK_RECORDS)
+            names = [name for name in table.column_names if columns is None or name in columns]
+            table = table.select(names) if names else table
+            for batch in table.combine_chunks().to_batches():
+                yield TableChunk(start, batch)
+                if progress is not None:
+                    progress(batch.num_rows)
+
+    def identity(self) -> dict[str, object]:
+        if self._fingerprint is not None:
+            return {"format": "dataset", "rows": self._rows, "fingerprint": self._fingerprint}
+        sha256 = hashlib.sha256()
+        for start in range(0, self._rows, CHUNK_RECORDS):
+            for row in self._slice(start, CHUNK_RECORDS).to_pylist():
+                sha256.update(repr(row).encode("utf-8", "backslashreplace"))
+        return {"format": "table", "rows": self._rows, "sha256": sha256.hexdigest()}
+
+
+class ObjectInput:
+    """Documents that are Python strings or dicts; see `Input`."""
+
+    def __init__(self, name: str, objects: Sequence[Any]) -> None:
+        self.name = name
+        self.documents = 0
+        self.skipped: dict[str, int] = {}
+        self._objects = objects
+
+    def size(self) -> int:
+        return len(self._objects)
+
+    def chunks(
+        self,
+        columns: Sequence[str] | None = None,  # noqa: ARG002 - nothing is saved by reading part of a dict
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Chunk]:
+        for start in range(0, len(self._objects), CHUNK_RECORDS):
+            objects = self._objects[start : start + CHUNK_RECORDS]
+            yield ObjectChunk(start, objects)
+            if progress is not None:
+                progress(len(objects))
+
+    def identity(self) -> dict[str, object]:
+        sha256 = hashlib.sha256()
+        for value in self._objects:
+            sha256.update(repr(value).encode("utf-8", "backslashreplace"))
+        return {"format": "objects", "rows": len(self._objects), "sha256": sha256.hexdigest()}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Documents by path.
+
+    Attributes:
+        paths: files, globs, folders, remote paths, `-` for standard input, or `hub:NAME[:CONFIG]@SPLIT` for a Hugging
+            Face data set (needs the extra `hub`).
+        format: one of `FORMATS`; None to tell by name and content.
+        sample_by: what one document of a text file is: a `line`, a blank-line `paragraph` or the whole `document`.
+    """
+
+    paths: Sequence[str]
+    format: str | None = None
+    sample_by: str = "line"
+
+    def open(self) -> tuple[list[Input], list[str]]:
+        """Return the inputs, and the files of folders that were passed over as no format is known for their names.
+
+        Raises:
+            ZipfitError: as `expand`, or a format is unknown or cannot be told.
+        """
+        if self.format is not None and self.format not in FORMATS:
+            raise ZipfitError(f"unknown format {self.format!r}: choose from {', '.join(FORMATS)}")
+        if self.sample_by not in SAMPLE_BY:
+            raise ZipfitError(f"unknown sample-by {self.sample_by!r}: choose from {', '.join(SAMPLE_BY)}")
+        inputs: list[Input] = []
+        passed_over: list[str] = []
+        for path in self.paths:
+            if path.startswith("hub:"):
+                inputs.append(_hub_input(path))
+                continue
+            names, unknown = expand([path], any_format=self.format is not None)
+            passed_over += unknown
+            for name in names:
+                file = input_file(name)
+                inputs.append(FileInput(file, self.format or detect_format(file), self.sample_by))
+        return inputs, passed_over
+
+
+def as_files(documents: Documents) -> Files | None:
+    """The paths that documents are given by, or None if Python holds the documents themselves."""
+    if isinstance(documents, (str, os.PathLike)):
+        return Files([os.fspath(documents)])
+    if isinstance(documents, list) and documents and all(isinstance(item, os.PathLike) for item in documents):
+        return Files([os.fspath(item) for item in documents])
+    return documents if isinstance(documents, Files) else None
+
+
+def open_documents(name: str, documents: Documents) -> tuple[list[Input], list[str]]:
+    """Return the inputs that documents are read from, and the files that were passed over; see `Files.open`.
+
+    Args:
+        name: what messages call documents that Python holds.
+        documents: a path, a list of `Path`s, `Files`, or what `_open_objects` takes.
+
+    Raises:
+        ZipfitError: as `Files.open`, or documents cannot be read from the object.
+    """
+    files = as_files(documents)
+    return files.open() if files is not None else ([_open_objects(name, documents)], [])
+
+
+def _open_objects(name: str, documents: Any) -> Input:
+    """Return an input over what Python holds: strings, dicts, a `datasets.Dataset`, a frame or an Arrow table.
+
+    An iterator is read once, into memory.
+
+    Raises:
+        ZipfitError: `documents` is nothing of the kind.
+    """
+    module = type(documents).__module__.split(".")[0]
+    if module == "datasets":
+        if isinstance(documents, dict):
+            raise ZipfitError(f"{name}: is a dictionary of splits ({', '.join(map(repr, documents))}): choose one")
+        if hasattr(documents, "with_format") and hasattr(documents, "__len__"):
+            return _dataset_input(name, documents)
+    if module == "pandas":
+        import pyarrow as pa
+
+        documents = pa.Table.from_pandas(documents, preserve_index=False)
+    elif module == "polars":
+        documents = documents.to_arrow()
+    if type(documents).__module__.startswith("pyarrow"):
+        import pyarrow as pa
+
+        table = documents if isinstance(documents, pa.Table) else pa.table(documents)
+        return TableInput(name, table.num_rows, table.slice)
+    if isinstance(documents, Sequence) and not isinstance(documents, (str, bytes)):
+        return ObjectInput(name, documents)
+    if isinstance(documents, Iterable) and not isinstance(documents, (str, bytes, dict)):
+        return ObjectInput(name, list(documents))
+    raise ZipfitError(f"{name}: documents cannot be read from a {type(documents).__name__}")
+
+
+def _dataset_input(name: str, dataset: Any) -> TableInput:
+    arrow = dataset.with_format("arrow")
+    return TableInput(
+        name, len(dataset), lambda start, count: arrow[start : start + count], fingerprint=dataset._fingerprint
+    )
+
+
+def _hub_input(path: str) -> TableInput:
+    match = _HUB_NAME.fullmatch(path)
+    if match is None:
+        raise ZipfitError(f"{path}: write a data set as hub:NAME@SPLIT or hub:NAME:CONFIG@SPLIT")
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtraError("reading Hugging Face data sets", "hub") from error
+    try:
+        dataset = datasets.load_dataset(match["name"], match["config"], split=match["split"])
+    except Exception as error:  # the library raises many kinds; each means that there is nothing to read
+        reason = next(itertools.chain(str(error).splitlines(), [type(error).__name__]))
+        raise ZipfitError(f"{path}: the data set cannot be loaded ({reason})") from error
+    return _dataset_input(path, dataset)

@@ -1,0 +1,200 @@
+"""Runs of consecutive records as a format reads them: JSON text, or Arrow batches.
+
+A record must come out as it went in. So records of row formats travel as the very JSON text that the file holds (no
+float is re-written, no big integer rounded, no field reordered), and records of columnar formats as Arrow batches with
+their own schema; neither is converted unless the output's format is of the other kind.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zipfit.corpus.text import BadRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    import pyarrow as pa
+
+    Records: TypeAlias = list[bytes] | pa.RecordBatch
+    """Records on their way out: JSON texts (each one line, without its end), or an Arrow batch."""
+
+
+class Chunk(Protocol):
+    """Consecutive records of one file, good and bad alike.
+
+    Attributes:
+        first_row: 0-based row in the file of the first; rows count every record, blank lines excepted.
+    """
+
+    first_row: int
+
+    def __len__(self) -> int: ...
+
+    def record(self, index: int) -> dict[str, Any]:
+        """The record as Python values; raises BadRecordError if it is not a readable record."""
+        ...
+
+    def place(self, index: int) -> str:
+        """Where the record lies in its file, as a message says it: `line 12` or `record 12`."""
+        ...
+
+    def raw(self, index: int) -> bytes:
+        """The record's bytes, for the file of rejected records."""
+        ...
+
+    def take(self, indices: Sequence[int]) -> Records:
+        """The records at `indices`, whole, on their way out."""
+        ...
+
+
+class JsonChunk:
+    """Records as JSON text.
+
+    Args:
+        first_row: row of the first record.
+        places: for each record, where it lies (`line 12`).
+        texts: for each record, its JSON text as UTF-8; for one that the format itself could not read, its bytes.
+        errors: index to reason, for those.
+    """
+
+    def __init__(self, first_row: int, places: list[str], texts: list[bytes], errors: dict[int, str]) -> None:
+        self.first_row = first_row
+        self._places = places
+        self._texts = texts
+        self._errors = errors
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def record(self, index: int) -> dict[str, Any]:
+        if index in self._errors:
+            raise BadRecordError(self._errors[index])
+        return parse_record(self._texts[index])
+
+    def place(self, index: int) -> str:
+        return self._places[index]
+
+    def raw(self, index: int) -> bytes:
+        return self._texts[index]
+
+    def take(self, indices: Sequence[int]) -> list[bytes]:
+        return [self._texts[index] for index in indices]
+
+
+class TableChunk:
+    """Records as an Arrow batch; `batch` may hold only the columns that the text needs."""
+
+    def __init__(self, first_row: int, batch: pa.RecordBatch) -> None:
+        self.first_row = first_row
+        self._batch = batch
+        self._rows: list[dict[str, Any]] | None = None
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    def record(self, index: int) -> dict[str, Any]:
+        if self._rows is None:
+            try:
+                self._rows = self._batch.to_pylist()
+            except UnicodeDecodeError:  # some row's; the others are good
+                return self._record_alone(index)
+        return self._rows[index]
+
+    def _record_alone(self, index: int) -> dict[str, Any]:
+        try:
+            rows: list[dict[str, Any]] = self._batch.slice(index, 1).to_pylist()
+        except UnicodeDecodeError as error:
+            raise BadRecordError(f"invalid UTF-8 at byte {error.start} of a field") from error
+        return rows[0]
+
+    def place(self, index: int) -> str:
+        return f"record {self.first_row + index + 1}"
+
+    def raw(self, index: int) -> bytes:
+        return repr(self._batch.slice(index, 1).to_pydict()).encode("utf-8", "backslashreplace")
+
+    def take(self, indices: Sequence[int]) -> pa.RecordBatch:
+        return self._batch.take(list(indices))
+
+
+class ObjectChunk:
+    """Records that are Python dicts or strings already; a string is the record `{"text": string}`."""
+
+    def __init__(self, first_row: int, objects: Sequence[Any]) -> None:
+        self.first_row = first_row
+        self._objects = objects
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def record(self, index: int) -> dict[str, Any]:
+        value = self._objects[index]
+        if isinstance(value, str):
+            return {"text": value}
+        if not isinstance(value, Mapping):
+            raise BadRecordError(f"the document is of type {type(value).__name__}, neither a string nor a dict")
+        return dict(value)
+
+    def place(self, index: int) -> str:
+        return f"document {self.first_row + index}"
+
+    def raw(self, index: int) -> bytes:
+        return repr(self._objects[index]).encode("utf-8", "backslashreplace")
+
+    def take(self, indices: Sequence[int]) -> list[bytes]:
+        return [dump_record(self.record(index)) for index in indices]
+
+
+def parse_record(text: bytes) -> dict[str, Any]:
+    """Parse one JSON object.
+
+    Raises:
+        BadRecordError: invalid UTF-8 (with the byte offset), broken JSON (with the column), or not an object.
+    """
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadRecordError(f"invalid UTF-8 at byte {error.start} of the line") from error
+    except json.JSONDecodeError as error:
+        raise BadRecordError(f"broken JSON: {error.msg} at column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadRecordError(f"broken JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadRecordError("the JSON value is not an object")
+    return value
+
+
+def dump_record(record: dict[str, Any]) -> bytes:
+    """Write a record as one line of JSON text.
+
+    Dates, times and decimals become the text that they print as, bytes become base64, arrays lists.
+
+    Raises:
+        TypeError: a value has no JSON form.
+    """
+    return json.dumps(record, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass")
+
+
+def _json_value(value: Any) -> Any:
+    import base64
+    import datetime
+    import decimal
+    import uuid
+
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode("ascii")
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
+        return value.tolist()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"a value of type {type(value).__name__} has no JSON form")

@@ -1,0 +1,291 @@
+"""Bytes in: local files, standard input and remote paths, decompressed by what they contain, hashed as they pass."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from zipfit.errors import MissingExtraError, ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
+
+# The first bytes of each compressed container: what a file is does not depend on what it is called.
+_MAGIC = {
+    b"\x1f\x8b": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ\x00": ".xz",
+    b"\x04\x22\x4d\x18": ".lz4",
+}
+
+# Which extra serves a remote protocol whose fsspec file system is not in the core install.
+_PROTOCOL_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "http": "http",
+    "https": "http",
+    "hf": "hub",
+}
+
+_BLOCK = 1 << 20
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names a remote object (`s3://...`, `https://...`) rather than a local file."""
+    return "://" in path
+
+
+def file_system(path: str) -> tuple[Any, str]:
+    """Return the fsspec file system of a remote path and the path inside it.
+
+    Raises:
+        MissingExtraError: the protocol's package is not installed.
+        ZipfitError: fsspec does not know the protocol.
+    """
+    import fsspec
+
+    protocol = path.split("://", 1)[0].split("::")[-1]
+    try:
+        fs, inner = fsspec.core.url_to_fs(path)
+    except ImportError as error:
+        extra = _PROTOCOL_EXTRAS.get(protocol)
+        if extra is None:
+            raise ZipfitError(f"{path}: fsspec needs a package to read {protocol}:// ({error})") from error
+        raise MissingExtraError(f"reading {protocol}:// paths", extra) from error
+    except ValueError as error:
+        raise ZipfitError(f"{path}: unknown protocol {protocol}://") from error
+    return fs, inner
+
+
+class _HashingReader(io.RawIOBase):
+    """Passes bytes through while counting and hashing them, so that a file is read once for both."""
+
+    def __init__(self, raw: BinaryIO, progress: Callable[[int], None] | None) -> None:
+        self._raw = raw
+        self._sha256 = hashlib.sha256()
+        self._progress = progress
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._sha256.update(data)
+        self.bytes += len(data)
+        if self._progress is not None:
+            self._progress(len(data))
+        return len(data)
+
+    def drain(self) -> None:
+        """Read on to the end, so that the hash covers the whole file."""
+        while self.read(_BLOCK):
+            pass
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _ZstdReader(io.RawIOBase):
+    """Decompresses concatenated zstd frames and, unlike `zstandard`'s own reader, notices that the last is cut off."""
+
+    def __init__(self, raw: io.BufferedReader) -> None:
+        import zstandard
+
+        self._raw = raw
+        self._new_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame: Any = None
+        self._pending = b""
+        self._output = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._output:
+            data = self._pending or self._raw.read(1 << 17)
+            self._pending = b""
+            if not data:
+                if self._frame is not None:
+                    raise EOFError("the last zstd frame is cut off")
+                return 0
+            if self._frame is None:
+                self._frame = self._new_frame()
+            self._output = self._frame.decompress(data)
+            if self._frame.eof:
+                self._pending = self._frame.unused_data
+                self._frame = None
+        count = min(len(buffer), len(self._output))
+        buffer[:count] = self._output[:count]
+        self._output = self._output[count:]
+        return count
+
+
+def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
+    """Wrap a stream in the decompressor that its first bytes call for, if any."""
+    head = stream.peek(8)[:8]
+    kind = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), None)
+    if kind == ".gz":
+        return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
+    if kind == ".bz2":
+        return cast("io.BufferedReader", bz2.BZ2File(stream))
+    if kind == ".xz":
+        return cast("io.BufferedReader", lzma.LZMAFile(stream))
+    if kind == ".lz4":
+        import lz4.frame
+
+        return cast("io.BufferedReader", lz4.frame.LZ4FrameFile(stream))
+    if kind == ".zst":
+        return io.BufferedReader(_ZstdReader(stream), _BLOCK)
+    return stream
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a file's first bytes are those of a compressed container."""
+    with _raw(path) as raw:
+        head = raw.read(8)
+    return any(head.startswith(magic) for magic in _MAGIC)
+
+
+def _raw(path: str) -> BinaryIO:
+    if is_remote(path):
+        fs, inner = file_system(path)
+        return cast("BinaryIO", fs.open(inner, "rb"))
+    return open(path, "rb", buffering=0)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turn what can go wrong while reading `path` into one sentence that names it.
+
+    Raises:
+        ZipfitError: the file is missing, unreadable, cut off or corrupt.
+    """
+    import zstandard
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ZipfitError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise ZipfitError(f"{path}: permission denied") from error
+    except IsADirectoryError as error:
+        raise ZipfitError(f"{path}: is a folder, not a file") from error
+    except EOFError as error:
+        raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile) as error:
+        raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
+    except RuntimeError as error:
+        if "LZ4" not in str(error):
+            raise
+        raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
+    except OSError as error:
+        raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+class InputFile:
+    """One input by path: opened as often as needed, its size and hash known once it has been read to the end.
+
+    Attributes:
+        path: as the user gave it (or as a folder or glob expanded).
+        bytes: size of the file as it lies, compressed if it is; None until read.
+        sha256: of the same bytes; None until read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.bytes: int | None = None
+        self.sha256: str | None = None
+
+    @property
+    def local_path(self) -> str:
+        """Where the bytes lie, if that is on this machine."""
+        return self.path
+
+    def size(self) -> int | None:
+        """Size in bytes if it can be told without reading the file."""
+        try:
+            if is_remote(self.path):
+                fs, inner = file_system(self.path)
+                return cast("int | None", fs.size(inner))
+            return os.stat(self.local_path).st_size
+        except (OSError, NotImplementedError):
+            return None
+
+    @contextmanager
+    def open(self, progress: Callable[[int], None] | None = None) -> Iterator[io.BufferedReader]:
+        """Open the decompressed bytes; on leaving after the end was reached, settle size and hash.
+
+        Args:
+            progress: called with the number of raw bytes each time some were read.
+
+        Raises:
+            ZipfitError: as `reading`; or the file is no longer what it was when first read.
+        """
+        with reading(self.path):
+            hashing = _HashingReader(_raw(self.local_path), progress)
+            with hashing:
+                stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
+                yield stream
+                if stream.read(1) == b"":
+                    hashing.drain()
+                    self._settle(hashing.bytes, hashing.sha256)
+
+    def hash_contents(self) -> None:
+        """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
+        with reading(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
+            hashing.drain()
+            self._settle(hashing.bytes, hashing.sha256)
+
+    def _settle(self, size: int, sha256: str) -> None:
+        if self.sha256 is not None and self.sha256 != sha256:
+            raise ZipfitError(f"{self.path}: the file changed while it was being read")
+        self.bytes, self.sha256 = size, sha256
+
+
+class SpooledFile(InputFile):
+    """An input that cannot be read twice (standard input, a pipe), kept in a temporary file until the job ends."""
+
+    def __init__(self, path: str, stream: BinaryIO) -> None:
+        super().__init__(path)
+        self._copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
+        with reading(path):
+            shutil.copyfileobj(stream, self._copy, _BLOCK)
+            self._copy.flush()
+
+    @property
+    def local_path(self) -> str:
+        return self._copy.name
+
+
+def input_file(path: str) -> InputFile:
+    """Return the input for a path; `-` is standard input, and what cannot be read twice is spooled to disk."""
+    if path == "-":
+        return SpooledFile("-", sys.stdin.buffer)
+    if not is_remote(path) and Path(path).is_fifo():
+        with reading(path), open(path, "rb") as pipe:
+            return SpooledFile(path, pipe)
+    return InputFile(path)

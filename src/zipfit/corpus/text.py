@@ -1,0 +1,148 @@
+"""The text of a record: a field, a template, or one of the shapes that the field's data sets have."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class BadRecordError(Exception):
+    """A record that gives no text; the message is the reason, without the place."""
+
+
+@dataclass(frozen=True)
+class TextOf:
+    r"""How to get a record's text.
+
+    With neither a field nor a template, the usual shapes are recognised, in this order: `text`; chat `messages`
+    (`role`, `content`) and ShareGPT `conversations` (`from`, `value`), rendered as `role: content`, a blank line
+    between turns; Alpaca's `instruction`, `input`, `output` and TRL's `prompt`, `completion`, joined by newlines;
+    `content`.
+
+    Attributes:
+        field: name of the field; dots reach into nested records (`a.b`) unless a field of the whole name is there.
+        template: text with `{field}` in braces (doubled braces stand for themselves); `\n` and `\t` are understood.
+
+    Raises:
+        ZipfitError: both are given, or the template is malformed or names no field.
+    """
+
+    field: str | None = None
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.field is not None and self.template is not None:
+            raise ZipfitError("give a text field or a template, not both")
+        if self.template is not None and not self._template_fields():
+            raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
+
+    @cached_property
+    def _template_parts(self) -> list[tuple[str, str | None]]:
+        assert self.template is not None
+        template = self.template.replace("\\n", "\n").replace("\\t", "\t")
+        try:
+            parts = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise ZipfitError(f"template {self.template!r} is malformed: {error}") from error
+        for _, name, specification, conversion in parts:
+            if name is not None and (not name or specification or conversion):
+                raise ZipfitError(f"template {self.template!r} is malformed: braces hold the name of a field alone")
+        return [(literal, name) for literal, name, _, _ in parts]
+
+    def _template_fields(self) -> list[str]:
+        return [name for _, name in self._template_parts if name is not None]
+
+    @property
+    def columns(self) -> list[str] | None:
+        """Top-level fields that the text needs, or None if any may be needed."""
+        if self.field is not None:
+            return [self.field, self.field.split(".")[0]]
+        if self.template is not None:
+            return [column for name in self._template_fields() for column in (name, name.split(".")[0])]
+        return None
+
+    def __call__(self, record: Mapping[str, Any]) -> str:
+        """Return the record's text.
+
+        Raises:
+            BadRecordError: a field is missing or null, or its value is not text.
+        """
+        if self.field is not None:
+            return _text(_lookup(record, self.field), self.field)
+        if self.template is not None:
+            return "".join(
+                literal + ("" if name is None else _inserted(_lookup(record, name), name))
+                for literal, name in self._template_parts
+            )
+        return _recognised(record)
+
+
+def _lookup(record: Mapping[str, Any], name: str) -> Any:
+    if name in record:
+        return record[name]
+    value: Any = record
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise BadRecordError(f"no field {name!r}; the record has {_names(record)}")
+        value = value[part]
+    return value
+
+
+def _names(record: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, record)) if record else "no fields"
+
+
+def _text(value: Any, name: str) -> str:
+    if value is None:
+        raise BadRecordError(f"field {name!r} is null, not text")
+    if not isinstance(value, str):
+        raise BadRecordError(f"field {name!r} is {_kind(value)}, not text")
+    return value
+
+
+def _inserted(value: Any, name: str) -> str:
+    """A template also takes numbers, which read as they are written."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _text(value, name)
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a record"}
+    return kinds.get(type(value), f"of type {type(value).__name__}")
+
+
+def _recognised(record: Mapping[str, Any]) -> str:
+    if "text" in record:
+        return _text(record["text"], "text")
+    if isinstance(record.get("messages"), list):
+        return _chat(record["messages"], "messages", "role", "content")
+    if isinstance(record.get("conversations"), list):
+        return _chat(record["conversations"], "conversations", "from", "value")
+    for first, *rest in (("instruction", "input", "output"), ("prompt", "completion")):
+        if first in record and rest[-1] in record:
+            # Alpaca's `input` is often absent, null or empty.
+            parts = [_text(record[name], name) for name in (first, *rest) if record.get(name) is not None]
+            return "\n".join(part for part in parts if part)
+    if "content" in record:
+        return _text(record["content"], "content")
+    raise BadRecordError(f"no text found; the record has {_names(record)} (name one with a text field or a template)")
+
+
+def _chat(turns: list[Any], name: str, role_key: str, content_key: str) -> str:
+    rendered = []
+    for turn in turns:
+        if not isinstance(turn, dict) or content_key not in turn:
+            raise BadRecordError(f"field {name!r} has a turn without {content_key!r}")
+        content = turn[content_key]
+        if isinstance(content, list):  # a multi-modal message: its text parts
+            content = "\n".join(part["text"] for part in content if isinstance(part, dict) and "text" in part)
+        if content is None:  # a turn that only calls a tool
+            continue
+        rendered.append(f"{turn.get(role_key, '')}: {_text(content, f'{name}.{content_key}')}")
+    return "\n\n".join(rendered)

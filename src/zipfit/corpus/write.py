@@ -1,0 +1,418 @@
+"""Records out: to a temporary file beside the output, moved into place when it is whole."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import shutil
+import sys
+import tempfile
+from array import array
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from zipfit.corpus.formats import format_of_name
+from zipfit.corpus.records import dump_record, parse_record
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from zipfit.corpus.records import Records
+
+SCORE_FIELD = "zipfit_score"
+RANK_FIELD = "zipfit_rank"
+_ADDED = (SCORE_FIELD, RANK_FIELD)
+
+_ROW_FORMATS = ("jsonl", "json", "csv", "tsv")
+_TABLE_FORMATS = ("parquet", "arrow")
+_BATCH = 4096
+
+
+def check_output(path: str, overwrite: bool) -> None:
+    """Check before the work that its result can be written.
+
+    Raises:
+        ZipfitError: the extension names no format that can be written, the folder does not exist or takes no file, or
+            the file exists and may not be overwritten.
+    """
+    if path == "-":
+        return
+    output_format(path)
+    if is_remote(path):
+        fs, inner = file_system(path)
+        if fs.exists(inner) and not overwrite:
+            raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
+        return
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise ZipfitError(f"{path}: the folder {folder} does not exist")
+    if os.path.isdir(path):
+        raise ZipfitError(f"{path}: is a folder")
+    if os.path.exists(path) and not overwrite:
+        raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
+    if not os.access(folder, os.W_OK):
+        raise ZipfitError(f"{path}: the folder {folder} is not writable")
+
+
+def output_format(path: str) -> str:
+    """The format that an output's extension names; standard output (`-`) is JSON Lines.
+
+    Raises:
+        ZipfitError: it names none that can be written.
+    """
+    kind = "jsonl" if path == "-" else format_of_name(path)
+    compressed = path.lower().endswith(COMPRESSION_SUFFIXES)
+    if kind in _ROW_FORMATS or (kind in _TABLE_FORMATS and not compressed):
+        return kind
+    raise ZipfitError(
+        f"{path}: its extension names no output format: use .jsonl, .json, .csv or .tsv (each also with "
+        f"{', '.join(COMPRESSION_SUFFIXES)}), .parquet or .arrow"
+    )
+
+
+@dataclass
+class Written:
+    """An output on its way into place.
+
+    Attributes:
+        file: where to write it.
+        bytes: its size, once it is in place.
+        sha256: of its bytes, once it is in place.
+    """
+
+    file: BinaryIO
+    bytes: int = 0
+    sha256: str = ""
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[Written]:
+    """Open a temporary file that takes the place of `path` (or goes to standard output) only if the block ends well.
+
+    Raises:
+        ZipfitError: the disk is full, or the file cannot be written for another such reason; `path` is untouched.
+    """
+    local = path != "-" and not is_remote(path)
+    temporary = None
+    try:
+        folder = Path(path).parent if local else None
+        handle, temporary = tempfile.mkstemp(prefix=f".{Path(path).name}.", suffix=".part", dir=folder)
+        with open(handle, "w+b") as stream:
+            written = Written(stream)
+            yield written
+            stream.flush()
+            os.fsync(stream.fileno())
+            written.bytes = stream.tell()
+            stream.seek(0)
+            written.sha256 = _sha256(stream)
+            if path == "-":
+                stream.seek(0)
+                shutil.copyfileobj(stream, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+        if local:
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+            temporary = None
+        elif path != "-":
+            fs, inner = file_system(path)
+            fs.put_file(temporary, inner)
+    except OSError as error:
+        raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _sha256(stream: BinaryIO) -> str:
+    sha256 = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        sha256.update(block)
+    return sha256.hexdigest()
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _compressing(stream: BinaryIO, path: str) -> Iterator[BinaryIO]:
+    """Compress what is written, as the path's suffix says; the same bytes each time (no time stamps)."""
+    suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
+    writer: Any
+    if suffix is None:
+        yield stream
+        return
+    if suffix == ".gz":
+        writer = gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
+    elif suffix == ".bz2":
+        writer = bz2.BZ2File(stream, "wb")
+    elif suffix == ".xz":
+        writer = lzma.LZMAFile(stream, "wb")
+    elif suffix == ".zst":
+        import zstandard
+
+        writer = zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
+    else:
+        import lz4.frame
+
+        writer = lz4.frame.LZ4FrameFile(stream, "wb")
+    with writer:
+        yield writer
+
+
+class LineSpool:
+    """Chosen records as JSON texts in a temporary file: added in source order, read back in any.
+
+    So a selection may be far larger than memory; 8 bytes a record, its offset, stay in it.
+    """
+
+    def __init__(self) -> None:
+        self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="zipfit-spool-"))
+        self._offsets = array("q", [0])
+
+    def add(self, records: Records) -> None:
+        lines = records if isinstance(records, list) else [dump_record(record) for record in records.to_pylist()]
+        for line in lines:
+            self._file.write(line)
+            self._offsets.append(self._offsets[-1] + len(line))
+
+    def lines(self, order: Sequence[int]) -> Iterator[bytes]:
+        """The records at indices `order`."""
+        for index in order:
+            self._file.seek(self._offsets[index])
+            yield self._file.read(self._offsets[index + 1] - self._offsets[index])
+
+    def tables(self, order: Sequence[int]) -> Iterator[pa.Table]:
+        """The records at indices `order`, as Arrow tables of a few thousand rows and one schema.
+
+        Raises:
+            ZipfitError: a field's values have no common Arrow type.
+        """
+        import pyarrow as pa
+
+        batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+        types: dict[str, pa.DataType] = {}
+        for batch in batches:
+            rows = [parse_record(line) for line in self.lines(batch)]
+            for name in dict.fromkeys(name for row in rows for name in row):
+                types[name] = _common_type(name, types.get(name), [row.get(name) for row in rows])
+        schema = pa.schema(list(types.items()))
+        for batch in batches:
+            rows = [parse_record(line) for line in self.lines(batch)]
+            columns = [_column(name, [row.get(name) for row in rows], kind) for name, kind in types.items()]
+            yield pa.Table.from_arrays(columns, schema=schema)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TableSpool:
+    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped Arrow file; see `LineSpool`."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
+        self._file = tempfile.NamedTemporaryFile(prefix="zipfit-spool-")
+        self._schema = schema
+        self._writer: Any = pa.ipc.new_file(self._file.name, schema)
+
+    def add(self, records: Records) -> None:
+        if isinstance(records, list):
+            raise ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
+        if not records.schema.equals(self._schema):
+            raise ZipfitError(
+                f"the inputs' columns differ ({_columns_text(self._schema)}; {_columns_text(records.schema)}): "
+                "write the selection as .jsonl"
+            )
+        self._writer.write_batch(records)
+
+    def tables(self, order: Sequence[int]) -> Iterator[pa.Table]:
+        """The records at indices `order`, as Arrow tables of a few thousand rows."""
+        import pyarrow as pa
+
+        self._writer.close()
+        with pa.memory_map(self._file.name) as source:
+            table = pa.ipc.open_file(source).read_all()
+            for start in range(0, len(order), _BATCH):
+                yield table.take(list(order[start : start + _BATCH]))
+
+    def close(self) -> None:
+        self._writer.close()
+        self._file.close()
+
+
+def _columns_text(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+
+
+def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.DataType:
+    import pyarrow as pa
+
+    kind = _column(name, values, None).type
+    if known is None:
+        return kind
+    schemas = [pa.schema([("value", known)]), pa.schema([("value", kind)])]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except pa.ArrowInvalid as error:
+        raise _no_column(name, error) from error
+    except pa.ArrowTypeError as error:
+        raise _no_column(name, error) from error
+
+
+def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        column = pa.array(values, type=kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise _no_column(name, error) from error
+    # Arrow turns integers into floats without a word where a later value is a float.
+    if pa.types.is_floating(column.type) and any(isinstance(v, int) and int(float(v)) != v for v in values):
+        raise _no_column(name, ValueError("an integer is too large for a column of floats"))
+    return column
+
+
+def _no_column(name: str, error: Exception) -> ZipfitError:
+    return ZipfitError(f"field {name!r} cannot be a column ({str(error).splitlines()[0]}): write .jsonl instead")
+
+
+def write_records(
+    stream: BinaryIO,
+    path: str,
+    batches: Iterable[Records],
+    order: Sequence[int],
+    added: Sequence[tuple[float, int]] | None,
+) -> None:
+    """Write records in a path's format.
+
+    Args:
+        stream: where the bytes go.
+        path: whose extension names format and compression; `-` is JSON Lines.
+        batches: the records in source order.
+        order: index of each record to write among those of `batches`, in the order of writing.
+        added: for each record of `order`, the score and rank that are added as fields; None to add nothing.
+
+    Raises:
+        ZipfitError: the records do not fit the format (columns without a common type, say).
+    """
+    kind = output_format(path)
+    spool: LineSpool | TableSpool | None = None
+    try:
+        for batch in batches:
+            if spool is None:
+                as_table = kind in _TABLE_FORMATS and not isinstance(batch, list)
+                spool = TableSpool(batch.schema) if as_table else LineSpool()  # type: ignore[union-attr]
+            spool.add(batch)
+        spool = spool or LineSpool()
+        if kind in _TABLE_FORMATS:
+            _write_tables(stream, kind, _with_columns(spool.tables(order), added))
+        else:
+            assert isinstance(spool, LineSpool)
+            with _compressing(stream, path) as output:
+                if kind in ("csv", "tsv"):
+                    _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
+                else:
+                    _write_json(output, _with_fields(spool.lines(order), added), as_array=kind == "json")
+    finally:
+        if spool is not None:
+            spool.close()
+
+
+def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | None) -> Iterator[bytes]:
+    """Append score and rank to each JSON object, leaving its own text as it is."""
+    if added is None:
+        yield from lines
+        return
+    for line, (score, rank) in zip(lines, added, strict=True):
+        text = line.strip()
+        if b'"zipfit_' in text:  # perhaps a selection of a selection: the old fields give way
+            record = {name: value for name, value in parse_record(text).items() if name not in _ADDED}
+            text = dump_record(record)
+        body = text[:-1].rstrip()
+        separator = b"" if body == b"{" else b", "
+        yield b'%b%b"%b": %b, "%b": %d}' % (
+            body, separator, SCORE_FIELD.encode(), json.dumps(score).encode(), RANK_FIELD.encode(), rank,
+        )  # fmt: skip
+
+
+def _write_json(output: BinaryIO, lines: Iterable[bytes], as_array: bool) -> None:
+    if not as_array:
+        for line in lines:
+            output.write(line + b"\n")
+        return
+    output.write(b"[")
+    for index, line in enumerate(lines):
+        output.write((b",\n" if index else b"\n") + line)
+    output.write(b"\n]\n")
+
+
+def _write_csv(
+    output: BinaryIO,
+    spool: LineSpool,
+    order: Sequence[int],
+    added: Sequence[tuple[float, int]] | None,
+    delimiter: str,
+) -> None:
+    """Write a header that names every record's fields, then the records; nested values as JSON text, null as empty."""
+    names = dict.fromkeys(name for line in spool.lines(order) for name in parse_record(line))
+    if added is not None:
+        names |= dict.fromkeys(_ADDED)
+    text = io.TextIOWrapper(output, encoding="utf-8", newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(names)
+    for line in _with_fields(spool.lines(order), added):
+        record = parse_record(line)
+        writer.writerow([_cell(record.get(name)) for name in names])
+    text.flush()
+    text.detach()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _with_columns(tables: Iterable[pa.Table], added: Sequence[tuple[float, int]] | None) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    start = 0
+    for table in tables:
+        if added is None:
+            yield table
+            continue
+        part = added[start : start + table.num_rows]
+        start += table.num_rows
+        kept = table.drop_columns([name for name in _ADDED if name in table.column_names])
+        kept = kept.append_column(SCORE_FIELD, pa.array([score for score, _ in part], pa.float64()))
+        yield kept.append_column(RANK_FIELD, pa.array([rank for _, rank in part], pa.int64()))
+
+
+def _write_tables(stream: BinaryIO, kind: str, tables: Iterator[pa.Table]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = next(tables, None)
+    if first is None:
+        first = pa.table({})
+    open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
+    with open_writer(stream, first.schema) as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)

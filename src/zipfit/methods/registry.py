@@ -1,0 +1,123 @@
+"""The methods by name, and how a name with options becomes a method."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from zipfit.errors import ZipfitError
+from zipfit.methods.base import Scorer, Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zipfit.methods.base import Method
+
+METHODS = {
+    "zipfit": "zipfit.methods.zipfit:ZipFit",
+    "racing": "zipfit.methods.racing:Racing",
+    "embedding": "zipfit.methods.embedding:Embedding",
+    "d4": "zipfit.methods.d4:D4",
+}
+
+
+def build_method(name: str, options: Mapping[str, Any]) -> Method:
+    """Return a new method.
+
+    Args:
+        name: one of `METHODS`, or `module:Class` for a user's own.
+        options: arguments of its constructor; text is converted to the type that the constructor's annotation names.
+
+    Raises:
+        ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
+    """
+    method_class = _method_class(name)
+    try:
+        method = method_class(**_converted(name, method_class, options))
+    except TypeError as error:
+        raise ZipfitError(f"method {name!r}: {error}") from error
+    check_method(method)
+    return method  # type: ignore[no-any-return]
+
+
+def check_method(method: object) -> None:
+    """Check that an object has a method's protocol.
+
+    Raises:
+        ZipfitError: it has not.
+    """
+    if not isinstance(method, (Scorer, Selector)):
+        raise ZipfitError(
+            f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts) or rank(pool)"
+        )
+
+
+def method_options(method: object) -> dict[str, Any] | None:
+    """The options that would build the method again, or None if they cannot be told (it is no dataclass)."""
+    if not dataclasses.is_dataclass(method):
+        return None
+    return {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
+
+
+def has_option(name: str, option: str) -> bool:
+    """Whether the method of this name takes the option; raises as `build_method` for an unknown method."""
+    return option in inspect.signature(_method_class(name)).parameters
+
+
+def class_path(method: object) -> str:
+    """The `module:Class` that `build_method` would find the method's class by."""
+    return f"{type(method).__module__}:{type(method).__qualname__}"
+
+
+def _method_class(name: str) -> Any:
+    path = METHODS.get(name, name)
+    if ":" not in path:
+        raise ZipfitError(
+            f"unknown method {name!r}: choose from {', '.join(METHODS)}, or give your own as module:Class"
+        )
+    module_name, class_name = path.split(":", 1)
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ImportError as error:
+        raise ZipfitError(f"method {name!r}: {error}") from error
+    except AttributeError as error:
+        raise ZipfitError(f"method {name!r}: module {module_name} has no {class_name}") from error
+
+
+def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    known = inspect.signature(method_class).parameters
+    converted = {}
+    for option, value in options.items():
+        if option not in known:
+            choice = f"it has {', '.join(known)}" if known else "it has none"
+            raise ZipfitError(f"method {name!r} has no option {option!r}: {choice}")
+        kinds = _kinds(known[option].annotation)
+        converted[option] = _parse(name, option, value, kinds) if isinstance(value, str) else value
+    return converted
+
+
+def _kinds(annotation: Any) -> set[str]:
+    """The names of the plain types that an annotation such as `int | None` allows; empty if there is none."""
+    if annotation is inspect.Parameter.empty:
+        return set()
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    return {kind.strip() for kind in text.split("|")}
+
+
+def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
+    """Read an option's text as one of the plain types that its annotation allows."""
+    if "None" in kinds and text.lower() == "none":
+        return None
+    if "bool" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, read in (("int", int), ("float", float)):
+        if kind in kinds:
+            try:
+                return read(text)
+            except ValueError:
+                continue
+    if not kinds & {"int", "float", "bool"} or "str" in kinds:
+        return text
+    raise ZipfitError(f"method {name!r}: option {option} takes {' or '.join(sorted(kinds - {'None'}))}, not {text!r}")

@@ -1,0 +1,71 @@
+"""ZIP-FIT: alignment of each document with the target by compression (Obbad et al. 2024, arXiv 2410.18194)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zipfit.compression.compressors import get_compressor
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from zipfit.compression.base import Pairs
+    from zipfit.methods.base import Pool
+
+
+@dataclass
+class ZipFit:
+    """Scores a document by its mean compression alignment with the target (Algorithm 1 of the paper).
+
+        NCD(x, t_j) = (C(x + t_j) - min(C(x), C(t_j))) / max(C(x), C(t_j))
+        alignment(x) = 1 - (1/n) sum_j NCD(x, t_j)
+
+    Attributes:
+        compressor: what C is: `gzip`, `lz4`, `zstd`, `brotli` or `lzma`.
+        level: its level; None for its default (6 for gzip).
+        engine: compressor, level and what computes the sizes, known after `fit`.
+
+    Example:
+        >>> method = ZipFit().fit(["def add(a, b): return a + b"])
+        >>> method.score(["def sub(a, b): return a - b", "To be or not to be, that is the question"]).round(2)
+        array([0.77, 0.41])
+    """
+
+    compressor: str = "gzip"
+    level: int | None = None
+    engine: str = field(default="", init=False, compare=False)
+    _pairs: Pairs | None = field(default=None, init=False, repr=False, compare=False)
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
+        """Prepare the n target examples and return self.
+
+        Raises:
+            ZipfitError: no target example, an unknown compressor, or a level out of its range.
+        """
+        if len(target) == 0:
+            raise ZipfitError("the target is empty: there is nothing to align with")
+        compressor = get_compressor(self.compressor, self.level)
+        self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
+        self._pairs = compressor.pairs([text.encode("utf-8") for text in target])
+        return self
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the alignment of each text, shape (len(texts),): 1 for a perfect fit, near 0 for none.
+
+        Raises:
+            ZipfitError: called before `fit`.
+        """
+        return self.pairs.alignments([text.encode("utf-8") for text in texts])
+
+    @property
+    def pairs(self) -> Pairs:
+        """The compressed sizes of pairs with the target that `fit` prepared; raises as `score`."""
+        if self._pairs is None:
+            raise ZipfitError("call fit with the target examples first")
+        return self._pairs

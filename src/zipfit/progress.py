@@ -1,0 +1,102 @@
+"""How far a job is: documents, pairs a second and time left, on standard error; silent unless somebody watches."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+
+class Advance(Protocol):
+    """Told of each step of a pass over the pool."""
+
+    def raw(self, amount: int) -> None:
+        """So much of the input's own size (bytes of files, rows of tables) was read."""
+        ...
+
+    def documents(self, count: int) -> None:
+        """So many documents were read."""
+        ...
+
+
+class Progress(Protocol):
+    """Where a job tells how far it is."""
+
+    def reading(self, size: int | None) -> AbstractContextManager[Advance]:
+        """Begin a pass over inputs of this total size, if it is known."""
+        ...
+
+
+class Silent:
+    """Tells nobody; both a `Progress` and an `Advance`."""
+
+    @contextmanager
+    def reading(self, size: int | None) -> Iterator[Advance]:  # noqa: ARG002
+        yield self
+
+    def raw(self, amount: int) -> None:
+        pass
+
+    def documents(self, count: int) -> None:
+        pass
+
+
+class TerminalProgress:
+    """A bar on standard error.
+
+    Args:
+        pairs_per_document: pairs that a document stands for, to tell pairs a second; 0 to tell documents a second.
+    """
+
+    def __init__(self, pairs_per_document: int) -> None:
+        self._pairs = pairs_per_document
+
+    @contextmanager
+    def reading(self, size: int | None) -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[done]:,} documents, {task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("reading and scoring", total=size, done=0, rate="")
+            yield _Bar(bar, task, self._pairs)
+
+
+class _Bar:
+    def __init__(self, bar: RichProgress, task: TaskID, pairs: int) -> None:
+        self._bar = bar
+        self._task = task
+        self._pairs = pairs
+        self._documents = 0
+
+    def raw(self, amount: int) -> None:
+        self._bar.advance(self._task, amount)
+
+    def documents(self, count: int) -> None:
+        self._documents += count
+        elapsed = self._bar.tasks[0].elapsed or 0.0
+        if elapsed > 0:
+            rate = self._documents * (self._pairs or 1) / elapsed
+            unit = "pairs/s" if self._pairs else "documents/s"
+            self._bar.update(self._task, done=self._documents, rate=f"{rate:,.0f} {unit}")
+
+
+def is_watched() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr.isatty()

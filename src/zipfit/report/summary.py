@@ -1,0 +1,179 @@
+"""The short summary after a selection: as JSON values, and on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from zipfit.job import Selection
+
+_EXAMPLES = 3
+_LABELS_SHOWN = 15
+_BINS = 12
+_WIDTH = 30
+_LINE = 96
+
+
+def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is to say of a selection.
+
+    Args:
+        selection: k documents, k at least 1.
+        manifest: as `Selection.save` returned it.
+    """
+    facts = selection.job.pool.facts
+    pool_counts = selection.job.pool.label_counts()
+    chosen_labels = np.bincount(facts.labels[selection.indices], minlength=len(facts.label_names))
+    chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
+    head = {k: manifest[k] for k in ("pool", "selection", "output", "method", "seconds")}
+    return {
+        **head,
+        "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
+        "scores": _score_bins(selection.scores, selection.pool_scores),
+        "labels": [
+            {
+                "label": label,
+                "selected": count,
+                "share_of_selection": count / len(selection),
+                "share_of_pool": pool_counts[label] / len(facts.lengths),
+            }
+            for label, count in sorted(chosen.items(), key=lambda item: -item[1])
+        ],
+        "labels_in_pool": len(pool_counts),
+        "examples": _examples(selection),
+    }
+
+
+def _score_bins(chosen: NDArray[np.float64], pool: NDArray[np.float64] | None) -> dict[str, Any]:
+    """Quantiles of the chosen scores, and counts in bins of equal width over the scores of all (or the chosen)."""
+    scores = chosen if pool is None else pool
+    finite = scores[np.isfinite(scores)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
+    return {
+        "quantiles": {str(q): float(np.quantile(chosen, q)) for q in (0, 0.25, 0.5, 0.75, 1)},
+        "edges": edges.tolist(),
+        "pool": None if pool is None else np.histogram(finite, edges)[0].tolist(),
+        "selected": np.histogram(chosen[np.isfinite(chosen)], edges)[0].tolist(),
+    }
+
+
+def _examples(selection: Selection) -> dict[str, list[dict[str, Any]]]:
+    count = min(_EXAMPLES, len(selection))
+    ranks = list(range(count))
+    ranks += range(max(count, len(selection) - _EXAMPLES), len(selection))
+    texts = selection.job.pool.texts(selection.indices[ranks].tolist())
+    shown = [
+        {"rank": rank + 1, "score": float(selection.scores[rank]), "text": first_line(text)}
+        for rank, text in zip(ranks, texts, strict=True)
+    ]
+    return {"best": shown[:count], "nearest_the_cut": shown[count:]}
+
+
+def first_line(text: str, width: int = _LINE) -> str:
+    """The first line of a text that says anything, cut to a width, control characters made harmless."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = "".join(char if char.isprintable() else " " for char in line)
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def print_summary(summary: dict[str, Any], console: Console) -> None:
+    """Print a summary."""
+    pool, chosen, output = summary["pool"], summary["selection"], summary["output"]
+    console.print(
+        f"[bold]{chosen['documents']:,}[/] of {pool['documents']:,} documents selected "
+        f"({chosen['documents'] / pool['documents']:.2%}; {_megabytes(chosen['bytes'])} of {_megabytes(pool['bytes'])}"
+        + (f"; {chosen['tokens']:,} tokens" if chosen["tokens"] is not None else "")
+        + ")"
+    )
+    ties = chosen["ties_at_cut"]
+    at_cut = f"scores from {chosen['best_score']:.4f} to {chosen['score_at_cut']:.4f} at the cut"
+    if ties is not None and ties["left"]:
+        tied = ties["taken"] + ties["left"]
+        at_cut += f", where {tied:,} documents tie: the first {ties['taken']:,} in source order were taken"
+    console.print(at_cut, highlight=False)
+    notes = []
+    if pool["duplicates"]:
+        notes.append(f"{pool['duplicates']:,} duplicates in the pool")
+    if pool["empty"]:
+        notes.append(f"{pool['empty']:,} empty documents")
+    if summary["skipped"]:
+        notes.append(f"{summary['skipped']:,} bad records skipped")
+    notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
+    if notes:
+        console.print("; ".join(notes), highlight=False)
+    racing = summary["method"]["notes"]
+    if racing.get("statistical"):
+        console.print(
+            f"statistical: found by racing, from {racing['share_of_pairs_evaluated']:.1%} of the pairs; "
+            "the scores are exact",
+            highlight=False,
+        )
+    _print_histogram(summary["scores"], console)
+    _print_labels(summary, console)
+    for title, key in (("best", "best"), ("nearest the cut", "nearest_the_cut")):
+        if summary["examples"][key]:
+            console.print(f"\n[bold]{title}[/]")
+        for example in summary["examples"][key]:
+            line = f"{example['rank']:>7,}  {example['score']:.4f}  {example['text']}"
+            console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
+    seconds = sum(summary["seconds"].values())
+    console.print(f"\nwritten to {output['path']} in {seconds:.1f} s", highlight=False, markup=False)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
+
+
+def _print_histogram(scores: dict[str, Any], console: Console) -> None:
+    """One bar a bin on a scale of square roots, so that a small selection shows beside a large pool."""
+    totals: Sequence[int] = scores["pool"] or scores["selected"]
+    largest = max(max(totals), 1)
+    console.print(f"\n[bold]scores[/] ([green]█[/] selected{', ░ pool' if scores['pool'] else ''}; √ scale)")
+    for low, total, chosen in zip(scores["edges"], totals, scores["selected"], strict=False):
+        whole = _bar(total, largest)
+        part = min(_bar(chosen, largest), whole)
+        counts = f"{chosen:,} of {total:,}" if scores["pool"] else f"{chosen:,}"
+        console.print(f"{low:>8.3f} [green]{'█' * part}[/]{'░' * (whole - part)} {counts}", highlight=False)
+
+
+def _bar(count: int, largest: int) -> int:
+    return int(np.ceil(_WIDTH * np.sqrt(count / largest)))
+
+
+def _print_labels(summary: dict[str, Any], console: Console) -> None:
+    labels = summary["labels"]
+    if summary["labels_in_pool"] < 2:
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    table.add_column("label", max_width=40, no_wrap=True)
+    for name in ("selected", "of selection", "of pool", "ratio"):
+        table.add_column(name, justify="right")
+    for row in labels[:_LABELS_SHOWN]:
+        table.add_row(
+            escape(first_line(row["label"], 40)),
+            f"{row['selected']:,}",
+            f"{row['share_of_selection']:.1%}",
+            f"{row['share_of_pool']:.1%}",
+            f"{row['share_of_selection'] / row['share_of_pool']:.1f}x",
+        )
+    console.print()
+    console.print(table)
+    rest = labels[_LABELS_SHOWN:]
+    none = summary["labels_in_pool"] - len(labels)
+    if rest or none:
+        console.print(
+            f"and {sum(row['selected'] for row in rest):,} documents of {len(rest)} more labels; "
+            f"{none} of {summary['labels_in_pool']} labels have none",
+            highlight=False,
+        )

@@ -1,0 +1,47 @@
+"""Counting tokens, for budgets in tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zipfit.errors import MissingExtraError, ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    TokenCounter = Callable[[Sequence[str]], list[int]]
+
+
+def token_counter(name: str) -> TokenCounter:
+    """Return a function from texts to their numbers of tokens, special tokens aside.
+
+    Args:
+        name: `bytes` (one token a byte of UTF-8); a `tokenizer.json` file or a folder that holds one; or the name of a
+            model on the Hugging Face hub.
+
+    Raises:
+        ZipfitError: the tokenizer cannot be loaded.
+        MissingExtraError: the `tokenizers` package is not installed.
+    """
+    if name == "bytes":
+        return lambda texts: [len(text.encode("utf-8")) for text in texts]
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingExtraError("counting tokens", "tokens") from error
+    path = Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise ZipfitError(f"tokenizer {name}: the folder holds no tokenizer.json")
+    try:
+        tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
+    except Exception as error:  # the library raises plain Exception for every failure
+        raise ZipfitError(f"tokenizer {name}: cannot be loaded ({str(error).splitlines()[0]})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    return count
