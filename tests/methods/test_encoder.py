@@ -177,7 +177,7 @@ def test_wrong_options(tiny_bert, options, message):
         Encoder(tiny_bert, **options)
 
 
-@pytest.mark.parametrize("model", ["no model?", "folder"])
+@pytest.mark.parametrize("model", ["no model?", "folder", "./no/such/folder"])
 def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path, model, capfd):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
