@@ -147,7 +147,7 @@ struct Lz4Pairs : BoundPairs {
 template <class T>
 void bind_pairs(nb::class_<T>& pairs) {
   pairs
-      .def_prop_ro("target_sizes", &T::target_sizes, "C(t) of each target, shape (n,).")
+      .def_prop_ro("target_sizes", &T::target_sizes, nb::rv_policy::move, "C(t) of each target, shape (n,).")
       .def("sizes", &T::sizes, "text"_a, "C(x), and C(x followed by t) for each target t, shape (n,).")
       .def("alignments", &T::alignments, "texts"_a,
            "The alignment of each text: 1 minus the mean distance to the targets, shape (len(texts),).")

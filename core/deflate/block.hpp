@@ -94,9 +94,13 @@ inline std::uint32_t force_two_codes(const std::uint16_t* symbol_counts, unsigne
   return used == 1 ? symbol_counts[symbol] : 0;
 }
 
-/// After build(): the bits of the alphabet's symbols in the body; `counts` receives the code lengths.
-ZIPFIT_INLINE std::uint32_t finish_tree(const std::uint16_t* symbol_counts, Tree& tree, const Leaves& leaves,
-                                        LengthCounts& counts) {
+/// After build(), or for a tree too small to be built: the bits of the alphabet's symbols in the body; `counts` receives
+/// the code lengths.
+ZIPFIT_INLINE std::uint32_t alphabet_bits(const std::uint16_t* symbol_counts, Tree& tree, const Leaves& leaves,
+                                          LengthCounts& counts) {
+  if (tree.leaves < 2) [[unlikely]] {
+    return force_two_codes(symbol_counts, tree.leaves, leaves.symbol[0], counts);
+  }
   if (tree.height > kMaxCodeLength) [[unlikely]] {
     std::uint16_t leaf_counts[kMaxLeaves];
     for (unsigned leaf = 0; leaf < tree.leaves; ++leaf) leaf_counts[leaf] = symbol_counts[leaves.symbol[leaf]];
@@ -106,6 +110,13 @@ ZIPFIT_INLINE std::uint32_t finish_tree(const std::uint16_t* symbol_counts, Tree
   }
   count_code_lengths(leaves.symbol, tree.depth, tree.leaves, counts);
   return tree.body_bits;
+}
+
+/// How many of the length symbols are used.
+ZIPFIT_INLINE unsigned used_length_symbols(const LengthCounts& counts) {
+  unsigned used = 0;
+  for (unsigned symbol = 0; symbol < kLengthSymbols; ++symbol) used += counts.at[symbol] != 0;
+  return used;
 }
 
 /// Makes the used length symbols the leaves of `tree`.
@@ -171,17 +182,14 @@ inline std::uint32_t dynamic_bits(const Histogram& histogram, BlockScratch& scra
   LengthCounts lengths = {};
   std::uint32_t bits = histogram.extra_bits;
   Tree& tree = scratch.tree;
-  const auto alphabet = [&](const std::uint16_t* counts) {
-    if (tree.leaves < 2) return force_two_codes(counts, tree.leaves, scratch.leaves.symbol[0], lengths);
-    build<1>({&tree});
-    return finish_tree(counts, tree, scratch.leaves, lengths);
-  };
   plant<kLiteralSlots>(histogram.literals, tree, scratch.leaves);
-  bits += alphabet(histogram.literals);
+  if (tree.leaves >= 2) build<1>(&tree);
+  bits += alphabet_bits(histogram.literals, tree, scratch.leaves, lengths);
   plant<kDistanceSlots>(histogram.distances, tree, scratch.leaves);
-  bits += alphabet(histogram.distances);
+  if (tree.leaves >= 2) build<1>(&tree);
+  bits += alphabet_bits(histogram.distances, tree, scratch.leaves, lengths);
   plant_lengths(lengths, tree);
-  build<1>({&tree});
+  build<1>(&tree);
   return bits + length_header_bits(lengths, tree);
 }
 

@@ -61,11 +61,52 @@ struct alignas(64) Tree {
 
 ZIPFIT_INLINE unsigned levels_below_root(unsigned size) { return static_cast<unsigned>(std::bit_width(size)) - 1; }
 
+// Two selections by comparison. Written out for x86-64, because compilers like to turn them into jumps, which here are
+// mispredicted half the time and cost more than all the rest; elsewhere compilers have been seen to do the right thing.
+
+/// zlib's choice between two children: the right one unless the left is smaller. Updates the slot to the chosen child's.
+ZIPFIT_INLINE std::uint32_t lesser_child(std::uint32_t left, std::uint32_t right, std::uint64_t& slot) {
+  const std::uint32_t left_bound = left | kNodeMask;
+  slot = 2 * slot + 1;
+#if defined(__x86_64__)
+  asm("cmpl %[child], %[bound]\n\t"
+      "cmovbl %[left], %[child]\n\t"
+      "sbbq $0, %[slot]"
+      : [child] "+&r"(right), [slot] "+&r"(slot)
+      : [left] "r"(left), [bound] "r"(left_bound)
+      : "cc");
+  return right;
+#else
+  slot -= left_bound < right;
+  return left_bound < right ? left : right;
+#endif
+}
+
+/// Lets the falling entry stay above the child if it is no larger: returns the upper, leaves the lower falling.
+ZIPFIT_INLINE std::uint32_t exchange(std::uint32_t& falling, std::uint32_t child) {
+  const std::uint32_t child_bound = child | kNodeMask;
+  std::uint32_t upper = falling;
+#if defined(__x86_64__)
+  asm("cmpl %[falling], %[bound]\n\t"
+      "cmovbl %[child], %[upper]\n\t"
+      "cmovael %[child], %[falling]"
+      : [upper] "+&r"(upper), [falling] "+&r"(falling)
+      : [child] "r"(child), [bound] "r"(child_bound)
+      : "cc");
+#else
+  const bool falls = child_bound < falling;
+  upper = falls ? child : falling;
+  falling = falls ? falling : child;
+#endif
+  return upper;
+}
+
 /// Sifts one entry down from slot `slot` in each of `Lanes` heaps, `levels` times.
 template <unsigned Lanes>
-ZIPFIT_INLINE void sift(Tree* const (&tree)[Lanes], const std::uint32_t (&entry)[Lanes], unsigned slot, unsigned levels) {
+ZIPFIT_INLINE void sift(Tree* trees, const std::uint32_t (&entry)[Lanes], unsigned slot, unsigned levels) {
   std::uint64_t at[Lanes];
   std::uint32_t falling[Lanes];
+#pragma GCC unroll 8
   for (unsigned lane = 0; lane < Lanes; ++lane) {
     at[lane] = slot;
     falling[lane] = entry[lane];
@@ -73,59 +114,85 @@ ZIPFIT_INLINE void sift(Tree* const (&tree)[Lanes], const std::uint32_t (&entry)
   for (; levels; --levels) {
 #pragma GCC unroll 8
     for (unsigned lane = 0; lane < Lanes; ++lane) {
-      std::uint32_t* const heap = tree[lane]->heap;
-      const std::uint32_t left = heap[2 * at[lane]];
-      const std::uint32_t right = heap[2 * at[lane] + 1];
-      const bool take_right = right <= (left | kNodeMask);
-      const std::uint32_t child = take_right ? right : left;
-      const bool stay = falling[lane] <= (child | kNodeMask);
-      heap[at[lane]] = stay ? falling[lane] : child;
-      falling[lane] = stay ? child : falling[lane];
-      at[lane] = 2 * at[lane] + take_right;
+      std::uint32_t* const heap = trees[lane].heap;
+      const std::uint64_t here = at[lane];
+      const std::uint32_t child = lesser_child(heap[2 * here], heap[2 * here + 1], at[lane]);
+      heap[here] = exchange(falling[lane], child);
     }
   }
-  for (unsigned lane = 0; lane < Lanes; ++lane) tree[lane]->heap[at[lane]] = falling[lane];
+#pragma GCC unroll 8
+  for (unsigned lane = 0; lane < Lanes; ++lane) trees[lane].heap[at[lane]] = falling[lane];
 }
 
-/// zlib's build_tree up to the shape of the tree, in `Lanes` heaps that have the same number of leaves.
+/// Orders the leaves of `Lanes` trees into heaps, as zlib does before it starts merging. `leaves` is the most that any
+/// of them has; those that have fewer see infinite entries to the same effect.
 template <unsigned Lanes>
-inline void build(Tree* const (&tree)[Lanes]) {
-  const unsigned leaves = tree[0]->leaves;
-  std::uint32_t body[Lanes] = {};
-  std::uint32_t entry[Lanes];
+ZIPFIT_INLINE void heapify(Tree* trees, unsigned leaves) {
   for (unsigned lane = 0; lane < Lanes; ++lane) {
-    std::uint32_t* const heap = tree[lane]->heap;
-    for (unsigned slot = leaves + 1; slot <= 2 * leaves + 1; ++slot) heap[slot] = kInfinite;
+    for (unsigned slot = trees[lane].leaves + 1; slot <= 2 * leaves + 1; ++slot) trees[lane].heap[slot] = kInfinite;
+    trees[lane].body_bits = 0;
   }
+  unsigned levels = 1;
   for (unsigned slot = leaves / 2; slot >= 1; --slot) {
-    for (unsigned lane = 0; lane < Lanes; ++lane) entry[lane] = tree[lane]->heap[slot];
-    sift<Lanes>(tree, entry, slot, levels_below_root(leaves / slot));
+    while (slot << (levels + 1) <= leaves) ++levels;
+    std::uint32_t entry[Lanes];
+    for (unsigned lane = 0; lane < Lanes; ++lane) entry[lane] = trees[lane].heap[slot];
+    sift<Lanes>(trees, entry, slot, levels);
   }
-  unsigned node = leaves;
-  for (unsigned size = leaves - 1; size >= 1; --size, ++node) {
-    std::uint32_t first[Lanes];
+}
+
+/// Takes `Lanes` heaps of `size` entries each down to `until` entries, merging the two least into one at each step.
+template <unsigned Lanes>
+ZIPFIT_INLINE void merge(Tree* trees, unsigned size, unsigned until) {
+  std::uint32_t entry[Lanes];
+  std::uint32_t first[Lanes];
+  std::uint32_t body[Lanes];
+  unsigned made[Lanes];
+  for (unsigned lane = 0; lane < Lanes; ++lane) {
+    body[lane] = trees[lane].body_bits;
+    made[lane] = trees[lane].leaves - size;
+  }
+  while (size > until) {
+    --size;
     for (unsigned lane = 0; lane < Lanes; ++lane) {
-      std::uint32_t* const heap = tree[lane]->heap;
+      std::uint32_t* const heap = trees[lane].heap;
       first[lane] = heap[1];
       entry[lane] = heap[size + 1];
       heap[size + 1] = kInfinite;
     }
     const unsigned levels = levels_below_root(size);
-    sift<Lanes>(tree, entry, 1, levels);
+    sift<Lanes>(trees, entry, 1, levels);
     for (unsigned lane = 0; lane < Lanes; ++lane) {
-      const std::uint32_t second = tree[lane]->heap[1];
+      const std::uint32_t second = trees[lane].heap[1];
       const std::uint32_t count = (first[lane] >> kCountShift) + (second >> kCountShift);
       const std::uint32_t depth = larger_of(first[lane] & kDepthMask, second & kDepthMask) + kDepthOne;
       body[lane] += count;
-      tree[lane]->children[node - leaves] = (first[lane] & kNodeMask) | (second & kNodeMask) << 16;
-      entry[lane] = (count << kCountShift) | depth | node;
+      trees[lane].children[made[lane]] = (first[lane] & kNodeMask) | (second & kNodeMask) << 16;
+      entry[lane] = (count << kCountShift) | depth | (trees[lane].leaves + made[lane]);
+      ++made[lane];
     }
-    sift<Lanes>(tree, entry, 1, levels);
+    sift<Lanes>(trees, entry, 1, levels);
   }
   for (unsigned lane = 0; lane < Lanes; ++lane) {
-    tree[lane]->body_bits = body[lane];
-    tree[lane]->height = (tree[lane]->heap[1] & kDepthMask) >> kNodeBits;
+    trees[lane].body_bits = body[lane];
+    trees[lane].height = (trees[lane].heap[1] & kDepthMask) >> kNodeBits;
   }
+}
+
+/// zlib's build_tree up to the shape of the tree, in `Lanes` trees; best when they have about equally many leaves.
+template <unsigned Lanes>
+inline void build(Tree* trees) {
+  unsigned fewest = trees[0].leaves;
+  unsigned most = trees[0].leaves;
+  for (unsigned lane = 1; lane < Lanes; ++lane) {
+    fewest = smaller_of(fewest, trees[lane].leaves);
+    most = larger_of(most, trees[lane].leaves);
+  }
+  heapify<Lanes>(trees, most);
+  if (Lanes > 1) {
+    for (unsigned lane = 0; lane < Lanes; ++lane) merge<1>(&trees[lane], trees[lane].leaves, fewest);
+  }
+  merge<Lanes>(trees, fewest, 1);
 }
 
 /// Every node's depth, from the root down: for leaves, the code lengths before any limit.

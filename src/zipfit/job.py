@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from contextlib import contextmanager
@@ -12,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.corpus.corpus import Corpus, Rejected
+from zipfit.corpus.corpus import NO_LABEL, Corpus, Rejected
 from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.records import dump_record
+from zipfit.corpus.streams import close_after
 from zipfit.corpus.text import TextOf
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_output, replacing, write_records
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
 from zipfit.dedup import deduplicator
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.manifest import build_manifest, manifest_path, write_manifest
+from zipfit.manifest import build_manifest, check_outputs, manifest_path, write_manifest
 from zipfit.methods.base import Scorer
 from zipfit.methods.racing import Racing
 from zipfit.methods.registry import build_method, check_method, has_option
@@ -48,15 +50,18 @@ class RejectedRecords:
     def __init__(self) -> None:
         self.count = 0
         self._file = tempfile.TemporaryFile(prefix="zipfit-rejected-")
+        close_after(self, self._file)
 
     def __call__(self, rejected: Rejected) -> None:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines written so far."""
-        self._file.seek(0)
-        yield from self._file
+    def save(self, output: str) -> None:
+        """Write them, if there are any, to `<output>.rejected.jsonl`."""
+        if self.count and output != "-":
+            with replacing(f"{output}.rejected.jsonl") as written:
+                self._file.seek(0)
+                shutil.copyfileobj(self._file, written.file)
 
 
 class Stopwatch:
@@ -87,6 +92,7 @@ class Job:
         ranking: its documents, best first.
         rejected: the records passed over, or None if the first bad one is an error.
         passed_over: files of folders whose names tell no format.
+        input_names: of all inputs of source and target.
         stopwatch: seconds for each stage so far.
     """
 
@@ -103,6 +109,9 @@ class Job:
         source_inputs, source_passed_over = open_documents("source", source)
         target_inputs, target_passed_over = open_documents("target", target)
         self.passed_over = source_passed_over + target_passed_over
+        self.input_names = [item.name for item in source_inputs + target_inputs]
+        if self.input_names.count("-") > 1:
+            raise ZipfitError("standard input can be read only once")
         self.target = Corpus(
             target_inputs,
             TextOf(parameters["target_field"], parameters["target_template"]),
@@ -126,6 +135,8 @@ class Job:
         )
         self.pool = CorpusPool(corpus, parameters["threads"] or available_cores(), progress)
         self.ranking = self._rank()
+        if parameters["by"] is not None and self.pool.facts.label_names == [NO_LABEL]:
+            raise ZipfitError(f"no document has the field {parameters['by']!r} that is to label it")
 
     def _rank(self) -> Ranking:
         with self.stopwatch.stage("fit"):
@@ -273,7 +284,8 @@ class Selection:
         path = os.fspath(path)
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
-        check_output(path, overwrite)
+        check_outputs(path, overwrite)
+        check_not_input(path, self.job.input_names)
         output = {"path": path, "order": order, "add_fields": add_fields}
         with self.job.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
@@ -298,9 +310,8 @@ class Selection:
     def _write_beside(self, path: str) -> None:
         if path == "-":
             return
-        if self.job.rejected is not None and self.job.rejected.count:
-            with replacing(f"{path}.rejected.jsonl") as written:
-                written.file.writelines(self.job.rejected.lines())
+        if self.job.rejected is not None:
+            self.job.rejected.save(path)
         duplicates = [item for item in self.cut.dropped if item.duplicate_of is not None]
         if duplicates:
             with replacing(f"{path}.duplicates.jsonl") as written:

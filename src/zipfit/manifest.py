@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import Files, as_files
-from zipfit.corpus.streams import InputFile, is_remote
-from zipfit.corpus.write import replacing
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, InputFile, is_remote
+from zipfit.corpus.write import check_output, replacing
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import class_path, method_options
 
@@ -30,8 +30,20 @@ _LIBRARIES = ("numpy", "pyarrow", "zstandard", "lz4", "brotli", "tokenizers", "d
 
 def manifest_path(output: str) -> str:
     """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`."""
-    folder, name = os.path.split(output)
-    return os.path.join(folder, name.split(".", 1)[0] + ".manifest.json")
+    for suffix in COMPRESSION_SUFFIXES:
+        output = output.removesuffix(suffix)
+    return os.path.splitext(output)[0] + ".manifest.json"
+
+
+def check_outputs(output: str, overwrite: bool) -> None:
+    """Check before the work that a selection and its manifest can be written.
+
+    Raises:
+        ZipfitError: as `check_output`, for either of them.
+    """
+    check_output(output, overwrite)
+    if output != "-":
+        check_output(manifest_path(output), overwrite)
 
 
 def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -104,7 +116,9 @@ def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
 def write_manifest(manifest: dict[str, Any], path: str) -> None:
     """Write a manifest as JSON, moved into place when whole."""
     with replacing(path) as written:
-        written.file.write(json.dumps(manifest, indent=2, ensure_ascii=False, default=str).encode() + b"\n")
+        written.file.write(
+            json.dumps(manifest, indent=2, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
+        )
 
 
 def read_manifest(path: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.corpus.write import SCORE_FIELD, check_output, replacing, write_records
+from zipfit.corpus.write import SCORE_FIELD, check_not_input, check_output, replacing, write_records
 from zipfit.job import Job, job_parameters
 from zipfit.methods.zipfit import ZipFit
 
@@ -90,7 +90,8 @@ def alignment(
         compressor: see `zipfit.methods.zipfit.ZipFit`.
         level: likewise.
         output: where to write each document's `position` in the source, the `file` that it comes from, its `row` there
-            (from 0, counting bad records) and its `zipfit_score`; the extension is the format. None to write nothing.
+            (from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
+            are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
         reading: `text_field`, `template`, `target_field`, `target_template`, `skip_bad`, `threads` and `progress`, as
             in `zipfit.select`.
@@ -105,7 +106,10 @@ def alignment(
     scores = job.ranking.pool_scores
     assert scores is not None
     if output is not None:
+        check_not_input(output, job.input_names)
         _write_scores(output, job, scores)
+        if job.rejected is not None:
+            job.rejected.save(output)
     skipped = sum(sum(item.skipped.values()) for item in job.pool.corpus.inputs)
     return Alignment(scores, len(job.target_texts), method.engine, skipped)
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import warnings
 
 
 def main() -> None:
     """Run the command line; `--debug`, anywhere, shows tracebacks."""
-    from zipfit.cli.app import app
-
-    if "--debug" in sys.argv:
-        sys.argv.remove("--debug")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a character must not cost the result
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
         from zipfit.cli import common
+        from zipfit.cli.app import app
 
-        common.DEBUG = True
-    app()
+        if "--debug" in sys.argv:
+            sys.argv.remove("--debug")
+            common.DEBUG = True
+        warnings.showwarning = lambda message, *_: print(f"zipfit: warning: {message}", file=sys.stderr)
+        app()
+    except KeyboardInterrupt:  # while loading: the commands have their own handling
+        sys.exit(130)

@@ -8,6 +8,7 @@ import typer
 
 from zipfit.cli import common
 from zipfit.cli.demo import demo_command
+from zipfit.cli.doctor import doctor_command
 from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.score import score_command
 from zipfit.cli.select import rerun_command, select_command
@@ -45,3 +46,4 @@ app.command("explain")(common.handles_errors(explain_command))
 app.command("verify")(common.handles_errors(verify_command))
 app.command("rerun")(common.handles_errors(rerun_command))
 app.command("demo")(common.handles_errors(demo_command))
+app.command("doctor")(common.handles_errors(doctor_command))

@@ -84,6 +84,10 @@ def handles_errors(command: F) -> F:
             # Whoever read our output stopped reading; keep the interpreter from failing again when it flushes.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
+        except OSError as error:  # inputs and outputs have their own sentences
+            if DEBUG:
+                raise
+            fail(f"{error.filename or 'a temporary file'}: {error.strerror or error}")
         except MemoryError:
             fail("out of memory")
 

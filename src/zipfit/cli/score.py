@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated
 
 import typer
@@ -50,9 +51,13 @@ def score_command(
         progress=common.show_progress(quiet),
     )
     if as_json:
-        print(json.dumps(result.to_json()))
-    elif not quiet:
-        print(f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)")
-        print(f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}")
+        said = [json.dumps(result.to_json())]
+    else:
         quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
-        print(f"quantiles: {quantiles}")
+        said = [
+            f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)",
+            f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
+            f"quantiles: {quantiles}",
+        ]
+    if as_json or not quiet:
+        print("\n".join(said), file=sys.stderr if output == "-" else sys.stdout)

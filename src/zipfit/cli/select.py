@@ -10,9 +10,9 @@ import typer
 
 from zipfit.cli import common
 from zipfit.cli.common import fail
-from zipfit.corpus.write import check_output
 from zipfit.errors import ZipfitError
 from zipfit.job import select
+from zipfit.manifest import check_outputs
 from zipfit.repeating import rerun
 from zipfit.report.summary import print_summary, summarise
 
@@ -86,7 +86,7 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
-    check_output(output, overwrite)
+    check_outputs(output, overwrite)
     if racing and (method != "zipfit" or top is None):
         raise ZipfitError("--racing finds the --top K of the method zipfit, and nothing else")
     by, share = _share(max_share, by)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import lzma
 import threading
+import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache, partial
@@ -90,10 +91,21 @@ def get_compressor(name: str, level: int | None = None) -> Compressor:
         raise ZipfitError("gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
     if not lowest <= level <= highest:
         raise ZipfitError(f"level {level} is out of range: {name} has levels {lowest} to {highest}")
-    has_kernel = hasattr(native_core(), "GzipPairs")
-    if has_kernel and (name == "gzip" or (name == "lz4" and level == 0)):
-        return _Native(name, level)
+    if name == "gzip" or (name == "lz4" and level == 0):
+        if native_core() is not None:
+            return _Native(name, level)
+        _tell_of_fallback()
     return called_compressor(name, level)
+
+
+@cache
+def _tell_of_fallback() -> None:
+    warnings.warn(
+        "zipfit was built without its native kernel, so compressed sizes come from Python's own libraries, several "
+        "times slower; `zipfit doctor` tells more",
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def called_compressor(name: str, level: int) -> Compressor:

@@ -154,10 +154,8 @@ def _as_record(record: dict[str, str]) -> bytes:
 
 def _text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes, str | None]]:
     for place, raw in _raw_text_units(stream, sample_by):
-        try:
-            yield place, _as_record({"text": raw.decode("utf-8")}), None
-        except UnicodeDecodeError as error:
-            yield place, raw, f"invalid UTF-8 at byte {error.start} of the {sample_by}"
+        error = _invalid_utf8(raw, sample_by)
+        yield place, raw if error is not None else _as_record({"text": raw.decode("utf-8")}), error
 
 
 def _raw_text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
@@ -196,37 +194,39 @@ def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[
     header: list[str] | None = None
     line = 1
     while True:
+        error = None
         try:
             row = next(rows, None)
-        except csv.Error as error:
-            raise ZipfitError(f"{path}, line {line}: broken CSV: {error}") from error
+        except csv.Error as reason:
+            row, error = [], f"broken CSV: {reason}"
         raw, place = "".join(consumed).encode("utf-8", "surrogateescape"), f"line {line}"
         consumed.clear()
         line = rows.line_num + 1
         if row is None:
             return
-        if not row:  # a blank line
+        if not row and error is None:  # a blank line
             continue
+        unit = "header" if header is None else "row"
+        error = error or _invalid_utf8(raw, unit)
         if header is None:
+            if error is None and len(set(row)) < len(row):
+                error = "the header names a column twice"
+            if error is not None:
+                raise ZipfitError(f"{path}, {place}: {error}")
             header = row
-            if len(set(header)) < len(header):
-                raise ZipfitError(f"{path}, line 1: the header names a column twice")
             continue
-        try:
-            if len(row) != len(header):
-                yield place, raw, f"{len(row)} fields where the header has {len(header)}"
-            else:
-                yield place, _as_record(dict(zip(header, row, strict=True))), None
-        except UnicodeEncodeError:
-            yield place, raw, f"invalid UTF-8 at byte {_invalid_offset(raw)} of the row"
+        if error is None and len(row) != len(header):
+            error = f"{len(row)} fields where the header has {len(header)}"
+        yield place, raw if error is not None else _as_record(dict(zip(header, row, strict=True))), error
 
 
-def _invalid_offset(raw: bytes) -> int:
+def _invalid_utf8(raw: bytes, unit: str) -> str | None:
+    """The reason why bytes are no text, if they are not."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start
-    raise AssertionError("only called for invalid UTF-8")
+        return f"invalid UTF-8 at byte {error.start} of the {unit}"
+    return None
 
 
 # Newlines never stand inside a JSON string unescaped, so an element becomes one line without a change of meaning.
@@ -332,7 +332,7 @@ def _columnar(
                 if progress is not None:
                     progress(int(size * share) - done)
                     done = int(size * share)
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             raise ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})") from error
 
 

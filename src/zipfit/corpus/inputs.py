@@ -222,15 +222,17 @@ def _open_objects(name: str, documents: Any) -> Input:
             raise ZipfitError(f"{name}: is a dictionary of splits ({', '.join(map(repr, documents))}): choose one")
         if hasattr(documents, "with_format") and hasattr(documents, "__len__"):
             return _dataset_input(name, documents)
-    if module == "pandas":
+    if type(documents).__name__ == "DataFrame" and module == "pandas":
         import pyarrow as pa
 
         documents = pa.Table.from_pandas(documents, preserve_index=False)
-    elif module == "polars":
+    elif type(documents).__name__ == "DataFrame" and module == "polars":
         documents = documents.to_arrow()
     if type(documents).__module__.startswith("pyarrow"):
         import pyarrow as pa
 
+        if isinstance(documents, (pa.Array, pa.ChunkedArray)):
+            return ObjectInput(name, documents.to_pylist())
         table = documents if isinstance(documents, pa.Table) else pa.table(documents)
         return TableInput(name, table.num_rows, table.slice)
     if isinstance(documents, Sequence) and not isinstance(documents, (str, bytes)):

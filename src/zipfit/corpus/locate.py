@@ -74,7 +74,7 @@ def _walk(folder: str) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    return name.endswith((".manifest.json", ".rejected.jsonl"))
+    return name.endswith((".manifest.json", ".rejected.jsonl", ".duplicates.jsonl"))
 
 
 def _expand_remote(path: str) -> list[str] | None:

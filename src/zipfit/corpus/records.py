@@ -100,17 +100,16 @@ class TableChunk:
     def record(self, index: int) -> dict[str, Any]:
         if self._rows is None:
             try:
-                self._rows = self._batch.to_pylist()
+                self._rows = rows_of(self._batch)
             except UnicodeDecodeError:  # some row's; the others are good
                 return self._record_alone(index)
         return self._rows[index]
 
     def _record_alone(self, index: int) -> dict[str, Any]:
         try:
-            rows: list[dict[str, Any]] = self._batch.slice(index, 1).to_pylist()
+            return rows_of(self._batch.slice(index, 1))[0]
         except UnicodeDecodeError as error:
             raise BadRecordError(f"invalid UTF-8 at byte {error.start} of a field") from error
-        return rows[0]
 
     def place(self, index: int) -> str:
         return f"record {self.first_row + index + 1}"
@@ -150,6 +149,28 @@ class ObjectChunk:
         return [dump_record(self.record(index)) for index in indices]
 
 
+def rows_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of an Arrow batch as Python values.
+
+    A time that Python has no type for (nanoseconds, the year 10000) becomes the text that Arrow prints for it.
+
+    Raises:
+        UnicodeDecodeError: a string is not UTF-8.
+    """
+    columns = {name: _column_values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _column_values(column: pa.Array) -> list[Any]:
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except (OverflowError, ValueError):
+        values = column.cast("string").to_pylist()
+    return values
+
+
 def parse_record(text: bytes) -> dict[str, Any]:
     """Parse one JSON object.
 
@@ -172,12 +193,13 @@ def parse_record(text: bytes) -> dict[str, Any]:
 def dump_record(record: dict[str, Any]) -> bytes:
     """Write a record as one line of JSON text.
 
-    Dates, times and decimals become the text that they print as, bytes become base64, arrays lists.
+    Dates, times and decimals become the text that they print as, bytes become base64, arrays lists. Lone surrogates,
+    which UTF-8 cannot hold, are written as JSON escapes.
 
     Raises:
         TypeError: a value has no JSON form.
     """
-    return json.dumps(record, ensure_ascii=False, default=_json_value).encode("utf-8", "surrogatepass")
+    return json.dumps(record, ensure_ascii=False, default=_json_value).encode("utf-8", "backslashreplace")
 
 
 def _json_value(value: Any) -> Any:

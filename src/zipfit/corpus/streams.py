@@ -11,8 +11,9 @@ import os
 import shutil
 import sys
 import tempfile
+import weakref
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -272,6 +273,7 @@ class SpooledFile(InputFile):
     def __init__(self, path: str, stream: BinaryIO) -> None:
         super().__init__(path)
         self._copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
+        close_after(self, self._copy)
         with reading(path):
             shutil.copyfileobj(stream, self._copy, _BLOCK)
             self._copy.flush()
@@ -279,6 +281,16 @@ class SpooledFile(InputFile):
     @property
     def local_path(self) -> str:
         return self._copy.name
+
+
+def close_after(owner: object, file: Any) -> None:
+    """Close a temporary file when the object that it belongs to goes, whatever the state of the disk."""
+    weakref.finalize(owner, _close, file)
+
+
+def _close(file: Any) -> None:
+    with suppress(OSError):  # what it still holds in memory may no longer fit
+        file.close()
 
 
 def input_file(path: str) -> InputFile:

@@ -141,7 +141,8 @@ def _chat(turns: list[Any], name: str, role_key: str, content_key: str) -> str:
             raise BadRecordError(f"field {name!r} has a turn without {content_key!r}")
         content = turn[content_key]
         if isinstance(content, list):  # a multi-modal message: its text parts
-            content = "\n".join(part["text"] for part in content if isinstance(part, dict) and "text" in part)
+            texts = [part["text"] for part in content if isinstance(part, dict) and part.get("text") is not None]
+            content = "\n".join(_text(text, f"{name}.{content_key}.text") for text in texts)
         if content is None:  # a turn that only calls a tool
             continue
         rendered.append(f"{turn.get(role_key, '')}: {_text(content, f'{name}.{content_key}')}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.records import dump_record, parse_record
+from zipfit.corpus.records import dump_record, parse_record, rows_of
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote
 from zipfit.errors import ZipfitError
 
@@ -64,6 +64,21 @@ def check_output(path: str, overwrite: bool) -> None:
         raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
     if not os.access(folder, os.W_OK):
         raise ZipfitError(f"{path}: the folder {folder} is not writable")
+
+
+def check_not_input(path: str, inputs: Sequence[str]) -> None:
+    """Check that an output would not take the place of what it was made from.
+
+    Raises:
+        ZipfitError: it is one of the inputs.
+    """
+    local = os.path.exists(path)
+    if path != "-" and any(name == path or (local and _is_same_file(name, path)) for name in inputs):
+        raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
+
+
+def _is_same_file(name: str, path: str) -> bool:
+    return os.path.exists(name) and os.path.samefile(name, path)
 
 
 def output_format(path: str) -> str:
@@ -128,6 +143,8 @@ def replacing(path: str) -> Iterator[Written]:
         elif path != "-":
             fs, inner = file_system(path)
             fs.put_file(temporary, inner)
+    except BrokenPipeError:  # whoever read standard output has seen enough
+        raise
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
     finally:
@@ -186,7 +203,10 @@ class LineSpool:
         self._offsets = array("q", [0])
 
     def add(self, records: Records) -> None:
-        lines = records if isinstance(records, list) else [dump_record(record) for record in records.to_pylist()]
+        try:
+            lines = records if isinstance(records, list) else [dump_record(record) for record in rows_of(records)]
+        except UnicodeDecodeError as error:
+            raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
         for line in lines:
             self._file.write(line)
             self._offsets.append(self._offsets[-1] + len(line))
@@ -222,14 +242,17 @@ class LineSpool:
 
 
 class TableSpool:
-    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped Arrow file; see `LineSpool`."""
+    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped file; see `LineSpool`.
+
+    The file is an Arrow stream, since an Arrow file takes no column whose dictionary differs from batch to batch.
+    """
 
     def __init__(self, schema: pa.Schema) -> None:
         import pyarrow as pa
 
         self._file = tempfile.NamedTemporaryFile(prefix="zipfit-spool-")
         self._schema = schema
-        self._writer: Any = pa.ipc.new_file(self._file.name, schema)
+        self._writer: Any = pa.ipc.new_stream(self._file.name, schema)
 
     def add(self, records: Records) -> None:
         if isinstance(records, list):
@@ -247,7 +270,7 @@ class TableSpool:
 
         self._writer.close()
         with pa.memory_map(self._file.name) as source:
-            table = pa.ipc.open_file(source).read_all()
+            table = pa.ipc.open_stream(source).read_all().unify_dictionaries()
             for start in range(0, len(order), _BATCH):
                 yield table.take(list(order[start : start + _BATCH]))
 
@@ -269,9 +292,7 @@ def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.
     schemas = [pa.schema([("value", known)]), pa.schema([("value", kind)])]
     try:
         return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except pa.ArrowInvalid as error:
-        raise _no_column(name, error) from error
-    except pa.ArrowTypeError as error:
+    except pa.ArrowException as error:
         raise _no_column(name, error) from error
 
 
@@ -280,11 +301,14 @@ def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
 
     try:
         column = pa.array(values, type=kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
         raise _no_column(name, error) from error
-    # Arrow turns integers into floats without a word where a later value is a float.
-    if pa.types.is_floating(column.type) and any(isinstance(v, int) and int(float(v)) != v for v in values):
-        raise _no_column(name, ValueError("an integer is too large for a column of floats"))
+    # Arrow turns integers and truth values into floats without a word where another value is a float.
+    if pa.types.is_floating(column.type):
+        if any(isinstance(v, bool) for v in values):
+            raise _no_column(name, ValueError("truth values among numbers"))
+        if any(isinstance(v, int) and int(float(v)) != v for v in values):
+            raise _no_column(name, ValueError("an integer is too large for a column of floats"))
     return column
 
 
@@ -321,7 +345,7 @@ def write_records(
             spool.add(batch)
         spool = spool or LineSpool()
         if kind in _TABLE_FORMATS:
-            _write_tables(stream, kind, _with_columns(spool.tables(order), added))
+            _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)
             with _compressing(stream, path) as output:
@@ -342,8 +366,9 @@ def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | No
     for line, (score, rank) in zip(lines, added, strict=True):
         text = line.strip()
         if b'"zipfit_' in text:  # perhaps a selection of a selection: the old fields give way
-            record = {name: value for name, value in parse_record(text).items() if name not in _ADDED}
-            text = dump_record(record)
+            record = parse_record(text)
+            if not record.keys().isdisjoint(_ADDED):
+                text = dump_record({name: value for name, value in record.items() if name not in _ADDED})
         body = text[:-1].rstrip()
         separator = b"" if body == b"{" else b", "
         yield b'%b%b"%b": %b, "%b": %d}' % (
@@ -370,17 +395,22 @@ def _write_csv(
     delimiter: str,
 ) -> None:
     """Write a header that names every record's fields, then the records; nested values as JSON text, null as empty."""
-    names = dict.fromkeys(name for line in spool.lines(order) for name in parse_record(line))
+    names = list(dict.fromkeys(name for line in spool.lines(order) for name in parse_record(line)))
     if added is not None:
-        names |= dict.fromkeys(_ADDED)
+        names = [*(name for name in names if name not in _ADDED), *_ADDED]
     text = io.TextIOWrapper(output, encoding="utf-8", newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(names)
-    for line in _with_fields(spool.lines(order), added):
-        record = parse_record(line)
-        writer.writerow([_cell(record.get(name)) for name in names])
-    text.flush()
-    text.detach()
+    # The line ends of RFC 4180: with others, the library leaves a carriage return in a value without its quotes.
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\r\n")
+    try:
+        writer.writerow(names)
+        for line in _with_fields(spool.lines(order), added):
+            record = parse_record(line)
+            writer.writerow([_cell(record.get(name)) for name in names])
+        text.flush()
+    except UnicodeEncodeError as error:
+        raise ZipfitError("a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead") from error
+    finally:
+        text.detach()
 
 
 def _cell(value: Any) -> str:
@@ -404,15 +434,19 @@ def _with_columns(tables: Iterable[pa.Table], added: Sequence[tuple[float, int]]
         yield kept.append_column(RANK_FIELD, pa.array([rank for _, rank in part], pa.int64()))
 
 
-def _write_tables(stream: BinaryIO, kind: str, tables: Iterator[pa.Table]) -> None:
+def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Table]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    first = next(tables, None)
-    if first is None:
-        first = pa.table({})
     open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
-    with open_writer(stream, first.schema) as writer:
-        writer.write_table(first)
-        for table in tables:
-            writer.write_table(table)
+    try:
+        first = next(tables, None)
+        if first is None:
+            first = pa.table({})
+        with open_writer(stream, first.schema) as writer:
+            writer.write_table(first)
+            for table in tables:
+                writer.write_table(table)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise ZipfitError(f"{path}: the format cannot hold the records ({reason}): write .jsonl instead") from error

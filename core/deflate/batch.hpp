@@ -1,0 +1,106 @@
+// Blocks by the batch: the same steps as dynamic_bits() in block.hpp, four blocks at a time.
+//
+// Building a Huffman tree is a long chain of dependent loads; four chains in lockstep take hardly longer than one (see
+// huffman.hpp). Lockstep needs heaps of about the same size, so each step first sorts the batch's blocks by the number
+// of symbols in use. The three trees of a block are thus built at different times, next to different neighbours.
+#pragma once
+
+#include "deflate/block.hpp"
+
+namespace zipfit::ZIPFIT_ISA::deflate {
+
+// Blocks sized together. Enough that sorting them by heap size finds good neighbours for all but a few; few enough that
+// their histograms stay in the second-level cache.
+constexpr unsigned kBatch = 96;
+
+// Heaps in lockstep. Three fill the latency of one; beyond four, an x86-64 runs out of registers.
+constexpr unsigned kLanes = 4;
+
+class Batch {
+ public:
+  Batch() : blocks_(kBatch) {}
+
+  unsigned size() const { return size_; }
+  bool full() const { return size_ == kBatch; }
+  void clear() { size_ = 0; }
+
+  /// The histogram to fill in for the next block; counts of nothing yet.
+  Histogram& next() { return blocks_[size_++].histogram; }
+
+  const Histogram& histogram(unsigned i) const { return blocks_[i].histogram; }
+
+  /// After size_up(): the bits of block i as a dynamic block, past the first three.
+  std::uint32_t dynamic_bits(unsigned i) const { return blocks_[i].bits; }
+
+  void size_up() {
+    for (unsigned i = 0; i < size_; ++i) {
+      Block& block = blocks_[i];
+      block.bits = block.histogram.extra_bits;
+      block.lengths = {};
+      block.used = static_cast<std::uint16_t>(used_symbols<kLiteralSlots>(block.histogram.literals));
+    }
+    in_lockstep([](Block& block, Tree& tree, Leaves& leaves) {
+                  plant<kLiteralSlots>(block.histogram.literals, tree, leaves);
+                },
+                [](Block& block, Tree& tree, Leaves& leaves) {
+                  block.bits += alphabet_bits(block.histogram.literals, tree, leaves, block.lengths);
+                  block.used = static_cast<std::uint16_t>(used_symbols<kDistanceSlots>(block.histogram.distances));
+                });
+    in_lockstep([](Block& block, Tree& tree, Leaves& leaves) {
+                  plant<kDistanceSlots>(block.histogram.distances, tree, leaves);
+                },
+                [](Block& block, Tree& tree, Leaves& leaves) {
+                  block.bits += alphabet_bits(block.histogram.distances, tree, leaves, block.lengths);
+                  block.used = static_cast<std::uint16_t>(used_length_symbols(block.lengths));
+                });
+    in_lockstep([](Block& block, Tree& tree, Leaves&) { plant_lengths(block.lengths, tree); },
+                [](Block& block, Tree& tree, Leaves&) { block.bits += length_header_bits(block.lengths, tree); });
+  }
+
+ private:
+  struct Block {
+    Histogram histogram;
+    LengthCounts lengths;
+    std::uint32_t bits;
+    std::uint16_t used;  // symbols of the alphabet whose tree is next
+  };
+
+  /// For each block: plant its tree, build it (unless it has fewer than two leaves), finish it.
+  template <class Plant, class Finish>
+  ZIPFIT_INLINE void in_lockstep(Plant plant, Finish finish) {
+    sort();
+    unsigned i = 0;
+    for (; i < size_ && blocks_[order_[i]].used < 2; ++i) {
+      Block& block = blocks_[order_[i]];
+      plant(block, trees_[0], leaves_[0]);
+      finish(block, trees_[0], leaves_[0]);
+    }
+    for (; i + kLanes <= size_; i += kLanes) {
+      for (unsigned lane = 0; lane < kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+      build<kLanes>(trees_);
+      for (unsigned lane = 0; lane < kLanes; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+    }
+    for (; i < size_; ++i) {
+      Block& block = blocks_[order_[i]];
+      plant(block, trees_[0], leaves_[0]);
+      build<1>(trees_);
+      finish(block, trees_[0], leaves_[0]);
+    }
+  }
+
+  /// Orders the blocks by the size of the heap to come (a counting sort).
+  void sort() {
+    std::uint16_t start[kLiteralSymbols + 2] = {};
+    for (unsigned i = 0; i < size_; ++i) ++start[blocks_[i].used + 1u];
+    for (unsigned used = 1; used <= kLiteralSymbols; ++used) start[used] = static_cast<std::uint16_t>(start[used] + start[used - 1]);
+    for (unsigned i = 0; i < size_; ++i) order_[start[blocks_[i].used]++] = static_cast<std::uint16_t>(i);
+  }
+
+  Array<Block> blocks_;
+  Tree trees_[kLanes];
+  Leaves leaves_[kLanes];
+  std::uint16_t order_[kBatch];
+  unsigned size_ = 0;
+};
+
+}  // namespace zipfit::ZIPFIT_ISA::deflate

@@ -1,0 +1,361 @@
+"""Every failure that a user can cause: one sentence, status 2, and nothing written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+import pytest
+from support import COMPRESS, read_jsonl, target_texts, write_jsonl
+
+GOOD = b'{"text": "a good document"}\n'
+
+
+@pytest.fixture
+def fails(zipfit, folder):
+    """Run a command that must fail; return what it said."""
+
+    def run(*arguments, stdin=b""):
+        before = {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+        ran = zipfit(*arguments, stdin=stdin)
+        assert ran.status == 2, ran
+        assert ran.out == ""
+        assert ran.err.startswith("zipfit: error: ")
+        assert ran.err.count("\n") == 1
+        assert {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")} == before
+        return ran.err.removeprefix("zipfit: error: ").rstrip("\n")
+
+    return run
+
+
+def selecting(pool="pool.jsonl", target="target.jsonl", budget=("--top", 5), output="out.jsonl"):
+    return ["select", pool, "--target", target, *budget, "-o", output]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"text": "broken"\n', "bad.jsonl, line 2: broken JSON: Expecting ',' delimiter at column 18"),
+        (b'["a list"]\n', "bad.jsonl, line 2: the JSON value is not an object"),
+        (b'{"body": "a", "n": 1}\n', "bad.jsonl, line 2: no text found; the record has 'body', 'n'"),
+        (b"{}\n", "bad.jsonl, line 2: no text found; the record has no fields"),
+        (b'{"text": null}\n', "bad.jsonl, line 2: field 'text' is null, not text"),
+        (b'{"text": 12}\n', "bad.jsonl, line 2: field 'text' is a number, not text"),
+        (b'{"text": ["a"]}\n', "bad.jsonl, line 2: field 'text' is a list, not text"),
+        (b'{"text": "caf\xe9"}\n', "bad.jsonl, line 2: invalid UTF-8 at byte 13 of the line"),
+        (b'{"text": "ab\\udc00"}\n', "bad.jsonl, line 2: lone surrogate at character 2 of the text"),
+        (b"\x00\x00\x00\n", "bad.jsonl, line 2: broken JSON: Expecting value at column 1"),
+        (b'{"text": ' + b"[" * 50_000 + b"\n", "bad.jsonl, line 2: broken JSON"),
+    ],
+)
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_bad_record(fails, folder, content, message, role):
+    (folder / "bad.jsonl").write_bytes(GOOD + content + GOOD)
+    arguments = selecting(pool="bad.jsonl") if role == "source" else selecting(target="bad.jsonl")
+    assert fails(*arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (selecting(pool="missing.jsonl"), "missing.jsonl: no such file or folder"),
+        (selecting(target="missing.jsonl"), "missing.jsonl: no such file or folder"),
+        (selecting(pool="*.parquet"), "*.parquet: matches no file"),
+        (selecting(pool="empty"), "empty: holds no file whose name tells a format that zipfit reads (give --format)"),
+        (selecting(pool="empty.jsonl"), "the source is empty: it holds no document"),
+        (selecting(target="empty.jsonl"), "the target is empty: it holds no example"),
+        (selecting(target="blank.jsonl"), "blank.jsonl, line 1: the text is empty"),
+        (selecting(pool="-"), "the source is empty: it holds no document"),
+        (selecting(pool="noise"),
+         "noise: neither its name nor its content tells its format (give --format)"),
+        (selecting(budget=()), "give one budget out of top, fraction, tokens or min-score: none was given"),
+        (selecting(budget=("--top", 1, "--fraction", 0.5)),
+         "give one budget out of top, fraction, tokens or min-score: not top and fraction together"),
+        (selecting(budget=("--tokens", 9, "--min-score", 0.5, "--tokenizer", "bytes")),
+         "give one budget out of top, fraction, tokens or min-score: not tokens and min-score together"),
+        (selecting(budget=("--top", 41)), "41 documents were asked for, but the pool of 40 gives only 40: ask"),
+        (selecting(budget=("--top", 0)), "top must be at least 1, not 0"),
+        (selecting(budget=("--top", -3)), "top must be at least 1, not -3"),
+        (selecting(budget=("--fraction", 0)), "fraction must be above 0 and at most 1, not 0.0"),
+        (selecting(budget=("--fraction", 1.01)), "fraction must be above 0 and at most 1, not 1.01"),
+        (selecting(budget=("--fraction", "nan")), "fraction must be above 0 and at most 1, not nan"),
+        (selecting(budget=("--min-score", 2)), "no document of the pool scores 2.0 or more"),
+        (selecting(budget=("--min-score", "nan")), "min-score must be a number, not NaN"),
+        (selecting(budget=("--tokens", 100)), "a budget of tokens needs a tokenizer"),
+        (selecting(budget=("--tokens", 0, "--tokenizer", "bytes")), "tokens must be at least 1, not 0"),
+        (selecting(budget=("--tokens", 1, "--tokenizer", "bytes")),
+         "the best document alone exceeds the budget of 1 tokens"),
+        (selecting(budget=("--tokens", 9, "--tokenizer", "empty")),
+         "tokenizer empty: the folder holds no tokenizer.json"),
+        (selecting(budget=("--tokens", 9, "--tokenizer", "noise")), "tokenizer noise: cannot be loaded"),
+        ([*selecting(), "--compressor", "zip"],
+         "unknown compressor 'zip': choose from gzip, lz4, zstd, brotli, lzma"),
+        ([*selecting(), "--level", 0],
+         "gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9"),
+        ([*selecting(), "--level", 10], "level 10 is out of range: gzip has levels 1 to 9"),
+        ([*selecting(), "--level", -1], "level -1 is out of range: gzip has levels 1 to 9"),
+        ([*selecting(), "-c", "zstd", "-l", 23], "level 23 is out of range: zstd has levels 1 to 22"),
+        ([*selecting(), "--method", "magic"], "unknown method 'magic': choose from zipfit"),
+        ([*selecting(), "--method", "no.module:Class"], "method 'no.module:Class': No module named"),
+        ([*selecting(), "--method", "json:Nothing"], "method 'json:Nothing': module json has no Nothing"),
+        ([*selecting(), "--method", "collections:Counter"], "Counter is no method: it needs fit(target, pool)"),
+        ([*selecting(), "--param", "depth=3"], "method 'zipfit' has no option 'depth': it has compressor, level"),
+        ([*selecting(), "--param", "level"], "--param 'level': write NAME=VALUE"),
+        ([*selecting(), "--param", "level=x"], "method 'zipfit': option level takes int, not 'x'"),
+        ([*selecting(), "--level", 3, "--param", "level=4"], "--param 'level=4': level is given twice"),
+        ([*selecting(), "--text-field", "body"],
+         "pool.jsonl, line 1: no field 'body'; the record has 'id', 'text', 'source'"),
+        ([*selecting(), "--text-field", "id"], "pool.jsonl, line 1: field 'id' is a number, not text"),
+        ([*selecting(), "--target-field", "a.b"], "target.jsonl, line 1: no field 'a.b'; the record has 'text'"),
+        ([*selecting(), "--template", "{text"], "template '{text' is malformed"),
+        ([*selecting(), "--template", "text"], "template 'text' names no field"),
+        ([*selecting(), "--template", "{text}", "--text-field", "text"],
+         "give a text field or a template, not both"),
+        ([*selecting(), "--format", "xml"], "unknown format 'xml': choose from jsonl, json, csv"),
+        ([*selecting(), "--format", "parquet"], "pool.jsonl: not a readable Parquet file"),
+        ([*selecting(), "--sample-by", "word"], "unknown sample-by 'word': choose from line, paragraph, document"),
+        ([*selecting(), "--order", "random"], "order must be 'rank' or 'source', not 'random'"),
+        ([*selecting(), "--threads", 0], "threads must be at least 1, not 0"),
+        ([*selecting(), "--max-share", 0], "max-share must be above 0 and at most 1, not 0.0"),
+        ([*selecting(), "--max-share", "much"], "--max-share 'much': write a share, as 0.5, or FIELD=0.5"),
+        ([*selecting(), "--max-share", "a=0.5", "--by", "b"],
+         "--max-share names the field 'a', but --by names 'b'"),
+        ([*selecting(budget=("--min-score", 0.1)), "--max-share", 0.5],
+         "max-share needs a budget of documents or tokens, which min-score is not"),
+        ([*selecting(), "--by", "topic"], "no document has the field 'topic' that is to label it"),
+        ([*selecting(), "--min-bytes", 50, "--max-bytes", 10], "max-bytes (10) is below min-bytes (50)"),
+        ([*selecting(), "--min-bytes", 100_000],
+         "5 documents were asked for, but the pool of 40 gives only 0 (40 short passed over)"),
+        (selecting(output="missing/out.jsonl"), "missing/out.jsonl: the folder missing does not exist"),
+        (selecting(output="out.xml"), "out.xml: its extension names no output format"),
+        (selecting(output="there.jsonl"), "there.jsonl: exists already (give --overwrite to replace it)"),
+        (selecting(output="kept.csv"), "kept.manifest.json: exists already (give --overwrite to replace it)"),
+        ([*selecting(output="pool.jsonl"), "--overwrite"], "pool.jsonl: is one of the inputs"),
+        ([*selecting(output="./target.jsonl"), "--overwrite"], "./target.jsonl: is one of the inputs"),
+        (["select", "-", "--target", "-", "--top", 1, "-o", "out.jsonl"],
+         "standard input can be read only once"),
+        (["score", "missing.jsonl", "target.jsonl"], "missing.jsonl: no such file or folder"),
+        (["score", "pool.jsonl", "empty.jsonl"], "the target is empty: it holds no example"),
+        (["score", "pool.jsonl", "target.jsonl", "-o", "there.jsonl"], "there.jsonl: exists already"),
+        (["score", "pool.jsonl", "target.jsonl", "-o", "pool.jsonl", "--overwrite"],
+         "pool.jsonl: is one of the inputs"),
+        (["score", "pool.jsonl", "target.jsonl", "-c", "lz4", "-l", "17"],
+         "level 17 is out of range: lz4 has levels 0 to 16"),
+        (["verify", "missing.manifest.json"], "missing.manifest.json: no such file"),
+        (["verify", "pool.jsonl"], "pool.jsonl: broken JSON"),
+        (["verify", "there.jsonl"], "there.jsonl: is not a zipfit manifest"),
+        (["rerun", "noise"], "noise: broken JSON"),
+        (["explain", "pool.jsonl", "--rank", 1], "pool.manifest.json: no such file"),
+        (["explain", "pool.jsonl"], "give either a rank or a position"),
+    ],
+)  # fmt: skip
+def test_a_mistaken_command(fails, folder, arguments, message):
+    (folder / "empty").mkdir()
+    (folder / "empty.jsonl").write_bytes(b"")
+    (folder / "blank.jsonl").write_bytes(b'{"text": ""}\n')
+    (folder / "there.jsonl").write_bytes(b"{}")
+    (folder / "kept.manifest.json").write_bytes(b"{}")
+    (folder / "noise").write_bytes(b"noise")
+    said = fails(*arguments)
+    assert said.startswith(message), said
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_compressed_file_that_is_cut_off(fails, folder, suffix, role):
+    name = f"cut.jsonl{suffix}"
+    (folder / name).write_bytes(COMPRESS[suffix](GOOD * 2000)[:-5])
+    arguments = selecting(pool=name) if role == "source" else selecting(target=name)
+    assert fails(*arguments) == f"{name}: the compressed file is cut off before its end"
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_compressed_file_that_is_corrupt(fails, folder, suffix):
+    name = f"corrupt.jsonl{suffix}"
+    content = bytearray(COMPRESS[suffix](os.urandom(5000).hex().encode()))
+    content[8:80] = bytes(72)
+    (folder / name).write_bytes(content)
+    said = fails(*selecting(pool=name))
+    assert said.startswith(name)
+    assert "corrupt" in said or "cut off" in said or "line 1" in said
+
+
+@pytest.mark.parametrize("name", ["cut.parquet", "cut.arrow", "cut.json", "cut.csv"])
+def test_a_file_of_another_format_that_is_broken(fails, zipfit, folder, name):
+    zipfit(*selecting(output=f"whole.{name.split('.')[1]}"))
+    whole = (folder / f"whole.{name.split('.')[1]}").read_bytes()
+    (folder / name).write_bytes(whole[:-20] + (b'"x' if name.endswith("csv") else b""))
+    assert fails(*selecting(pool=name)).startswith(name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_without_permission(fails, folder):
+    (folder / "secret.jsonl").write_bytes(GOOD)
+    (folder / "secret.jsonl").chmod(0)
+    assert fails(*selecting(pool="secret.jsonl")) == "secret.jsonl: permission denied"
+    (folder / "closed").mkdir(mode=0o500)
+    assert "is not writable" in fails(*selecting(output="closed/out.jsonl"))
+
+
+def test_the_usage_is_checked_too(zipfit, folder):
+    for arguments in (["select"], ["select", "pool.jsonl"], ["nonsense"], [*selecting(), "--top", "many"], ["-x"]):
+        ran = zipfit(*arguments)
+        assert ran.status == 2
+        assert ran.out == ""
+        assert "Usage" in ran.err
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_debug_shows_the_traceback(started, folder):
+    process = started("select", "missing.jsonl", "-t", "target.jsonl", "--top", 1, "-o", "out.jsonl", "--debug")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert out == b""
+    assert b"Traceback" in err
+    assert b"ZipfitError: missing.jsonl: no such file or folder" in err
+
+
+def test_the_process_says_one_sentence_and_ends_with_status_2(started, folder):
+    process = started(*selecting(pool="missing.jsonl"))
+    assert process.communicate(timeout=60) == (b"", b"zipfit: error: missing.jsonl: no such file or folder\n")
+    assert process.returncode == 2
+
+
+def test_allow_fewer_takes_what_there_is(zipfit, folder):
+    assert zipfit(*selecting(budget=("--top", 41, "--allow-fewer"))).status == 0
+    assert len(read_jsonl(folder / "out.jsonl")) == 40
+
+
+def test_skip_bad_goes_on_counts_and_keeps(zipfit, folder):
+    lines = [GOOD, b'{"text": "broken"\n', GOOD, b"\n", b'{"text": "caf\xe9"}\n', b'{"text": 5}\n', b'{"text": ""}\n']
+    (folder / "bad.jsonl").write_bytes(b"".join(lines))
+    (folder / "bad_target.jsonl").write_bytes(GOOD + b'{"text": ""}\n')
+    ran = zipfit(*selecting("bad.jsonl", "bad_target.jsonl", ("--top", 3)), "--skip-bad", "--json")
+    assert ran.status == 0
+    assert '"skipped": 3' in ran.out
+    assert len(read_jsonl(folder / "out.jsonl")) == 3
+    assert read_jsonl(folder / "out.jsonl.rejected.jsonl") == [
+        {"file": "bad_target.jsonl", "place": "line 2", "reason": "the text is empty", "raw": '{"text": ""}'},
+        {"file": "bad.jsonl", "place": "line 2", "reason": "broken JSON: Expecting ',' delimiter at column 18",
+         "raw": '{"text": "broken"'},
+        {"file": "bad.jsonl", "place": "line 5", "reason": "invalid UTF-8 at byte 13 of the line",
+         "raw": '{"text": "caf\\xe9"}'},
+        {"file": "bad.jsonl", "place": "line 6", "reason": "field 'text' is a number, not text", "raw": '{"text": 5}'},
+    ]  # fmt: skip
+
+
+def test_skip_bad_with_nothing_good(fails, folder):
+    (folder / "bad.jsonl").write_bytes(b"nonsense\n" * 3)
+    assert fails(*selecting(pool="bad.jsonl"), "--skip-bad") == "the source is empty: it holds no document"
+    assert fails(*selecting(target="bad.jsonl"), "--skip-bad") == "the target is empty: it holds no example"
+
+
+def test_skip_bad_keeps_the_records_of_a_score_as_well(zipfit, folder):
+    (folder / "bad.jsonl").write_bytes(GOOD + b"nonsense\n")
+    assert zipfit("score", "bad.jsonl", "target.jsonl", "-o", "scores.jsonl", "--skip-bad").status == 0
+    assert [record["place"] for record in read_jsonl(folder / "scores.jsonl.rejected.jsonl")] == ["line 2"]
+
+
+def long_job(folder):
+    """A job that scores for a minute or more."""
+    write_jsonl(folder / "long.jsonl", ["word " * 2000] * 3000)
+    write_jsonl(folder / "many.jsonl", target_texts(100))
+    return selecting("long.jsonl", "many.jsonl", ("--top", 5))
+
+
+def test_ctrl_c_while_scoring(started, folder):
+    process = started(*long_job(folder), "--threads", 2)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b""
+    assert err == b"zipfit: interrupted; nothing was left half-written\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["long.jsonl", "many.jsonl", "pool.jsonl", "target.jsonl"]
+
+
+def test_ctrl_c_at_any_moment(started, folder):
+    for delay in (0.05, 0.2, 0.4, 0.6):
+        process = started(*long_job(folder))
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        # In its very first moments the interpreter itself has not yet taken the signal over.
+        assert process.returncode in (130, -signal.SIGINT)
+        assert not (folder / "out.jsonl").exists()
+
+
+STOP_IN_WRITING = """
+import os, signal
+from zipfit.corpus import write
+plain = write.write_records
+def write_records(stream, *rest):
+    plain(stream, *rest)
+    stream.flush()
+    os.kill(os.getpid(), signal.{signal})
+import zipfit.job
+zipfit.job.write_records = write_records
+from zipfit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+def test_killed_in_the_middle_of_writing(started, folder, how):
+    import subprocess
+    import sys
+
+    script = STOP_IN_WRITING.format(signal=how)
+    process = subprocess.run(
+        [sys.executable, "-c", script, *map(str, selecting())], cwd=folder, capture_output=True, timeout=60, check=False
+    )
+    assert process.returncode == (-signal.SIGKILL if how == "SIGKILL" else 130)
+    left = [path.name for path in folder.iterdir() if path.name not in ("pool.jsonl", "target.jsonl")]
+    if how == "SIGKILL":  # what it leaves is hidden and never under the output's name
+        assert len(left) == 1
+        assert left[0].startswith(".out.jsonl.")
+        assert left[0].endswith(".part")
+    else:
+        assert left == []
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.jsonl.gz", "out.csv.zst"])
+def test_a_full_disk(started, folder, name):
+    write_jsonl(folder / "pool.jsonl", [{"text": os.urandom(2000).hex()} for _ in range(50)])
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    process = started(*selecting(budget=("--fraction", 1), output=name), preexec_fn=limit_file_size)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert out == b""
+    assert err == f"zipfit: error: {name}: cannot be written (File too large); nothing was left there\n".encode()
+    assert sorted(path.name for path in folder.iterdir()) == ["pool.jsonl", "target.jsonl"]
+
+
+def test_a_full_disk_while_bad_records_are_kept(started, folder):
+    (folder / "bad.jsonl").write_bytes(GOOD + os.urandom(2000).hex().encode() * 50 + b"\n")
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    arguments = selecting("bad.jsonl", budget=("--top", 1))
+    process = started(*arguments, "--skip-bad", preexec_fn=limit_file_size)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, b"")
+    assert err.count(b"\n") == 1
+    assert b"File too large" in err
+    assert not (folder / "out.jsonl").exists()
+
+
+def test_a_reader_that_stops_reading(started, folder):
+    write_jsonl(folder / "pool.jsonl", ["word " * 2000] * 300)
+    process = started(*selecting(budget=("--fraction", 1), output="-"), "--quiet")
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 1
+    process.stderr.close()

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zipfit.corpus import formats
+from zipfit.corpus.formats import detect_format, format_of_name, read_chunks
+from zipfit.corpus.streams import InputFile
+from zipfit.corpus.text import BadRecordError
+from zipfit.errors import ZipfitError
+
+BOM = b"\xef\xbb\xbf"
+
+
+def chunks(path, kind=None, **options):
+    file = InputFile(str(path))
+    return list(read_chunks(file, kind or detect_format(file), **options))
+
+
+def outcomes(path, kind=None, **options):
+    """Every record, or its place and the reason why it is bad."""
+    found = []
+    for chunk in chunks(path, kind, **options):
+        for i in range(len(chunk)):
+            try:
+                found.append(chunk.record(i))
+            except BadRecordError as error:
+                found.append((chunk.place(i), str(error)))
+    return found
+
+
+def saved(tmp_path, content, name="data"):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("a.JSONL", "jsonl"), ("a.json", "json"), ("a.csv", "csv"),
+        ("a.tsv.xz", "tsv"), ("a.txt.gz", "text"), ("a.md", "text"), ("a.parquet", "parquet"), ("a.pq", "parquet"),
+        ("a.arrow", "arrow"), ("a.feather", "arrow"), ("a.jsonl.zst", "jsonl"), ("a.gz", None), ("a.pdf", None),
+        ("jsonl", None), ("https://x.org/a.csv?download=1", "csv"),
+    ],
+)  # fmt: skip
+def test_tells_the_format_by_name(name, kind):
+    assert format_of_name(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"text": "a"}', "jsonl"), (b' \n {"text": "a"}', "jsonl"), (BOM + b'{"text": "a"}', "jsonl"),
+        (b"[1]", "json"), (BOM + b" [", "json"), (b"PAR1...", "parquet"), (b"ARROW1..", "arrow"), (b"", "jsonl"),
+    ],
+)  # fmt: skip
+def test_tells_the_format_by_content(tmp_path, content, kind):
+    assert detect_format(InputFile(str(saved(tmp_path, content)))) == kind
+
+
+def test_json_by_name_may_be_json_lines(tmp_path):
+    path = saved(tmp_path, b'{"text": "a"}\n{"text": "b"}\n', "a.json")
+    assert outcomes(path) == [{"text": "a"}, {"text": "b"}]
+
+
+def test_a_format_that_cannot_be_told_is_an_error(tmp_path):
+    with pytest.raises(ZipfitError, match=r"neither its name nor its content tells its format \(give --format\)"):
+        chunks(saved(tmp_path, b"hello"))
+    with pytest.raises(ZipfitError, match="is neither a JSON array nor JSON Lines"):
+        chunks(saved(tmp_path, b"hello", "a.json"))
+
+
+def test_json_lines_with_every_kind_of_line(tmp_path):
+    content = (
+        BOM + b'{"text": "a"}\r\n\n   \n{"text": "\xe2\x80\xa8 b"}\n{"text": \n[1]\n{"text": "\xff"}\n{"text": "last"}'
+    )
+    assert outcomes(saved(tmp_path, content, "a.jsonl")) == [
+        {"text": "a"},
+        {"text": "\u2028 b"},
+        ("line 5", "broken JSON: Expecting value at column 10"),
+        ("line 6", "the JSON value is not an object"),
+        ("line 7", "invalid UTF-8 at byte 10 of the line"),
+        {"text": "last"},
+    ]
+
+
+def test_rows_count_bad_records_but_not_blank_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "CHUNK_RECORDS", 2)
+    found = chunks(saved(tmp_path, b'{"n": 1}\n\nbad\n{"n": 3}\n', "a.jsonl"))
+    assert [(chunk.first_row, len(chunk)) for chunk in found] == [(0, 2), (2, 1)]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "text"])
+@pytest.mark.parametrize("content", [b"", BOM, b"\n", b"  \n\n"])
+def test_an_empty_file_of_a_row_format_holds_nothing(tmp_path, kind, content):
+    if kind == "json":
+        content = b"[" + content.strip().removeprefix(BOM) + b"]"
+    if kind in ("csv", "tsv") and content.strip(b"\n") == b"  ":
+        content = b""
+    assert outcomes(saved(tmp_path, content), kind) == []
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_an_empty_file_of_a_columnar_format_is_an_error(tmp_path, kind):
+    with pytest.raises(ZipfitError, match=f"not a readable {kind.capitalize()} file"):
+        chunks(saved(tmp_path, b""), kind)
+    with pytest.raises(ZipfitError, match=f"not a readable {kind.capitalize()} file"):
+        chunks(saved(tmp_path, b"PAR1 and something else"), kind)
+
+
+@pytest.mark.parametrize(
+    ("sample_by", "texts"),
+    [
+        ("line", ["one", "two ", "\u2028three\x0cfour", "five"]),
+        ("paragraph", ["one\ntwo ", "\u2028three\x0cfour\nfive"]),
+        ("document", ["one\r\ntwo \n\n \t\n\u2028three\x0cfour\nfive\n\n"]),
+    ],
+)
+def test_what_a_document_of_a_text_file_is(tmp_path, sample_by, texts):
+    path = saved(tmp_path, BOM + "one\r\ntwo \n\n \t\n\u2028three\x0cfour\nfive\n\n".encode(), "a.txt")
+    assert outcomes(path, sample_by=sample_by) == [{"text": text} for text in texts]
+
+
+def test_text_that_is_not_utf8_is_bad_where_it_lies(tmp_path):
+    path = saved(tmp_path, b"good\nb\xe9d\n\nfine\n", "a.txt")
+    assert outcomes(path) == [{"text": "good"}, ("line 2", "invalid UTF-8 at byte 1 of the line"), {"text": "fine"}]
+    assert outcomes(path, sample_by="paragraph")[0] == ("line 1", "invalid UTF-8 at byte 6 of the paragraph")
+    assert outcomes(path, sample_by="document") == [("line 1", "invalid UTF-8 at byte 6 of the document")]
+
+
+def test_csv_with_quotes_newlines_ragged_rows_and_bytes(tmp_path):
+    content = (
+        BOM + b'text,n\r\n"a, ""b""\nsecond line",1\r\n\r\nonly\r\n"x",2,3\nb\xe9d,4\n,\n'
+        b'"' + b"long " * 100_000 + b'",5\n'
+    )
+    found = outcomes(saved(tmp_path, content, "a.csv"))
+    assert found == [
+        {"text": 'a, "b"\nsecond line', "n": "1"},
+        ("line 5", "1 fields where the header has 2"),
+        ("line 6", "3 fields where the header has 2"),
+        ("line 7", "invalid UTF-8 at byte 1 of the row"),
+        {"text": "", "n": ""},
+        {"text": "long " * 100_000, "n": "5"},
+    ]
+
+
+def test_tsv(tmp_path):
+    assert outcomes(saved(tmp_path, b"a\tb\n1,2\t3\n", "a.tsv")) == [{"a": "1,2", "b": "3"}]
+
+
+def test_a_broken_csv_row_is_bad_and_the_next_is_read(tmp_path):
+    found = outcomes(saved(tmp_path, b'text\n"a" b\nfine\n"open\nto the end\n', "a.csv"))
+    assert found == [
+        ("line 2", "broken CSV: ',' expected after '\"'"),
+        {"text": "fine"},
+        ("line 4", "broken CSV: unexpected end of data"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a,b,a\n1,2,3\n", "line 1: the header names a column twice"),
+        (b'"a,b\n', "line 1: broken CSV: unexpected end of data"),
+        (b"t\xe9xt\na\n", "line 1: invalid UTF-8 at byte 1 of the header"),
+    ],
+)
+def test_a_bad_csv_header_is_an_error(tmp_path, content, reason):
+    with pytest.raises(ZipfitError, match=reason):
+        chunks(saved(tmp_path, content, "a.csv"))
+
+
+def test_a_json_array_keeps_each_elements_own_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "CHUNK_BYTES", 7)
+    elements = [
+        b'{"a": 1.10,\n  "b": [1,\r\n 2]}',
+        b'{"c":"\\u00e9 \xc3\xa9 \\n"}',
+        b"9007199254740993",
+        b'"x"',
+        b"null",
+    ]
+    path = saved(tmp_path, BOM + b" [\n" + b" ,\n ".join(elements) + b"\n]\n")
+    found = [chunk.raw(i) for chunk in chunks(path) for i in range(len(chunk))]
+    assert found == [b'{"a": 1.10, "b": [1, 2]}', *elements[1:]]
+
+
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([None, 1, "\t"]),
+    st.booleans(),
+    st.integers(1, 40),
+)
+def test_a_json_array_is_read_as_the_library_reads_it(tmp_path_factory, values, indent, ascii_only, window):
+    path = tmp_path_factory.mktemp("array") / "a.json"
+    path.write_text(json.dumps(values, indent=indent, ensure_ascii=ascii_only), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(formats, "CHUNK_BYTES", window)
+        found = [chunk.raw(i) for chunk in chunks(path, "json") for i in range(len(chunk))]
+    assert repr([json.loads(raw) for raw in found]) == repr(values)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[1", "line 1: broken JSON: the array is cut off before its end"),
+        (b"[1 2]", "line 1: broken JSON: expected ',' or ']'"),
+        (b"[1,\n\n]", "line 3: broken JSON: Expecting value"),
+        (b"[1]\n x", "line 2: broken JSON: something follows the array"),
+        (b"[\n{'a': 1}]", "line 2: broken JSON"),
+        (b"{}", "line 1: broken JSON: the file is not an array"),
+        (b'["\xff"]', "near line 1: invalid UTF-8"),
+        (b"[" + b"[" * 100_000, "broken JSON"),
+        (b'["a\nb"]', "line 1: broken JSON: Invalid control character"),
+    ],
+)
+def test_a_broken_json_array_is_an_error(tmp_path, content, reason):
+    with pytest.raises(ZipfitError, match=reason):
+        chunks(saved(tmp_path, content), "json")
+
+
+TABLE = pa.table(
+    {
+        "text": pa.array([f"text {i}" for i in range(1300)], pa.large_string()),
+        "n": pa.array([2**53 + i for i in range(1300)]),
+        "nested": pa.array([{"a": [i, None], "b": None if i % 2 else "x"} for i in range(1300)]),
+    }
+)
+
+
+def columnar_files(folder):
+    pq.write_table(TABLE, folder / "a.parquet", row_group_size=700)
+    with pa.ipc.new_file(folder / "file.arrow", TABLE.schema) as writer:
+        writer.write_table(TABLE, max_chunksize=600)
+    with pa.ipc.new_stream(folder / "stream.arrow", TABLE.schema) as writer:
+        writer.write_table(TABLE, max_chunksize=600)
+    return ["a.parquet", "file.arrow", "stream.arrow"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_columnar_files_in_batches(tmp_path, suffix):
+    from support import COMPRESS
+
+    for name in columnar_files(tmp_path):
+        path = tmp_path / name
+        if suffix:
+            path = tmp_path / (name + suffix)
+            path.write_bytes(COMPRESS[suffix]((tmp_path / name).read_bytes()))
+        steps = []
+        found = chunks(path, progress=steps.append)
+        assert [record for chunk in found for record in map(chunk.record, range(len(chunk)))] == TABLE.to_pylist()
+        rows = [chunk.first_row for chunk in found]
+        assert rows == [sum(map(len, found[:i])) for i in range(len(found))]
+        assert max(map(len, found)) <= formats.CHUNK_RECORDS
+        assert 0 < sum(steps) <= path.stat().st_size
+
+
+def test_only_the_columns_that_are_asked_for_are_read_from_parquet(tmp_path):
+    columnar_files(tmp_path)
+    assert chunks(tmp_path / "a.parquet", columns=["n", "missing"])[0].record(0) == {"n": 2**53}
+    assert list(chunks(tmp_path / "a.parquet", columns=["missing"])[0].record(0)) == ["text", "n", "nested"]
+
+
+def test_a_columnar_file_that_is_cut_off_is_an_error(tmp_path):
+    for name in columnar_files(tmp_path):
+        path = tmp_path / name
+        path.write_bytes(path.read_bytes()[:-3000])
+        with pytest.raises(ZipfitError, match=f"{name}: (not a readable|cannot be read)"):
+            chunks(path)
+
+
+def test_parquet_on_a_remote_file_system(tmp_path):
+    import fsspec
+
+    columnar_files(tmp_path)
+    with fsspec.open("memory://formats/a.parquet", "wb") as stream:
+        stream.write((tmp_path / "a.parquet").read_bytes())
+    found = chunks("memory://formats/a.parquet")
+    assert sum(map(len, found)) == TABLE.num_rows

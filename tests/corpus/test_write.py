@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import csv
+import datetime
+import decimal
+import io
+import json
+import os
+import stat
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import COMPRESS
+
+from zipfit.corpus.corpus import Corpus
+from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.records import dump_record
+from zipfit.corpus.streams import InputFile
+from zipfit.corpus.text import TextOf
+from zipfit.corpus.write import check_output, replacing, write_records
+from zipfit.errors import ZipfitError
+
+ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
+
+RECORDS = [
+    {
+        "id": 2**53 + 1,
+        "text": "naïve 🎲 \u2028 \x00 end",
+        "none": None,
+        "in": {"list": [{"x": [1, None]}, None], "s": ""},
+    },
+    {
+        "id": -(2**63),
+        "text": 'quote " comma , tab \t newline \n return \r',
+        "none": None,
+        "in": {"list": [], "s": None},
+    },
+    {"id": 2**63 - 1, "text": "", "none": None, "in": {"list": None, "s": "数"}},
+]
+FLAT = [{"id": str(r["id"]), "text": r["text"], "other": "x" * i} for i, r in enumerate(RECORDS)]
+
+
+def write(path, batches, order=(0, 1, 2), added=ADDED):
+    with replacing(str(path)) as written:
+        write_records(written.file, str(path), batches, list(order), added)
+    return written
+
+
+def read_back(path):
+    corpus = Corpus(open_documents("source", path)[0], TextOf())
+    count = sum(len(batch.texts) for batch in corpus.read())
+    return list(corpus.dicts(np.arange(count)))
+
+
+def with_added(records, added=ADDED):
+    return [{**r, "zipfit_score": s, "zipfit_rank": k} for r, (s, k) in zip(records, added, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet", "a.arrow", *(f"a.jsonl{s}" for s in COMPRESS)])
+@pytest.mark.parametrize("source", ["json", "table"])
+def test_every_format_brings_records_back_unharmed(tmp_path, name, source):
+    batches = [[dump_record(r) for r in RECORDS]] if source == "json" else pa.Table.from_pylist(RECORDS).to_batches()
+    write(tmp_path / name, batches)
+    assert read_back(tmp_path / name) == with_added(RECORDS)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.tsv.zst"])
+def test_csv_brings_back_what_it_can_hold(tmp_path, name):
+    write(tmp_path / name, [[dump_record(r) for r in FLAT]])
+    added = [(str(score), str(rank)) for score, rank in ADDED]
+    assert read_back(tmp_path / name) == with_added(FLAT, added)
+
+
+def test_csv_writes_nested_values_as_json_and_null_as_empty(tmp_path):
+    lines = [b'{"a": null, "b": {"x": [1.10, "\xc3\xa9"]}, "n": 9007199254740993}', b'{"c": true, "big": 1e400}']
+    write(tmp_path / "a.csv", [lines], (0, 1), None)
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.DictReader(stream)) == [
+            {"a": "", "b": '{"x": [1.1, "é"]}', "n": "9007199254740993", "c": "", "big": ""},
+            {"a": "", "b": "", "n": "", "c": "true", "big": "Infinity"},
+        ]
+
+
+csv_texts = st.text(st.sampled_from('ab,"\t\n\r é🎲\u2028\x0b'), max_size=8)
+
+
+@given(st.lists(st.fixed_dictionaries({"text": csv_texts, "b": csv_texts}), min_size=1, max_size=5), st.booleans())
+def test_csv_brings_any_strings_back(tmp_path_factory, records, tabs):
+    path = tmp_path_factory.mktemp("csv") / ("a.tsv" if tabs else "a.csv")
+    write(path, [[dump_record(r) for r in records]], range(len(records)), None)
+    assert read_back(path) == records
+
+
+def test_json_text_is_carried_over_to_the_letter(tmp_path):
+    lines = [
+        b'{"x": 1.10, "y": 1e400, "k": 1, "k": 2, "e": "\\u00e9"}',
+        b"{ }",
+        b'{"text": "says \\"zipfit_score\\": 1.10", "x": 1.10, "y": 1e400}',
+    ]
+    write(tmp_path / "a.jsonl", [lines])
+    found = (tmp_path / "a.jsonl").read_bytes().splitlines()
+    assert found == [
+        lines[0][:-1] + b', "zipfit_score": 0.5, "zipfit_rank": 1}',
+        b'{"zipfit_score": 0.25, "zipfit_rank": 2}',
+        lines[2][:-1] + b', "zipfit_score": -0.125, "zipfit_rank": 3}',
+    ]
+
+
+def test_fields_of_an_earlier_selection_give_way(tmp_path):
+    old = [{"text": "a", "zipfit_rank": 9, "zipfit_score": 0.9, "n": 1}]
+    for name in ("a.jsonl", "a.parquet", "a.csv"):
+        write(tmp_path / name, [[dump_record(r) for r in old]], [0], [(0.5, 1)])
+        record = read_back(tmp_path / name)[0]
+        assert list(record) == ["text", "n", "zipfit_score", "zipfit_rank"]
+        assert float(record["zipfit_score"]) == 0.5
+    write(tmp_path / "b.parquet", pa.Table.from_pylist(old).to_batches(), [0], [(0.5, 1)])
+    assert read_back(tmp_path / "b.parquet") == [{"text": "a", "n": 1, "zipfit_score": 0.5, "zipfit_rank": 1}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_order_and_no_fields(tmp_path, name):
+    lines = [dump_record({"text": str(i)}) for i in range(5000)]
+    order = [4999, *range(4998, -1, -1)]
+    write(tmp_path / name, [lines[:3], lines[3:]], order, None)
+    assert read_back(tmp_path / name) == [{"text": str(i)} for i in order]
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path):
+    for name in ["a.parquet", "a.arrow", *(f"a.jsonl{suffix}" for suffix in COMPRESS)]:
+        first = write(tmp_path / name, [[dump_record(r) for r in RECORDS]])
+        second = write(tmp_path / name, [[dump_record(r) for r in RECORDS[:1]], [dump_record(r) for r in RECORDS[1:]]])
+        assert first.sha256 == second.sha256
+        assert second.bytes == (tmp_path / name).stat().st_size
+
+
+def rich_table():
+    return pa.table(
+        {
+            "text": pa.array(["a", "b", "a", "c"], pa.large_string()),
+            "kind": pa.array(["x", "y", "x", None]).dictionary_encode(),
+            "when": pa.array([0, 1, None, 2**40], pa.timestamp("ns", "UTC")),
+            "day": pa.array([datetime.date(2024, 2, 29)] * 4),
+            "price": pa.array([decimal.Decimal("1.10"), None, decimal.Decimal("-3"), decimal.Decimal("0")]),
+            "raw": pa.array([b"\xff\x00", b"", None, b"z"]),
+            "vector": pa.array([[1.5, 2.5]] * 4, pa.list_(pa.float32(), 2)),
+            "pairs": pa.array([[("k", 1)], [], None, [("a", 2), ("b", 3)]], pa.map_(pa.string(), pa.int64())),
+            "nested": pa.array([{"a": [{"b": 1}]}, None, {"a": None}, {"a": []}]),
+            "small": pa.array([1, 2, 3, 4], pa.uint8()),
+        }
+    )
+
+
+@pytest.mark.parametrize("target", ["parquet", "arrow"])
+@pytest.mark.parametrize("source", ["parquet", "arrow"])
+def test_columnar_records_keep_every_type(tmp_path, source, target):
+    table = rich_table()
+    path = tmp_path / f"in.{source}"
+    if source == "parquet":
+        pq.write_table(table, path, row_group_size=2)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    corpus = Corpus(open_documents("source", path)[0], TextOf())
+    assert [text for batch in corpus.read() for text in batch.texts] == ["a", "b", "a", "c"]
+    out = tmp_path / f"out.{target}"
+    write(out, corpus.records(np.array([0, 2, 3])), [2, 0, 1], None)
+    found = pq.read_table(out) if target == "parquet" else pa.ipc.open_file(out).read_all()
+    assert found.schema.equals(table.schema)
+    assert found.to_pylist() == table.take([3, 0, 2]).to_pylist()
+
+
+def test_dictionaries_may_differ_between_batches(tmp_path):
+    parts = [pa.table({"text": ["a"], "kind": pa.array([kind]).dictionary_encode()}) for kind in ("x", "y", "z")]
+    for name in ("out.parquet", "out.arrow"):
+        write(tmp_path / name, [batch for part in parts for batch in part.to_batches()], [2, 0, 1])
+        assert [record["kind"] for record in read_back(tmp_path / name)] == ["z", "x", "y"]
+
+
+def test_columnar_records_as_json(tmp_path):
+    write(tmp_path / "a.jsonl", rich_table().slice(0, 1).to_batches(), [0], None)
+    assert json.loads((tmp_path / "a.jsonl").read_text()) == {
+        "text": "a", "kind": "x", "when": "1970-01-01T00:00:00+00:00", "day": "2024-02-29", "price": "1.10",
+        "raw": "/wA=", "vector": [1.5, 2.5], "pairs": [["k", 1]], "nested": {"a": [{"b": 1}]}, "small": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        (["1", "{}"], "a"), (["1", '"x"'], "a"), (["9007199254740993", "1.5"], "a"), (["true", "1"], "a"),
+        (["1.5", "true"], "a"), (["100000000000000000000000"], "a"), (['"\\ud800"'], "a"), (["{}", "{}"], "a"),
+        (['{"b": 9007199254740993}', '{"b": 1.5}'], "a"), (['{"b": 1}', '{"b": [1]}'], "a"), (["[[]]", "[1]"], "a"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+@pytest.mark.parametrize("split", [False, True])
+def test_what_a_column_cannot_hold_is_an_error(tmp_path, monkeypatch, values, field, kind, split):
+    monkeypatch.setattr("zipfit.corpus.write._BATCH", 1 if split else 4096)
+    path = tmp_path / f"a.{kind}"
+    lines = [b'{"text": "t", "a": %b}' % value.encode() for value in values]
+    if values == ["{}", "{}"] and kind == "arrow":
+        write(path, [lines], range(len(lines)), None)
+        assert read_back(path)[0] == {"text": "t", "a": {}}
+        return
+    with pytest.raises(ZipfitError, match=f"'{field}' .*: write .jsonl instead"):
+        write(path, [lines], range(len(lines)), None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_columns_of_records_whose_fields_differ(tmp_path, monkeypatch, split):
+    monkeypatch.setattr("zipfit.corpus.write._BATCH", 1 if split else 4096)
+    lines = [b'{"text": "a"}', b'{"n": 1, "l": []}', b'{"n": null, "l": ["x"], "text": "c"}']
+    write(tmp_path / "a.parquet", [lines], range(3), None)
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [
+        {"text": "a", "n": None, "l": None}, {"text": None, "n": 1, "l": []}, {"text": "c", "n": None, "l": ["x"]},
+    ]  # fmt: skip
+
+
+def test_surrogates_outside_the_text(tmp_path):
+    lines = [b'{"text": "a", "b": "\\ud800"}']
+    write(tmp_path / "a.jsonl", [lines], [0], None)
+    assert (tmp_path / "a.jsonl").read_bytes() == lines[0] + b"\n"
+    write(tmp_path / "b.jsonl", [[dump_record({"text": "a", "b": "\ud800"})]], [0], None)
+    assert json.loads((tmp_path / "b.jsonl").read_bytes()) == {"text": "a", "b": "\ud800"}
+    with pytest.raises(
+        ZipfitError, match=r"a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead"
+    ):
+        write(tmp_path / "a.csv", [lines], [0], None)
+
+
+def test_inputs_of_both_kinds(tmp_path):
+    table, line = pa.table({"text": ["a"]}).to_batches()[0], [b'{"text": "b"}']
+    write(tmp_path / "a.jsonl", [table, line], [1, 0], None)
+    assert [record["text"] for record in read_back(tmp_path / "a.jsonl")] == ["b", "a"]
+    with pytest.raises(ZipfitError, match="the inputs mix columnar and row formats"):
+        write(tmp_path / "a.parquet", [table, line], [1, 0], None)
+    with pytest.raises(ZipfitError, match="the inputs' columns differ"):
+        write(tmp_path / "a.parquet", [table, pa.table({"other": ["a"]}).to_batches()[0]], [1, 0], None)
+    write(tmp_path / "b.parquet", [line, table], [1, 0], None)
+    assert [record["text"] for record in read_back(tmp_path / "b.parquet")] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("out", "its extension names no output format"),
+        ("out.txt", "its extension names no output format"),
+        ("out.parquet.gz", "its extension names no output format"),
+        ("missing/out.jsonl", "the folder missing does not exist"),
+        ("there.jsonl", r"exists already \(give --overwrite to replace it\)"),
+        ("folder.jsonl", "is a folder"),
+        ("memory://written/there.jsonl", "exists already"),
+        ("there.jsonl/out.jsonl", "the folder there.jsonl does not exist"),
+    ],
+)
+def test_an_output_that_cannot_be_is_told_beforehand(tmp_path, monkeypatch, path, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.jsonl").write_text("x")
+    (tmp_path / "folder.jsonl").mkdir()
+    with fsspec.open("memory://written/there.jsonl", "w") as stream:
+        stream.write("x")
+    with pytest.raises(ZipfitError, match=reason):
+        check_output(path, overwrite=False)
+
+
+def test_overwriting_and_standard_output_need_no_more(tmp_path):
+    (tmp_path / "there.jsonl").write_text("x")
+    check_output(str(tmp_path / "there.jsonl"), overwrite=True)
+    check_output("-", overwrite=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_takes_no_file_is_told_beforehand(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ZipfitError, match="is not writable"):
+        check_output(str(tmp_path / "out.jsonl"), overwrite=False)
+
+
+def test_what_was_there_stays_unless_all_is_well(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), replacing(str(path)) as written:  # noqa: PT012
+        written.file.write(b"after")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_new_file_has_the_usual_mode(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        with replacing(str(tmp_path / "out")) as written:
+            written.file.write(b"x")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_a_remote_output():
+    with replacing("memory://written/out.jsonl") as written:
+        written.file.write(b"hello")
+    file = InputFile("memory://written/out.jsonl")
+    with file.open() as stream:
+        assert stream.read() == b"hello"
+    assert file.sha256 == written.sha256
+
+
+def test_standard_output(capfdbinary):
+    with replacing("-") as written:
+        written.file.write(b"a\n")
+    assert capfdbinary.readouterr().out == b"a\n"
+    assert io.BytesIO(b"a\n").getbuffer().nbytes == written.bytes

@@ -1,0 +1,90 @@
+"""Racing finds the top K, its scores are exact, and it is deterministic."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from zipfit import ZipfitError, select
+from zipfit.methods.racing import Racing, _Race
+
+
+def texts(seed: int, count: int, vocabulary: int = 200) -> list[str]:
+    generator = random.Random(seed)
+    words = ["".join(generator.choices("abcdefghijkl", k=generator.randint(2, 9))) for _ in range(vocabulary)]
+    return [" ".join(generator.choices(words, k=generator.randint(3, 80))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def pool() -> list[str]:
+    """Documents of several vocabularies, of which one is the target's."""
+    documents = [text for seed in range(6) for text in texts(seed, 300)]
+    random.Random(9).shuffle(documents)
+    return documents
+
+
+TARGET = texts(0, 40)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_finds_the_top_with_exact_scores(pool: list[str], seed: int) -> None:
+    exact = select(pool, TARGET, top=25)
+    raced = select(pool, TARGET, top=25, method="racing", options={"seed": seed})
+    assert raced.indices.tolist() == exact.indices.tolist()
+    assert raced.scores.tobytes() == exact.scores.tobytes()
+    notes = raced.manifest["method"]["notes"]
+    assert notes["statistical"] is True
+    assert notes["share_of_pairs_evaluated"] < 0.7
+
+
+def test_low_confidence_may_lose_documents_but_never_gives_a_wrong_score(pool: list[str]) -> None:
+    exact = select(pool, TARGET, fraction=1.0)
+    scores = exact.pool_scores
+    assert scores is not None
+    raced = select(pool, TARGET, top=50, method="racing", options={"confidence": 0.1})
+    assert raced.scores.tobytes() == scores[raced.indices].tobytes()
+    few, many = (
+        select(pool, TARGET, top=50, method="racing", options={"confidence": z}).manifest["method"]["notes"]
+        for z in (0.1, 6.0)
+    )
+    assert few["share_of_pairs_evaluated"] < many["share_of_pairs_evaluated"]
+
+
+def test_threads_do_not_matter(pool: list[str]) -> None:
+    one, three = (select(pool, TARGET, top=20, method="racing", threads=threads) for threads in (1, 3))
+    assert one.indices.tolist() == three.indices.tolist()
+    assert one.manifest["method"]["notes"] == three.manifest["method"]["notes"]
+
+
+@pytest.mark.parametrize("targets", [1, 3, 7, 8])
+def test_few_targets_are_just_scored(pool: list[str], targets: int) -> None:
+    exact = select(pool[:100], TARGET[:targets], top=5)
+    raced = select(pool[:100], TARGET[:targets], top=5, method="racing")
+    assert raced.indices.tolist() == exact.indices.tolist()
+
+
+def test_ties_and_the_whole_pool(pool: list[str]) -> None:
+    same = ["the same text"] * 30
+    raced = select(same, TARGET, top=10, method="racing")
+    assert raced.indices.tolist() == list(range(10))
+    assert len(select(pool[:50], TARGET, top=50, method="racing")) == 50
+
+
+def test_weights_sum_over_all_targets() -> None:
+    target_sizes = np.array([30, 50, 50, 80])
+    race = _Race(2, 5.0, target_sizes)
+    source_sizes = np.array([20, 50, 60, 100])
+    race.begin(source_sizes)
+    expected = [sum(1 / max(x, t) for t in target_sizes) for x in source_sizes]
+    assert race._all_weights == pytest.approx(expected)
+
+
+def test_what_it_refuses(pool: list[str]) -> None:
+    with pytest.raises(ZipfitError, match="no rule"):
+        select(pool, TARGET, top=5, method="racing", dedup="exact")
+    with pytest.raises(ZipfitError, match="top of at least 1"):
+        Racing(top=0).fit(TARGET)
+    with pytest.raises(ZipfitError, match="confidence above 0"):
+        Racing(top=1, confidence=0).fit(TARGET)

@@ -1,0 +1,77 @@
+"""What many tests need: small corpora, compressed bytes, and the paper's formula in its plainest form."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import random
+from typing import TYPE_CHECKING, Any
+
+import lz4.frame
+import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": zstandard.ZstdCompressor().compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".lz4": lz4.frame.compress,
+}
+
+WORDS = [
+    *("the", "sum", "of", "two", "even", "numbers", "is", "def", "return", "lambda", "theorem", "proof", "lemma", "by"),
+    *("simp", "import", "math", "print", "select", "from", "where", "count", "group", "order", "river", "stone"),
+    *("winter", "apple", "music", "letter", "λ", "数", "naïve", "🎲"),
+]
+
+
+def random_texts(count: int, seed: int, longest: int = 40) -> list[str]:
+    """Texts of words, some of them empty, some equal."""
+    rng = random.Random(seed)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randint(0, longest))) for _ in range(count)]
+    for _ in range(count // 20):
+        texts[rng.randrange(count)] = rng.choice(texts)
+    return texts
+
+
+def pool_records(count: int = 40, seed: int = 1) -> list[dict[str, Any]]:
+    """Records with a text, a label and a number."""
+    rng = random.Random(seed)
+    return [
+        {"id": i, "text": text, "source": rng.choice(["books", "code", "web"])}
+        for i, text in enumerate(random_texts(count, seed))
+    ]
+
+
+def target_texts(count: int = 4, seed: int = 2) -> list[str]:
+    return [f"example {i}: {text}" for i, text in enumerate(random_texts(count, seed))]
+
+
+def write_jsonl(path: Path, records: Iterable[Any]) -> Path:
+    """Write records, or texts as records, as JSON Lines."""
+    lines = [json.dumps({"text": r} if isinstance(r, str) else r, ensure_ascii=False) for r in records]
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def plain_alignment(text: str, targets: Sequence[str], level: int = 6) -> float:
+    """Algorithm 1 of the paper with `gzip.compress`, one addition after another."""
+
+    def size(data: str) -> int:
+        return len(gzip.compress(data.encode(), level))
+
+    total = 0.0
+    for target in targets:
+        alone, other = size(text), size(target)
+        total += (size(text + target) - min(alone, other)) / max(alone, other)
+    return 1 - total / len(targets)

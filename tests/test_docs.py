@@ -1,0 +1,81 @@
+"""Every example of the README and the docs runs: bash blocks in a shell, Python blocks one after another."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+# The README's two commands install the package itself; CI runs the one, test_demo the other.
+INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && pytest\n"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool and a task as a user would have them, and room for what the examples write."""
+    folder = tmp_path_factory.mktemp("docs")
+    generator = random.Random(0)
+    words = ["".join(generator.choices("abcdefghij", k=generator.randint(2, 8))) for _ in range(300)]
+
+    def text(length: int) -> str:
+        return " ".join(generator.choices(words, k=length))
+
+    pool = [{"text": text(generator.randint(5, 60)), "source": generator.choice(["web", "books"])} for _ in range(400)]
+    write(folder / "pool.jsonl", pool)
+    write(folder / "task.jsonl", [{"text": text(20)} for _ in range(24)])
+    return folder
+
+
+def write(path: Path, records: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_there_are_examples() -> None:
+    assert sum(len(BLOCK.findall(page.read_text())) for page in PAGES) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("selected", "varied", "templated", "tenth", "again", "from_python", "scores", "raced"):
+        for left in folder.glob(f"{name}.*"):
+            left.unlink()
+    if page.name != "README.md":
+        command("zipfit select pool.jsonl --target task.jsonl --top 100 -o selected.jsonl --quiet")
+        if "zipfit select pool.jsonl --target task.jsonl --top 100 -o selected.jsonl" in page.read_text():
+            for left in folder.glob("selected.*"):
+                left.unlink()
+    namespace: dict[str, object] = {"__name__": "docs_example"}
+    for language, code in BLOCK.findall(page.read_text()):
+        if language == "python":
+            exec(compile(code, str(page), "exec"), namespace)
+        elif code not in INSTALLS:
+            command(code)
+
+
+def command(code: str) -> None:
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
+    result = subprocess.run(["bash", "-ec", code], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert result.returncode == 0, f"{code}\n{result.stdout}\n{result.stderr}"
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    commands = [code.strip() for _, code in BLOCK.findall((ROOT / "README.md").read_text()) if code in INSTALLS]
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), f"{page.name} links to {link}, which does not exist"
