@@ -56,7 +56,7 @@ def target_texts(count: int = 4, seed: int = 2) -> list[str]:
 def write_jsonl(path: Path, records: Iterable[Any]) -> Path:
     """Write records, or texts as records, as JSON Lines."""
     lines = [json.dumps({"text": r} if isinstance(r, str) else r, ensure_ascii=False) for r in records]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", errors="backslashreplace")
     return path
 
 

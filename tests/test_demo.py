@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_demo_finds_functions_with_docstrings(folder: Path) -> None:
     demo = run_demo(folder, top=200)
     labels = [record["source"] for record in map(json.loads, (folder / "selected.jsonl").read_text().splitlines())]
-    pool = demo.selection.job.pool.label_counts()
+    pool = demo.selection.job.task.pool.label_counts()
     documents = sum(pool.values())
     assert documents > 2000
     assert len(labels) == 200

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from zipfit import doctor
-from zipfit.compression.compressors import native_core
+from zipfit.native import native_core
 
 
 def test_the_kernel_agrees_with_the_linked_zlib() -> None:

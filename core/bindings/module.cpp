@@ -7,8 +7,14 @@ namespace nb = nanobind;
 namespace zipfit {
 void bind_compression(nb::module_& m);
 }
+void bind_cover(nb::module_& m);
+void bind_features(nb::module_& m);
+void bind_ngram(nb::module_& m);
 
 NB_MODULE(_core, m) {
   m.doc() = "zipfit's native core";
   zipfit::bind_compression(m);
+  bind_cover(m);
+  bind_features(m);
+  bind_ngram(m);
 }

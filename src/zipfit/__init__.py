@@ -12,23 +12,24 @@ if TYPE_CHECKING:
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
     from zipfit.explanation import explain
-    from zipfit.job import Selection, select
     from zipfit.manifest import verify
     from zipfit.methods.zipfit import ZipFit
     from zipfit.repeating import rerun
+    from zipfit.result import Selection
     from zipfit.scoring import Alignment, alignment
+    from zipfit.selecting import select
 
 _HOMES = {
     "Alignment": "zipfit.scoring",
     "Files": "zipfit.corpus.inputs",
     "MissingExtraError": "zipfit.errors",
-    "Selection": "zipfit.job",
+    "Selection": "zipfit.result",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
     "alignment": "zipfit.scoring",
     "explain": "zipfit.explanation",
     "rerun": "zipfit.repeating",
-    "select": "zipfit.job",
+    "select": "zipfit.selecting",
     "verify": "zipfit.manifest",
 }
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.job import Selection, select
+from zipfit.selecting import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from zipfit.result import Selection
 
 _SHORTEST, _LONGEST = 80, 4000  # characters of a document
 _PER_LABEL = 2500

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from zipfit.compression.compressors import called_compressor, get_compressor, native_core
-from zipfit.job import available_cores
+from zipfit.compression.compressors import called_compressor, get_compressor
+from zipfit.native import native_core
+from zipfit.task import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ import numpy as np
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.text import BadRecordError, TextOf
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError
 from zipfit.manifest import files_of, manifest_path, read_manifest
@@ -91,7 +91,11 @@ def explain(selected: str, *, rank: int | None = None, position: int | None = No
     if manifest["method"]["class"].endswith(":ZipFit"):
         method = ZipFit(manifest["method"]["options"]["compressor"], manifest["method"]["options"]["level"])
     fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
-    return explain_text(text_of(record), target_texts, method, fields)
+    try:
+        text = text_of(record)
+    except BadRecordError as error:  # only a selection can hold one: of the source, it is an error before
+        raise ZipfitError(f"{selected}: the record of rank {rank}: {error}") from error
+    return explain_text(text, target_texts, method, fields)
 
 
 def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str, Any] | None = None) -> Explanation:
@@ -121,8 +125,8 @@ def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[s
     if not 1 <= rank <= count:
         raise ZipfitError(f"{selected}: has ranks 1 to {count}, not {rank}")
     output = manifest["output"]
-    for place, record in enumerate(_records(Files([selected])), 1):
-        at_rank = int(record[RANK_FIELD]) == rank if output["add_fields"] else place == rank
+    for place, record in enumerate(_records(selected), 1):
+        at_rank = str(record.get(RANK_FIELD)) == str(rank) if output["add_fields"] else place == rank
         if at_rank and (output["add_fields"] or output["order"] == "rank"):
             return record
     raise ZipfitError(f"{selected}: does not tell the rank of its records: give a position in the source instead")
@@ -136,11 +140,14 @@ def _record_at(files: Files, text_of: TextOf, position: int, skip_bad: bool) -> 
     return next(corpus.dicts(np.array([position], dtype=np.int64)))
 
 
-def _records(files: Files) -> Iterator[dict[str, Any]]:
-    for item in files.open()[0]:
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    for item in Files([path]).open()[0]:
         for chunk in item.chunks():
             for index in range(len(chunk)):
-                yield chunk.record(index)
+                try:
+                    yield chunk.record(index)
+                except BadRecordError as error:
+                    raise ZipfitError(f"{path}, {chunk.place(index)}: {error}") from error
 
 
 def shared_substrings(document: str, example: str, limit: int = _SUBSTRINGS) -> list[str]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents, Input
-    from zipfit.job import Selection
+    from zipfit.job import Job
+    from zipfit.selection import Cut
 
 FORMAT_VERSION = 1
 
@@ -46,11 +47,12 @@ def check_outputs(output: str, overwrite: bool) -> None:
         check_output(manifest_path(output), overwrite)
 
 
-def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -> dict[str, Any]:
+def build_manifest(
+    job: Job, cut: Cut, parameters: dict[str, Any], output: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Describe a selection, and the output that it was written to, as JSON values."""
-    job, cut = selection.job, selection.cut
-    facts = job.pool.facts
-    method = job.method
+    task, method = job.task, job.method
+    facts = task.pool.facts
     return {
         "manifest_version": FORMAT_VERSION,
         "zipfit": version("zipfit"),
@@ -58,16 +60,16 @@ def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -
         "platform": platform.platform(),
         "libraries": _library_versions(),
         "working_directory": os.getcwd(),
-        "source": _documents(job.source_documents, job.pool.corpus.inputs),
-        "target": _documents(job.target_documents, job.target.inputs),
-        "files_passed_over": job.passed_over,
+        "source": _documents(task.source, task.pool.corpus.inputs),
+        "target": _documents(task.target, task.examples.inputs),
+        "files_passed_over": task.passed_over,
         "method": {
             "class": class_path(method),
             "options": method_options(method),
             "engine": getattr(method, "engine", None),
             "notes": getattr(method, "notes", {}),
         },
-        "parameters": selection.parameters,
+        "parameters": parameters,
         "pool": {
             "documents": len(facts.lengths),
             "bytes": int(facts.lengths.sum()),
@@ -75,16 +77,16 @@ def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -
             "empty": facts.empty,
         },
         "selection": {
-            "documents": len(selection),
+            "documents": len(cut.indices),
             "bytes": int(facts.lengths[cut.indices].sum()),
             "tokens": None if cut.tokens is None else int(cut.tokens.sum()),
             "best_score": float(cut.scores[0]),
             "score_at_cut": float(cut.scores[-1]),
-            "ties_at_cut": cut.ties(selection.pool_scores),
+            "ties_at_cut": cut.ties(job.ranking.pool_scores),
             "dropped": dict(Counter(item.reason for item in cut.dropped)),
         },
         "output": output,
-        "seconds": {name: round(seconds, 4) for name, seconds in job.stopwatch.seconds.items()},
+        "seconds": {name: round(seconds, 4) for name, seconds in task.stopwatch.seconds.items()},
     }
 
 
@@ -184,7 +186,7 @@ def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> l
 
 
 def files_of(manifest: dict[str, Any], role: str) -> Files:
-    """The source or target that a manifest names, to be read again.
+    """The source or target that a manifest names, to be read again: the very files, whatever a folder holds now.
 
     Raises:
         ZipfitError: it did not come from files, or from standard input.
@@ -194,4 +196,4 @@ def files_of(manifest: dict[str, Any], role: str) -> Files:
         raise ZipfitError(f"the {role} came from Python objects, not files, so the selection cannot be made again")
     if "-" in files["paths"]:
         raise ZipfitError(f"the {role} came from standard input, so the selection cannot be made again")
-    return Files(**{**files, "paths": [locate(path, manifest) for path in files["paths"]]})
+    return Files(**{**files, "paths": [locate(item["name"], manifest) for item in manifest[role]["inputs"]]})

@@ -69,10 +69,14 @@ class CorpusPool:
         corpus: what to read.
         threads: how many threads `map` computes with, at least 1.
         progress: told of what is read in each pass.
+
+    Attributes:
+        pairs_per_document: pairs that a document stands for in what is told; 0 to tell of documents alone.
     """
 
     def __init__(self, corpus: Corpus, threads: int, progress: Progress) -> None:
         self.corpus = corpus
+        self.pairs_per_document = 0
         self._threads = threads
         self._progress = progress
         self._facts: Facts | None = None
@@ -81,7 +85,7 @@ class CorpusPool:
         size = self.corpus.size()
         lengths, hashes, labels = array("q"), array("Q"), array("i")
         label_codes: dict[str, int] = {}
-        with self._progress.reading(size) as advance:
+        with self._progress.reading(size, self.pairs_per_document) as advance:
             for batch in self.corpus.read(advance.raw):
                 if self._facts is None:
                     lengths.extend(map(len, batch.encoded))

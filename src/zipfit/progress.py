@@ -29,8 +29,11 @@ class Advance(Protocol):
 class Progress(Protocol):
     """Where a job tells how far it is."""
 
-    def reading(self, size: int | None) -> AbstractContextManager[Advance]:
-        """Begin a pass over inputs of this total size, if it is known."""
+    def reading(self, size: int | None, pairs: int) -> AbstractContextManager[Advance]:
+        """Begin a pass over inputs of this total size, if it is known.
+
+        `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
+        """
         ...
 
 
@@ -38,7 +41,7 @@ class Silent:
     """Tells nobody; both a `Progress` and an `Advance`."""
 
     @contextmanager
-    def reading(self, size: int | None) -> Iterator[Advance]:  # noqa: ARG002
+    def reading(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
         yield self
 
     def raw(self, amount: int) -> None:
@@ -49,17 +52,10 @@ class Silent:
 
 
 class TerminalProgress:
-    """A bar on standard error.
-
-    Args:
-        pairs_per_document: pairs that a document stands for, to tell pairs a second; 0 to tell documents a second.
-    """
-
-    def __init__(self, pairs_per_document: int) -> None:
-        self._pairs = pairs_per_document
+    """A bar on standard error."""
 
     @contextmanager
-    def reading(self, size: int | None) -> Iterator[Advance]:
+    def reading(self, size: int | None, pairs: int) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -75,7 +71,7 @@ class TerminalProgress:
         )
         with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("reading and scoring", total=size, done=0, rate="")
-            yield _Bar(bar, task, self._pairs)
+            yield _Bar(bar, task, pairs)
 
 
 class _Bar:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
-from zipfit.job import select
 from zipfit.manifest import files_of, locate, read_manifest
+from zipfit.selecting import select
 
 if TYPE_CHECKING:
-    from zipfit.job import Selection
+    from zipfit.result import Selection
 
 
 def rerun(
@@ -41,6 +42,8 @@ def rerun(
         raise ZipfitError(f"{manifest_path}: names no output")
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     parameters = {**manifest["parameters"], "progress": progress}
+    if parameters["tokenizer"] is not None and os.path.exists(tokenizer := locate(parameters["tokenizer"], manifest)):
+        parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
     new = selection.save(
         output or locate(saved["path"], manifest),

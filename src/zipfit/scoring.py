@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.write import SCORE_FIELD, check_not_input, check_output, replacing, write_records
-from zipfit.job import Job, job_parameters
+from zipfit.job import Job
 from zipfit.methods.zipfit import ZipFit
+from zipfit.task import Task, task_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,21 +103,21 @@ def alignment(
     if output is not None:
         check_output(output, overwrite)
     method = ZipFit(compressor, level)
-    job = Job(source, target, method, job_parameters(**reading))
+    job = Job(Task(source, target, task_parameters(**reading)), method)
     scores = job.ranking.pool_scores
     assert scores is not None
     if output is not None:
-        check_not_input(output, job.input_names)
+        check_not_input(output, job.task.input_names)
         _write_scores(output, job, scores)
-        if job.rejected is not None:
-            job.rejected.save(output)
-    skipped = sum(sum(item.skipped.values()) for item in job.pool.corpus.inputs)
-    return Alignment(scores, len(job.target_texts), method.engine, skipped)
+        if job.task.rejected is not None:
+            job.task.rejected.save(output)
+    skipped = sum(sum(item.skipped.values()) for item in job.task.pool.corpus.inputs)
+    return Alignment(scores, len(job.task.texts), method.engine, skipped)
 
 
 def _write_scores(output: str, job: Job, scores: NDArray[np.float64]) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
-        for positions, name, rows in job.pool.corpus.places():
+        for positions, name, rows in job.task.pool.corpus.places():
             yield pa.record_batch(
                 {
                     "position": pa.array(positions, pa.int64()),

@@ -295,8 +295,8 @@ def write_records(stream, *rest):
     plain(stream, *rest)
     stream.flush()
     os.kill(os.getpid(), signal.{signal})
-import zipfit.job
-zipfit.job.write_records = write_records
+import zipfit.result
+zipfit.result.write_records = write_records
 from zipfit.cli import main
 main()
 """

@@ -55,10 +55,10 @@ SkipBad = Annotated[
     typer.Option("--skip-bad", help="Pass over records that give no text; keep them.", rich_help_panel=ReadingPanel),
 ]
 CompressorName = Annotated[
-    str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma  [default: gzip]")
+    str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
 ]
-Level = Annotated[int | None, typer.Option("--level", "-l", help="The compressor's level  [default: 6 for gzip]")]
-Threads = Annotated[int | None, typer.Option("--threads", help="Threads to compute with  [default: all cores]")]
+Level = Annotated[int | None, typer.Option("--level", "-l", help="The compressor's level", show_default="6 for gzip")]
+Threads = Annotated[int | None, typer.Option("--threads", help="Threads to compute with", show_default="all cores")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]

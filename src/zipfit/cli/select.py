@@ -11,13 +11,13 @@ import typer
 from zipfit.cli import common
 from zipfit.cli.common import fail
 from zipfit.errors import ZipfitError
-from zipfit.job import select
 from zipfit.manifest import check_outputs
 from zipfit.repeating import rerun
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selecting import select
 
 if TYPE_CHECKING:
-    from zipfit.job import Selection
+    from zipfit.result import Selection
 
 _BUDGET = "Budget (exactly one)"
 _CHOICE = "What is chosen"
@@ -50,10 +50,12 @@ def select_command(
         bool, typer.Option("--racing", help="Find the --top K statistically, from a part of the pairs.")
     ] = False,
     confidence: Annotated[
-        float | None, typer.Option(help="With --racing: standard errors before a document is out  [default: 5]")
+        float | None, typer.Option(help="With --racing: standard errors before a document is out", show_default="4")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of a method that draws at random  [default: 0]")] = None,
-    by: Annotated[str | None, typer.Option(help="Field that labels documents  [default: source, or the file]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a method that draws at random", show_default="0")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Field that labels documents", show_default="source, or the file")
+    ] = None,
     max_share: Annotated[
         str | None,
         typer.Option(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.", rich_help_panel=_CHOICE),
@@ -124,7 +126,7 @@ def select_command(
 def rerun_command(
     manifest: Annotated[str, typer.Argument(help="A selection's manifest.")],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Where to write  [default: the manifest's own output]")
+        str | None, typer.Option("--output", "-o", help="Where to write", show_default="as the manifest says")
     ] = None,
     overwrite: common.Overwrite = False,
     quiet: common.Quiet = False,

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import lzma
 import threading
 import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zipfit.compression.base import CalledPairs
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType
 
     from zipfit.compression.base import Compressor, Pairs
 
@@ -34,15 +33,6 @@ LEVELS = {
 }
 
 
-@cache
-def native_core() -> ModuleType | None:
-    """The native kernel, or None where zipfit was built without it."""
-    try:
-        return importlib.import_module("zipfit._core")
-    except ImportError:
-        return None
-
-
 @dataclass(frozen=True)
 class _Native:
     """A compressor whose sizes the native kernel computes; see `Compressor`."""
@@ -52,11 +42,11 @@ class _Native:
     engine = "native"
 
     def size(self, text: bytes) -> int:
-        core: Any = native_core()
+        core = native_core()
         return int(core.gzip_size(text, self.level) if self.name == "gzip" else core.lz4_size(text))
 
     def pairs(self, targets: Sequence[bytes]) -> Pairs:
-        core: Any = native_core()
+        core = native_core()
         pairs: Pairs = (
             core.GzipPairs(list(targets), self.level) if self.name == "gzip" else core.Lz4Pairs(list(targets))
         )

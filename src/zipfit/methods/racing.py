@@ -62,7 +62,7 @@ class Racing:
     top: int
     compressor: str = "gzip"
     level: int | None = None
-    confidence: float = 5.0
+    confidence: float = 4.0
     seed: int = 0
     notes: dict[str, object] = field(default_factory=dict, init=False, compare=False)
     engine: str = field(default="", init=False, compare=False)

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 METHODS = {
     "zipfit": "zipfit.methods.zipfit:ZipFit",
     "racing": "zipfit.methods.racing:Racing",
-    "embedding": "zipfit.methods.embedding:Embedding",
+    "random": "zipfit.methods.uniform:Random",
+    "dsir": "zipfit.methods.dsir:Dsir",
     "d4": "zipfit.methods.d4:D4",
+    "embedding": "zipfit.methods.embedding:Embedding",
+    "cover": "zipfit.methods.cover:Cover",
+    "gain": "zipfit.methods.gain:Gain",
 }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from zipfit.job import Selection
+    from zipfit.result import Selection
 
 _EXAMPLES = 3
 _LABELS_SHOWN = 15
@@ -28,8 +28,8 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         selection: k documents, k at least 1.
         manifest: as `Selection.save` returned it.
     """
-    facts = selection.job.pool.facts
-    pool_counts = selection.job.pool.label_counts()
+    facts = selection.job.task.pool.facts
+    pool_counts = selection.job.task.pool.label_counts()
     chosen_labels = np.bincount(facts.labels[selection.indices], minlength=len(facts.label_names))
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
     head = {k: manifest[k] for k in ("pool", "selection", "output", "method", "seconds")}
@@ -58,7 +58,7 @@ def _score_bins(chosen: NDArray[np.float64], pool: NDArray[np.float64] | None) -
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
     return {
-        "quantiles": {str(q): float(np.quantile(chosen, q)) for q in (0, 0.25, 0.5, 0.75, 1)},
+        "quantiles": {str(q): float(np.quantile(chosen, q, method="nearest")) for q in (0, 0.25, 0.5, 0.75, 1)},
         "edges": edges.tolist(),
         "pool": None if pool is None else np.histogram(finite, edges)[0].tolist(),
         "selected": np.histogram(chosen[np.isfinite(chosen)], edges)[0].tolist(),
@@ -69,7 +69,7 @@ def _examples(selection: Selection) -> dict[str, list[dict[str, Any]]]:
     count = min(_EXAMPLES, len(selection))
     ranks = list(range(count))
     ranks += range(max(count, len(selection) - _EXAMPLES), len(selection))
-    texts = selection.job.pool.texts(selection.indices[ranks].tolist())
+    texts = selection.job.task.pool.texts(selection.indices[ranks].tolist())
     shown = [
         {"rank": rank + 1, "score": float(selection.scores[rank]), "text": first_line(text)}
         for rank, text in zip(ranks, texts, strict=True)

@@ -1,0 +1,234 @@
+// The target's n-grams, and how often each occurs in a document.
+//
+// A *feature* is an n-gram of the target: of words or of bytes, of the orders asked for. A pool holds many times more
+// distinct n-grams than a target, so everything here is laid out for the common case, the miss: features that the
+// target lacks are never given a number and never stored.
+//
+// The target's n-grams form a trie. A node is reached from its parent (a shorter n-gram) by a 32-bit symbol, and all
+// edges lie in one open-addressing hash table keyed by (parent, symbol): 64 bits that are the n-gram exactly, given
+// the parent. So there are no hash collisions to reason about, nodes cost 16 bytes each whatever their order, and since
+// the start of a target n-gram is a target n-gram, the first miss at a position ends the search there.
+//
+//   words   A symbol is a word's number in the target's vocabulary; a word outside it ends every n-gram it lies in.
+//   bytes   A symbol is the next one to four bytes of the text, as far as the next order asked for.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "cover/tally.hpp"
+#include "text/edges.hpp"
+#include "text/words.hpp"
+
+namespace zipfit::cover {
+
+enum class Unit { word, byte };
+
+// The matches of a batch of documents. A document's features that occur once come first, in ascending order, each as the
+// difference to the one before; then those that occur more often, each followed by its count. A number takes 16 bits,
+// or 48 in the rare case that it doesn't fit. So a match takes little more than two bytes, and the greedy, which spends
+// its time reading them, mostly meets numbers of one width and one meaning.
+struct Matches {
+  struct Extent {
+    std::uint32_t once, all;  // 16-bit words of the features that occur once; of all
+    std::uint64_t bytes;      // the document's size
+  };
+
+  std::vector<std::uint16_t> packed;
+  std::vector<Extent> documents;
+
+  static void put(std::vector<std::uint16_t>& out, std::uint32_t number) {
+    if (number < wide) {
+      out.push_back(static_cast<std::uint16_t>(number));
+    } else {
+      out.insert(out.end(), {wide, static_cast<std::uint16_t>(number), static_cast<std::uint16_t>(number >> 16)});
+    }
+  }
+
+  // Calls visit(feature, count) for each match of the document that starts at a place of `packed`.
+  template <class Visit>
+  static void read(const std::uint16_t* at, std::uint32_t once, std::uint32_t all, Visit&& visit) {
+    const std::uint16_t *middle = at + once, *end = at + all;
+    for (std::uint32_t feature = 0; at < middle;) visit(feature += get(at), std::uint32_t{1});
+    for (std::uint32_t feature = 0; at < end;) {
+      feature += get(at);
+      visit(feature, get(at));
+    }
+  }
+
+ private:
+  static constexpr std::uint16_t wide = 0xFFFF;
+
+  static std::uint32_t get(const std::uint16_t*& at) {
+    const std::uint32_t number = *at++;
+    if (number != wide) [[likely]] return number;
+    at += 2;
+    return std::uint32_t{at[-2]} | std::uint32_t{at[-1]} << 16;
+  }
+};
+
+class Features {
+ public:
+  // Features are numbered by first occurrence in the target: by position, the shorter n-gram first.
+  Features(const std::vector<std::string_view>& target, Unit unit, const std::vector<int>& orders) : unit_(unit) {
+    if (orders.empty() || orders.front() < 1) throw std::invalid_argument("orders must be positive");
+    int length = 0;
+    for (const int order : orders) {  // ascending; levels between two orders only lead from one to the next
+      if (order <= length) throw std::invalid_argument("orders must ascend");
+      while (length < order) {
+        length += unit == Unit::word ? 1 : std::min(order - length, 4);
+        levels_.push_back({length, length == order});
+      }
+    }
+    for (const std::string_view example : target) add(example);
+  }
+
+  std::size_t size() const { return counts_.size(); }
+  const std::vector<std::int64_t>& counts() const { return counts_; }
+
+  Matches matches(const std::vector<std::string_view>& documents) const {
+    Matches out;
+    Tally tally(size());
+    const auto meet = [&](std::uint32_t feature) { tally.count(feature); };
+    std::vector<std::uint32_t> symbols;
+    std::vector<std::uint16_t> repeated;
+    for (const std::string_view document : documents) {
+      if (unit_ == Unit::byte) {
+        walk(document.size(), [&](std::size_t i, int bytes) { return symbol_of(&document[i], bytes); }, meet);
+      } else {
+        symbols.clear();
+        text::for_each_word(document, [&](std::string_view word) { symbols.push_back(word_number(word)); });
+        walk(symbols.size(), [&](std::size_t i, int) { return symbols[i]; }, meet);
+      }
+      const std::size_t start = out.packed.size();
+      repeated.clear();
+      std::uint32_t last_once = 0, last_repeated = 0;
+      tally.drain([&](std::uint32_t feature, std::uint32_t count) {
+        if (count == 1) {
+          Matches::put(out.packed, feature - std::exchange(last_once, feature));
+        } else {
+          Matches::put(repeated, feature - std::exchange(last_repeated, feature));
+          Matches::put(repeated, count);
+        }
+      });
+      const std::size_t once = out.packed.size() - start, all = once + repeated.size();
+      if (all > std::numeric_limits<std::uint32_t>::max()) throw std::length_error("a document has too many matches");
+      out.packed.insert(out.packed.end(), repeated.begin(), repeated.end());
+      out.documents.push_back({static_cast<std::uint32_t>(once), static_cast<std::uint32_t>(all), document.size()});
+    }
+    return out;
+  }
+
+ private:
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+
+  struct Level {
+    int length;       // units from the start of the n-gram
+    bool is_feature;  // one of the orders asked for
+  };
+
+  struct Hash {  // lets a view be looked up among strings
+    using is_transparent = void;
+    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+
+  std::uint32_t word_number(std::string_view word) const {
+    const auto found = words_.find(word);
+    return found == words_.end() ? none : found->second;
+  }
+
+  // The first `bytes` of four bytes as one number.
+  static std::uint32_t symbol_of(const char* at, int bytes) {
+    std::uint32_t symbol = 0;
+    for (int i = 0; i < bytes; ++i) symbol |= std::uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
+    return symbol;
+  }
+
+  // Calls meet(feature) for each feature at each place of a text of `size` units; symbol_at(i, length) is the symbol
+  // of the `length` units from i. The table is larger than the near caches and a hit as likely as a miss, so going
+  // down the trie place by place would wait for memory at every turn. Instead a block of places goes down together,
+  // level by level: first ask for all memory, then look at it, then go on with the places that had a hit.
+  template <class SymbolAt, class Meet>
+  void walk(std::size_t size, SymbolAt&& symbol_at, Meet&& meet) const {
+    static constexpr std::size_t block = 128;
+    std::array<std::size_t, block> start;
+    std::array<std::uint32_t, block> node, symbol;
+    for (std::size_t first = 0; first < size; first += block) {
+      std::size_t alive = std::min(block, size - first);
+      for (std::size_t i = 0; i < alive; ++i) {
+        start[i] = first + i;
+        node[i] = 0;
+      }
+      int length = 0;
+      for (const Level& level : levels_) {
+        while (alive > 0 && start[alive - 1] + static_cast<std::size_t>(level.length) > size) --alive;
+        for (std::size_t i = 0; i < alive; ++i) {
+          symbol[i] = symbol_at(start[i] + static_cast<std::size_t>(length), level.length - length);
+          edges_.prefetch(node[i], symbol[i]);
+        }
+        std::size_t hits = 0;
+        for (std::size_t i = 0; i < alive; ++i) {
+          const std::uint32_t child = edges_.find(node[i], symbol[i]);
+          start[hits] = start[i];
+          node[hits] = child;
+          hits += child != 0;
+        }
+        if (level.is_feature) {
+          for (std::size_t i = 0; i < hits; ++i) meet(feature_of_[node[i]]);
+        }
+        alive = hits;
+        length = level.length;
+      }
+    }
+  }
+
+  std::uint32_t child(std::uint32_t parent, std::uint32_t symbol, bool is_feature) {
+    std::uint32_t node = edges_.find(parent, symbol);
+    if (node == 0) {
+      node = static_cast<std::uint32_t>(feature_of_.size());
+      edges_.insert(parent, symbol, node);
+      feature_of_.push_back(is_feature ? static_cast<std::uint32_t>(counts_.size()) : none);
+      if (is_feature) counts_.push_back(0);
+    }
+    if (is_feature) ++counts_[feature_of_[node]];
+    return node;
+  }
+
+  void add(std::string_view example) {
+    std::vector<std::uint32_t> symbols;
+    if (unit_ == Unit::word) {
+      text::for_each_word(example, [&](std::string_view word) {
+        symbols.push_back(words_.emplace(word, static_cast<std::uint32_t>(words_.size())).first->second);
+      });
+    }
+    const std::size_t size = unit_ == Unit::word ? symbols.size() : example.size();
+    for (std::size_t start = 0; start < size; ++start) {
+      std::uint32_t node = 0;
+      std::size_t at = start;
+      for (const Level& level : levels_) {
+        const std::size_t end = start + static_cast<std::size_t>(level.length);
+        if (end > size) break;
+        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(&example[at], static_cast<int>(end - at)), level.is_feature);
+        at = end;
+      }
+    }
+  }
+
+  Unit unit_;
+  std::vector<Level> levels_;
+  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> words_;
+  text::Edges edges_;
+  std::vector<std::uint32_t> feature_of_ = {none};  // by node; the root is no feature
+  std::vector<std::int64_t> counts_;                // by feature: occurrences in the target
+};
+
+}  // namespace zipfit::cover

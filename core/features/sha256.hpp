@@ -1,0 +1,188 @@
+// SHA-256 of short strings, reduced modulo a bucket count.
+//
+// DSIR's reference hashes every n-gram with SHA-256 and takes the digest, read as one big-endian integer, modulo the
+// number of buckets. To be faithful we need the very same hash, though any hash would do for the method. Most n-grams
+// are under 56 bytes and so take a single compression; a memo in front (hashed_ngrams.hpp) answers the frequent ones.
+//
+// Two compressions, one result: the portable one of FIPS 180-4, and one on the x86 SHA instructions, chosen when the
+// processor has them, with which counting n-grams takes half the time.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define ZIPFIT_SHA_X86 1
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace zipfit::features {
+
+using Sha256State = std::array<std::uint32_t, 8>;
+using Sha256Compress = void (*)(Sha256State&, const unsigned char* block);
+
+namespace sha256_detail {
+
+inline constexpr Sha256State kInitial{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+alignas(16) inline constexpr std::array<std::uint32_t, 64> kRound{
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+inline std::uint32_t load_be32(const unsigned char* p) {
+  return std::uint32_t{p[0]} << 24 | std::uint32_t{p[1]} << 16 | std::uint32_t{p[2]} << 8 | p[3];
+}
+
+// FIPS 180-4, section 6.2.2.
+inline void compress_portable(Sha256State& state, const unsigned char* block) {
+  std::array<std::uint32_t, 64> w;
+  for (std::size_t i = 0; i < 16; ++i) w[i] = load_be32(block + 4 * i);
+  for (std::size_t i = 16; i < 64; ++i) {
+    const std::uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
+    const std::uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
+    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
+  }
+  auto [a, b, c, d, e, f, g, h] = state;
+  for (std::size_t i = 0; i < 64; ++i) {
+    const std::uint32_t s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
+    const std::uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
+    const std::uint32_t s0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
+    const std::uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+    h = g;
+    g = f;
+    f = e;
+    e = d + t1;
+    d = c;
+    c = b;
+    b = a;
+    a = t1 + t2;
+  }
+  const Sha256State round{a, b, c, d, e, f, g, h};
+  for (std::size_t i = 0; i < 8; ++i) state[i] += round[i];
+}
+
+#ifdef ZIPFIT_SHA_X86
+// The instructions keep the state as two registers, ABEF and CDGH; sha256rnds2 does two rounds, sha256msg1/2 the
+// message schedule four words at a time.
+__attribute__((target("sha,sse4.1,ssse3"))) inline void compress_x86(Sha256State& state, const unsigned char* block) {
+  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+  const __m128i dcba = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state.data()));
+  const __m128i hgfe = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state.data() + 4));
+  const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1);
+  const __m128i efgh = _mm_shuffle_epi32(hgfe, 0x1b);
+  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
+  __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+  const __m128i abef_before = abef;
+  const __m128i cdgh_before = cdgh;
+
+  __m128i w[4];
+  for (int i = 0; i < 4; ++i) {
+    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block) + i), big_endian);
+  }
+#pragma GCC unroll 16
+  for (int group = 0; group < 16; ++group) {
+    const __m128i words = w[group % 4];
+    const __m128i keyed =
+        _mm_add_epi32(words, _mm_load_si128(reinterpret_cast<const __m128i*>(kRound.data()) + group));
+    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, keyed);
+    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(keyed, 0x0e));
+    if (group < 12) {  // words 16 + 4*group .. 19 + 4*group, in place of those just used
+      const __m128i next = w[(group + 1) % 4];
+      const __m128i last = w[(group + 3) % 4];
+      __m128i sum = _mm_sha256msg1_epu32(words, next);
+      sum = _mm_add_epi32(sum, _mm_alignr_epi8(last, w[(group + 2) % 4], 4));
+      w[group % 4] = _mm_sha256msg2_epu32(sum, last);
+    }
+  }
+  abef = _mm_add_epi32(abef, abef_before);
+  cdgh = _mm_add_epi32(cdgh, cdgh_before);
+  const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
+  const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(state.data()), _mm_blend_epi16(feba, dchg, 0xf0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(state.data() + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+inline bool cpu_has_sha() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kSse41AndSsse3 = 1u << 19 | 1u << 9;  // leaf 1, ecx
+  constexpr unsigned kSha = 1u << 29;                      // leaf 7, ebx
+  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kSse41AndSsse3) != kSse41AndSsse3) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & kSha) != 0;
+}
+#endif
+
+}  // namespace sha256_detail
+
+// The fastest compression this processor runs.
+inline Sha256Compress best_sha256_compress() {
+#ifdef ZIPFIT_SHA_X86
+  if (sha256_detail::cpu_has_sha()) return sha256_detail::compress_x86;
+#endif
+  return sha256_detail::compress_portable;
+}
+
+// SHA-256 of `text`, as eight 32-bit words, most significant first.
+inline Sha256State sha256(std::string_view text, Sha256Compress compress) {
+  constexpr std::size_t kBlock = 64;
+  constexpr std::size_t kLengthBytes = 8;
+  Sha256State state = sha256_detail::kInitial;
+  std::size_t done = 0;
+  for (; text.size() - done >= kBlock; done += kBlock) {
+    compress(state, reinterpret_cast<const unsigned char*>(text.data()) + done);
+  }
+  // What is left, a 1 bit, zeros, and the length in bits in the last eight bytes: one block, or two if it is too long.
+  std::array<unsigned char, 2 * kBlock> tail{};
+  const std::size_t rest = text.size() - done;
+  if (rest != 0) std::memcpy(tail.data(), text.data() + done, rest);
+  tail[rest] = 0x80;
+  const std::size_t padded = rest + 1 + kLengthBytes <= kBlock ? kBlock : 2 * kBlock;
+  const std::uint64_t bits = std::uint64_t{text.size()} * 8;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) tail[padded - 1 - i] = static_cast<unsigned char>(bits >> (8 * i));
+  compress(state, tail.data());
+  if (padded == 2 * kBlock) compress(state, tail.data() + kBlock);
+  return state;
+}
+
+// A SHA-256 digest modulo a number of buckets: sum of word_i * (2^(32 (7 - i)) mod buckets), then one division.
+class Sha256Bucket {
+ public:
+  // Eight products of a 32-bit word and a power under 2^28 sum to less than 2^63.
+  static constexpr std::uint32_t kMaxBuckets = std::uint32_t{1} << 28;
+
+  explicit Sha256Bucket(std::uint32_t buckets, Sha256Compress compress = best_sha256_compress())
+      : buckets_(buckets), compress_(compress) {
+    std::uint64_t power = 1 % buckets;
+    for (std::size_t i = powers_.size(); i-- > 0;) {
+      powers_[i] = power;
+      power = (power << 32) % buckets;
+    }
+  }
+
+  std::uint32_t operator()(std::string_view text) const {
+    const Sha256State digest = sha256(text, compress_);
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < digest.size(); ++i) sum += digest[i] * powers_[i];
+    return static_cast<std::uint32_t>(sum % buckets_);
+  }
+
+  std::uint32_t buckets() const { return buckets_; }
+
+ private:
+  std::uint32_t buckets_;
+  Sha256Compress compress_;
+  std::array<std::uint64_t, 8> powers_;
+};
+
+}  // namespace zipfit::features

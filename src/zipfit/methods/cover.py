@@ -1,0 +1,145 @@
+"""`cover`: choose a *set* of documents that covers the target, where other methods score each document by itself.
+
+With c_g(S) the number of times that feature g (an n-gram of the target) occurs in the set S,
+
+    f(S) = sum_g w_g phi(c_g(S)),     phi concave, phi(0) = 0.
+
+f is monotone and submodular (feature-based: Kirchhoff and Bilmes 2014, "Submodularity for data selection in machine
+translation", eq. 7), so choosing greedily by gain per byte (Lin and Bilmes 2010, "Multi-document summarization via
+budgeted maximization of submodular functions"), lazily (Minoux 1978), has a guarantee at every budget.
+`docs/methods/cover.md` has the guarantee with its proof, the reading as compression, and the comparisons behind the
+defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.errors import ZipfitError
+from zipfit.methods import cover_python
+from zipfit.native import native_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from zipfit.methods.base import Pool
+
+UNITS = ("word", "byte")
+PHIS = ("log", "sqrt", "saturating")
+WEIGHTS = ("share", "contrast")
+
+_FIRST_STEPS, _MOST_STEPS = 16, 4096
+"""Documents that the greedy chooses at a time: doubling, so it works ahead of the walk by as much again at most."""
+
+
+@dataclass
+class Cover:
+    """Greedy choice of the set that covers the target's n-grams.
+
+    The score of a document is its gain f(S + x) - f(S) over its bytes ** cost_exponent at the time it was chosen; but
+    for rounding, scores don't rise down the ranking. Documents that would add nothing come last, in source order, with
+    score 0.
+
+    Args:
+        unit: What n-grams are made of. `word`: runs of letters and digits, and single other signs (in scripts without
+            spaces each character); `byte`: bytes of UTF-8, which serves any language and code.
+        orders: The lengths of n-grams that count as features, ascending, as in `1,2,3`.
+        phi: The reward of c occurrences. `log`: log(1 + c); `sqrt`: the square root of c; `saturating`: c / (1 + c).
+        weights: `share`: n-gram g weighs its share of the target's n-grams; `contrast`: its share times
+            r / (r + s), where r and s are its occurrences per byte in the target and in the pool, so that what is
+            common everywhere weighs less.
+        cost_exponent: Gains are compared after division by (bytes of the document) ** cost_exponent. 1 is gain per
+            byte, for budgets in bytes or tokens; 0 is gain per document, for budgets in documents.
+    """
+
+    unit: str = "word"
+    orders: str = "1,2,3"
+    phi: str = "log"
+    weights: str = "share"
+    cost_exponent: float = 1.0
+    notes: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
+        """Number the target's features; the pool is not read.
+
+        Raises:
+            ZipfitError: If an option is not one of those above, or the target has no n-gram of the orders asked for.
+        """
+        for name, allowed in (("unit", UNITS), ("phi", PHIS), ("weights", WEIGHTS)):
+            if getattr(self, name) not in allowed:
+                raise ZipfitError(f"cover's {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
+        if not 0 <= self.cost_exponent <= 4:
+            raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}.")
+        encoded = [_encode(text) for text in target]
+        self._features = _engine().CoverFeatures(encoded, self.unit, _orders(self.orders))
+        self._target_bytes = sum(map(len, encoded))
+        if len(self._features.counts()) == 0:
+            raise ZipfitError(
+                f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered."
+            )
+        self.notes = {"features": len(self._features.counts())}
+        return self
+
+    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
+        """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first."""
+        features = self._features
+        greedy = _engine().CoverGreedy(self.cost_exponent)
+        for matches in pool.map(lambda texts: features.matches([_encode(text) for text in texts])):
+            greedy.append(matches)
+        greedy.start(self._weigh(greedy), _table(self.phi))
+        steps = _FIRST_STEPS
+        while True:
+            positions, scores = greedy.take(steps)
+            yield from zip(positions.tolist(), scores.tolist(), strict=True)
+            if len(positions) < steps:
+                return
+            steps = min(2 * steps, _MOST_STEPS)
+
+    def _weigh(self, greedy: Any) -> NDArray[np.float64]:
+        counts = self._features.counts().astype(np.float64)
+        share: NDArray[np.float64] = counts / counts.sum()
+        if self.weights == "share":
+            return share
+        in_target = counts / self._target_bytes
+        in_pool = greedy.totals(len(counts)) / max(greedy.pool_bytes(), 1)
+        contrasted: NDArray[np.float64] = share * in_target / (in_target + in_pool)
+        return contrasted
+
+
+def _orders(text: str) -> list[int]:
+    try:
+        orders = [int(order) for order in text.split(",")]
+    except ValueError:
+        orders = []
+    if not orders or orders != sorted(set(orders)) or not 1 <= orders[0] <= orders[-1] <= 64:
+        raise ZipfitError(f"cover's orders must be ascending lengths from 1 to 64, as in 1,2,3, not {text!r}.")
+    return orders
+
+
+@lru_cache
+def _table(phi: str) -> NDArray[np.float64]:
+    """The values of phi at the counts that the engines ask for: the same numbers on every platform."""
+    counts = cover_python.tabled_counts()
+    if phi == "log":  # math.log1p differs in its last bit from platform to platform; Decimal.ln is correctly rounded
+        with localcontext() as context:
+            context.prec = 25
+            return np.array([float(Decimal(1 + count).ln()) for count in counts])
+    c = np.array(counts, dtype=np.float64)
+    return np.sqrt(c) if phi == "sqrt" else c / (1 + c)
+
+
+def _engine() -> Any:
+    """The native engine, or the plain one where zipfit was installed without a compiler. Both give the same bits."""
+    return native_core() or cover_python
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # a lone surrogate, as JSON may hold, is text like any other

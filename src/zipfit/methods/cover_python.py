@@ -1,0 +1,159 @@
+"""The engine of `cover` in plain Python: the oracle of the native one, and its stand-in where no compiler was found.
+
+Same classes, same numbers: features are numbered alike, and every sum of floats has the same terms in the same order,
+so that rankings and scores are equal to the last bit. The essays are in `core/cover/features.hpp` and `greedy.hpp`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+EXACT_COUNTS = 1024
+"""phi is tabled for every count below this; above, at this many counts in each two octaves, and linear between."""
+LARGEST_COUNT = 2**40 - 1
+
+_LETTERS = (
+    "0-9A-Z_a-z\u00c0-\u0dff\u0f00-\u0fff\u10a0-\u177f\u1800-\u1fff\u2c00-\u2dff\uac00-\ud7ff"  # scripts with spaces
+)
+_SPACES = "\x00-\x20\x7f-\xa0\u2000-\u200b\u2028\u2029\u202f\u3000"
+_WORD = re.compile(f"[{_LETTERS}]+|[^{_SPACES}]")
+
+
+def words(text: bytes) -> list[str]:
+    """The words of a text: runs of letters and digits; every other sign that is no space by itself."""
+    return _WORD.findall(text.decode("utf-8", "surrogatepass"))
+
+
+def tabled_counts() -> list[int]:
+    """The counts at which the engines want phi, ascending."""
+    counts = list(range(EXACT_COUNTS + 1))
+    for start in (
+        EXACT_COUNTS << octave for octave in range(LARGEST_COUNT.bit_length() - EXACT_COUNTS.bit_length() + 1)
+    ):
+        step = 2 * start // EXACT_COUNTS
+        counts.extend(range(start + step, 2 * start + 1, step))
+    return counts
+
+
+Matches = list[tuple[list[tuple[int, int]], int]]
+"""For each document of a batch its size in bytes after its (feature, count) pairs: first the features that occur once,
+then the others, each in ascending order, which is the order in which their worth is added up."""
+
+
+class CoverFeatures:
+    """The n-grams of a target, numbered by first occurrence: by position, the shorter n-gram first."""
+
+    def __init__(self, target: Sequence[bytes], unit: str, orders: Sequence[int]) -> None:
+        self._unit = unit
+        self._orders = orders
+        self._numbers: dict[Hashable, int] = {}
+        counts: Counter[int] = Counter()
+        for example in target:
+            for gram in self._grams(example):
+                counts[self._numbers.setdefault(gram, len(self._numbers))] += 1
+        self._counts = np.array([counts[number] for number in range(len(self._numbers))], dtype=np.int64)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Occurrences of each feature in the target, shape (features,)."""
+        return self._counts
+
+    def matches(self, batch: Sequence[bytes]) -> Matches:
+        """The features of each document that are features of the target."""
+        out: Matches = []
+        for document in batch:
+            numbers = map(self._numbers.get, self._grams(document))
+            found = Counter(number for number in numbers if number is not None)
+            out.append((sorted(found.items(), key=lambda match: (match[1] > 1, match[0])), len(document)))
+        return out
+
+    def _grams(self, text: bytes) -> Iterator[Hashable]:
+        units: Sequence[str] | bytes = text if self._unit == "byte" else words(text)
+        for start in range(len(units)):
+            for order in self._orders:
+                if start + order > len(units):
+                    break
+                gram = units[start : start + order]
+                yield gram if isinstance(gram, bytes) else tuple(gram)
+
+
+class CoverGreedy:
+    """Lazy greedy maximisation of a weighted concave cover, by gain per cost = max(bytes, 1) ** cost_exponent."""
+
+    def __init__(self, cost_exponent: float) -> None:
+        self._cost_exponent = cost_exponent
+        self._documents: list[list[tuple[int, int]]] = []
+        self._costs: list[float] = []
+        self._pool_bytes = 0
+
+    def append(self, batch: Matches) -> None:
+        """Take in the next documents of the pool."""
+        for found, size in batch:
+            self._documents.append(found)
+            self._costs.append(float(max(size, 1)) ** self._cost_exponent)
+            self._pool_bytes += size
+
+    def pool_bytes(self) -> int:
+        """The size of all documents together."""
+        return self._pool_bytes
+
+    def totals(self, features: int) -> NDArray[np.int64]:
+        """Occurrences of each feature in all documents together, shape (features,)."""
+        out = np.zeros(features, dtype=np.int64)
+        for found in self._documents:
+            for feature, count in found:
+                out[feature] += count
+        return out
+
+    def start(self, weights: NDArray[np.float64], phi: NDArray[np.float64]) -> None:
+        """Begin anew with the empty set."""
+        self._weights = weights.tolist()
+        self._table = phi.tolist()
+        self._chosen = [0] * len(self._weights)
+        # (-gain per cost, position, documents chosen when it was computed): the smallest is the best claim.
+        self._heap = [(-self._worth(position), position, 0) for position in range(len(self._documents))]
+        heapq.heapify(self._heap)
+        self._steps = 0
+
+    def take(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Choose up to `most` further documents; return their positions and their gains per cost."""
+        positions: list[int] = []
+        scores: list[float] = []
+        while len(positions) < most and self._heap:
+            claim, position, known_at = self._heap[0]
+            if known_at != self._steps and claim < 0:  # a gain of zero can fall no further
+                heapq.heapreplace(self._heap, (-self._worth(position), position, self._steps))
+                continue
+            heapq.heappop(self._heap)
+            if claim < 0:
+                for feature, count in self._documents[position]:
+                    self._chosen[feature] += count
+                self._steps += 1
+            positions.append(position)
+            scores.append(-claim)
+        return np.array(positions, dtype=np.int64), np.abs(np.array(scores, dtype=np.float64))  # no -0.0
+
+    def _worth(self, position: int) -> float:
+        gain = 0.0
+        for feature, count in self._documents[position]:
+            chosen = self._chosen[feature]
+            gain += self._weights[feature] * (self._phi(chosen + count) - self._phi(chosen))
+        return float(gain / self._costs[position])
+
+    def _phi(self, count: int) -> float:
+        if count < EXACT_COUNTS:
+            return float(self._table[count])
+        count = min(count, LARGEST_COUNT)
+        shift = count.bit_length() - EXACT_COUNTS.bit_length() + 1  # leaves the count's ten leading digits
+        entry = (shift - 1) * (EXACT_COUNTS // 2) + (count >> shift) + EXACT_COUNTS // 2
+        below, above = self._table[entry], self._table[entry + 1]
+        return float(below + (above - below) * ((count & ((1 << shift) - 1)) / (1 << shift)))

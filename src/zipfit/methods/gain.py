@@ -1,0 +1,121 @@
+"""`gain`: how much shorter a document compresses once the target is known.
+
+    gain(x) = 1 - C(x | T) / C(x),
+
+where T is all target examples joined, C(x) is the size of x compressed by zstd, and C(x | T) its size when the
+compressor has read T before (T as a raw-content prepared dictionary). It is a compressor's estimate of the share of
+x's information that the target already holds: K(x) - K(x | T) over K(x), the pooled reading of compression alignment,
+one compression a document instead of one for each pair (compare the normalised information distance of Li et al. 2004,
+"The similarity metric", section V). `docs/methods/gain.md` has the measurements behind the defaults.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import zstandard
+
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from zipfit.methods.base import Pool
+
+Sizer = Callable[[bytes], int]
+"""The compressed size of a document in bytes; safe to call from several threads."""
+
+
+@dataclass
+class Gain:
+    """Scores documents by the share of their compressed size that knowing the target saves.
+
+    A score is below 1, and about 0 for a document that the target says nothing about (slightly under it where the
+    dictionary costs more than it saves). An empty document scores 0. Scores may differ between versions of zstd, which
+    is why `notes` says which one ran.
+
+    Args:
+        level: Of zstd, 1 to 22. Higher levels search T more thoroughly, in a document's every place and farther back:
+            level 3 finds about the last megabyte of T, 9 ten megabytes, 19 all of it.
+        leave_one_out: Score a document that is itself a target example against the other examples only. For targets
+            that were drawn from the pool: by default, such a document scores near 1.
+    """
+
+    level: int = 3
+    leave_one_out: bool = False
+    notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
+        """Prepare the dictionary; the pool is not read.
+
+        Raises:
+            ZipfitError: If the level is out of range or the target holds no text.
+        """
+        check_level("gain", self.level)
+        examples = [encode(text) for text in target]
+        if not any(examples):
+            raise ZipfitError("The target holds no text.")
+        self._examples = examples
+        self._in_target = frozenset(examples)
+        self._alone = sizer(self.level)
+        self._given_target = sizer(self.level, join(examples))
+        self.notes = {"zstd": zstd_version()}
+        return self
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the gain of each text, shape (len(texts),)."""
+        gains = np.empty(len(texts))
+        for i, x in enumerate(map(encode, texts)):
+            gains[i] = 1.0 - self._given_target_for(x)(x) / self._alone(x)
+        return gains
+
+    def _given_target_for(self, x: bytes) -> Sizer:
+        if self.leave_one_out and x in self._in_target:
+            return sizer(self.level, join(example for example in self._examples if example != x))
+        return self._given_target
+
+
+def sizer(level: int, dictionary: bytes = b"") -> Sizer:
+    """Return C(. | dictionary): zstd frames' sizes at a level, by a compressor for each thread that asks."""
+    prepared = None
+    if dictionary:
+        prepared = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        prepared.precompute_compress(level=level)
+    local = threading.local()
+
+    def size(x: bytes) -> int:
+        try:
+            compressor = local.compressor
+        except AttributeError:
+            compressor = local.compressor = zstandard.ZstdCompressor(level=level, dict_data=prepared)
+        return len(compressor.compress(x))
+
+    return size
+
+
+def join(examples: Iterable[bytes]) -> bytes:
+    """Return the dictionary that a list of documents makes."""
+    return b"\n\n".join(examples)
+
+
+def encode(text: str) -> bytes:
+    """Return the text's UTF-8; lone surrogates, which JSON may hold, are encoded like other code points."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def check_level(method: str, level: int) -> None:
+    """Raise ZipfitError unless `level` is one of zstd's, naming the method whose option it is."""
+    if not 1 <= level <= zstandard.MAX_COMPRESSION_LEVEL:
+        raise ZipfitError(f"{method}'s level must be between 1 and {zstandard.MAX_COMPRESSION_LEVEL}, not {level}.")
+
+
+def zstd_version() -> str:
+    """Return the version of the zstd library in use."""
+    return ".".join(map(str, zstandard.ZSTD_VERSION))

@@ -1,0 +1,179 @@
+"""`mmr`: `gain` for sets. What the target explains speaks for a document, what the selection explains against it.
+
+    score(x | S) = gain(x | T) - redundancy * gain(x | S),      gain(x | D) = 1 - C(x | D) / C(x),
+
+where T is the target, S what has been selected so far, and C(x | D) the compressed size of x after D (see `gain`).
+This is maximal marginal relevance (Carbonell and Goldstein 1998, "The use of MMR, diversity-based reranking", section
+2) with compression as the measure of likeness. Ranking by gain alone fills the budget with near copies of a few good
+matches; here a copy of what is already selected has gain(x | S) near 1 and drops far down.
+
+Work is lazy (Minoux 1978): a score computed when S was smaller is taken for a bound, and is computed anew only when its
+document comes to the top. Only documents near the top are ever held in memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zipfit.errors import ZipfitError
+from zipfit.methods.gain import Gain, Sizer, check_level, encode, join, sizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from zipfit.methods.base import Pool
+
+_FIRST_FETCH = 16 << 20
+"""Bytes of candidates' text taken into memory at first; each further pass over the pool brings as much again."""
+
+_WINDOW = 256 << 10
+"""Bytes of the latest selected text that new candidates are compared with."""
+
+_LATEST = 20
+"""Documents after which that text is renewed."""
+
+
+@dataclass
+class Mmr:
+    """Ranks documents by their gain from the target less their gain from what is already selected.
+
+    Args:
+        level: Of zstd, 1 to 22.
+        redundancy: Weight of the gain from the selection, 0 (then this is `gain`) to 1.
+    """
+
+    level: int = 19
+    redundancy: float = 0.5
+    notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
+        """Prepare the target's dictionary; the pool is not read.
+
+        Raises:
+            ZipfitError: If an option is out of range or the target holds no text.
+        """
+        check_level("mmr", self.level)
+        if not 0 <= self.redundancy <= 1:
+            raise ZipfitError(f"mmr's redundancy must be between 0 and 1, not {self.redundancy}.")
+        self._relevance = Gain(self.level).fit(target)
+        self.notes = dict(self._relevance.notes)
+        return self
+
+    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
+        """Yield (position, score when it was chosen), the greedy choice first."""
+        first_pass = list(pool.map(lambda texts: (self._relevance.score(texts), _byte_sizes(texts))))
+        relevance = np.concatenate([np.zeros(0), *(gains for gains, _ in first_pass)])
+        sizes = np.concatenate([np.zeros(0, np.int64), *(sizes for _, sizes in first_pass)])
+        candidates = _Candidates(pool, relevance, sizes)
+        selection = _Selection(self.level)
+        while (best := candidates.pop()) is not None:
+            position, bound, version = best
+            if version == selection.version:
+                yield position, bound
+                selection.add(candidates.take(position))
+            else:
+                redundant = selection.explains(candidates.text(position))
+                candidates.push(position, float(relevance[position]) - self.redundancy * redundant, selection.version)
+
+
+class _Selection:
+    """The text selected so far, as two dictionaries: a large one, renewed after some documents, and those since.
+
+    Renewing costs as much as compressing the window, so it can't be done for each document; but without the latest
+    ones, copies of a document, which have equal scores and so come one after the other, would slip in together.
+    """
+
+    def __init__(self, level: int) -> None:
+        self.version = 0
+        """How many documents were selected."""
+        self._level = level
+        self._alone: Sizer = sizer(level)
+        self._given: list[Sizer] = []
+        self._window: deque[bytes] = deque()
+        self._bytes = 0
+        self._latest: list[bytes] = []
+
+    def add(self, x: bytes) -> None:
+        """Take in a document."""
+        self.version += 1
+        self._latest.append(x)
+        if len(self._latest) < min(_LATEST, 1 + self.version // 10):
+            self._given[1:] = [sizer(self._level, join(self._latest))]
+            return
+        self._window.extend(self._latest)
+        self._bytes += sum(map(len, self._latest))
+        while self._bytes > _WINDOW and len(self._window) > 1:
+            self._bytes -= len(self._window.popleft())
+        self._given = [sizer(self._level, join(self._window)[-_WINDOW:])]
+        self._latest = []
+
+    def explains(self, x: bytes) -> float:
+        """Return the share of x that the selection explains: its gain from S, or 0 if that is negative."""
+        alone = self._alone(x)
+        return max(0.0, 1.0 - min((given(x) for given in self._given), default=alone) / alone)
+
+
+class _Candidates:
+    """A queue of documents by descending bound on their score (ties: the earlier), with the texts of its top.
+
+    A document that is not yet in memory waits with its relevance for a bound, and is fetched before anything with a
+    lower bound leaves the queue: what is fetched when never shows in the result.
+    """
+
+    def __init__(self, pool: Pool, relevance: NDArray[np.float64], sizes: NDArray[np.int64]) -> None:
+        self._pool = pool
+        self._relevance = relevance
+        self._order = np.argsort(-relevance, kind="stable")
+        self._ends = np.cumsum(sizes[self._order])
+        self._fetched = 0  # how many of _order
+        self._texts: dict[int, bytes] = {}
+        self._queue: list[tuple[float, int, int]] = []
+
+    def pop(self) -> tuple[int, float, int] | None:
+        """Return (position, bound, version of the selection it was computed for) of the first, or None at the end."""
+        while self._fetched < len(self._order) and (
+            not self._queue or -self._queue[0][0] <= self._relevance[self._order[self._fetched]]
+        ):
+            self._fetch()
+        if not self._queue:
+            return None
+        negated, position, version = heapq.heappop(self._queue)
+        return position, -negated, version
+
+    def push(self, position: int, bound: float, version: int) -> None:
+        """Put a document back with a bound computed for a version of the selection."""
+        heapq.heappush(self._queue, (-bound, position, version))
+
+    def text(self, position: int) -> bytes:
+        """Return the text of a document that `pop` gave."""
+        return self._texts[position]
+
+    def take(self, position: int) -> bytes:
+        """Return the text of a document that will not come back."""
+        return self._texts.pop(position)
+
+    def _fetch(self) -> None:
+        read = int(self._ends[self._fetched - 1]) if self._fetched else 0
+        end = int(np.searchsorted(self._ends, max(_FIRST_FETCH, 2 * read), side="right"))
+        end = max(end, self._fetched + 1)
+        wanted = set(self._order[self._fetched : end].tolist())
+        self._fetched = end
+        position = 0
+        for batch in self._pool:
+            for text in batch:
+                if position in wanted:
+                    self._texts[position] = encode(text)
+                    self.push(position, float(self._relevance[position]), 0)
+                position += 1
+
+
+def _byte_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([len(encode(text)) for text in texts], np.int64)

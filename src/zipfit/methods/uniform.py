@@ -1,0 +1,39 @@
+"""`random`: the pool in a uniformly random order, the floor that every other method is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from typing_extensions import Self
+
+    from zipfit.methods.base import Pool
+
+
+@dataclass
+class Random:
+    """Ranks the pool by a seeded uniform permutation; every score is 0.0, for no document is claimed to fit better.
+
+    The permutation depends on the seed and on the number of documents alone: not on the texts, the target, the batches
+    or the threads. (numpy's PCG64 and its `permutation`, whose stream numpy keeps stable for a given generator.)
+
+    Args:
+        seed: Of the permutation.
+    """
+
+    seed: int = 0
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
+        """Learn nothing."""
+        return self
+
+    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
+        """Yield (position, 0.0) for every document, in random order."""
+        n = sum(pool.map(len))
+        for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(n).tolist():
+            yield position, 0.0

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zipfit.methods.hashed_ngrams import NativeHashedNgrams, PythonHashedNgrams, character_classes, hashed_ngrams
+
+_core = pytest.importorskip("zipfit._core", reason="built without the native core")
+
+# Mostly few, repeating words, sometimes anything str can hold, lone surrogates and all.
+words = st.sampled_from(
+    ["the", "The", "cat", "x1", "+", "::=", "λx", "ß", "İ", "Σ", "ΟΔΟΣ", "日本語", "क्षि", "a" * 70, "🙂"]
+)
+spaces = st.sampled_from([" ", "", "\n", "\u00a0", "\u2003", "\x1c", "\0"])
+worded = st.lists(st.tuples(words, spaces), max_size=40).map(lambda pairs: "".join(w + s for w, s in pairs))
+anything = st.text(st.characters(exclude_categories=()), max_size=60)
+texts = st.lists(worded | anything, max_size=6)
+
+
+def test_classes_are_those_of_re_for_every_code_point():
+    classes = character_classes()
+    word, space = re.compile(r"\w"), re.compile(r"\s")
+    for code_point in range(0x110000):
+        c = chr(code_point)
+        assert classes[code_point] == (1 if word.match(c) else 0 if space.match(c) else 2), hex(code_point)
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts, st.integers(1, 4), st.sampled_from([1, 2, 7, 64, 10_000, 65_537]))
+def test_native_equals_python_to_the_bit(texts, order, buckets):
+    native, python = NativeHashedNgrams(order, buckets), PythonHashedNgrams(order, buckets)
+    for ours, theirs in zip(native.count(texts), python.count(texts), strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+    tables = np.random.default_rng(0).normal(size=(2, buckets))
+    for ours, theirs in zip(native.dot(texts, tables), python.dot(texts, tables), strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+
+
+@pytest.mark.parametrize("portable", [False, True])
+def test_hash_at_every_length_around_its_block_boundaries(portable):
+    tokens = ["é" * (n // 2) + "z" * (n % 2) for n in range(1, 400)]
+    native = _core.HashedNgrams(character_classes(), 1, 1 << 14, portable)
+    python = PythonHashedNgrams(1, 1 << 14)
+    for token in tokens:
+        np.testing.assert_array_equal(native.count([token.encode()])[0].nonzero(), python.count([token])[0].nonzero())
+
+
+def test_memo_is_exact_when_it_overflows():
+    # Three hundred thousand distinct n-grams, twice over, through a memo of a quarter of a million slots.
+    text = " ".join(str(i) for i in range(150_000))
+    native, python = NativeHashedNgrams(2, 1000), PythonHashedNgrams(2, 1000)
+    for _ in range(2):
+        np.testing.assert_array_equal(native.count([text])[0], python.count([text])[0])
+
+
+def test_equal_counts_give_equal_bits_whatever_the_order_of_words():
+    table = np.random.default_rng(1).normal(size=(1, 10_000))
+    dots, _ = NativeHashedNgrams(1, 10_000).dot(["a b c d e f g", "g f e d c b a", "G\tF e d   b c a"], table)
+    assert len(set(dots[:, 0].tolist())) == 1
+
+
+def test_bytes_that_are_not_utf8_are_words_of_their_own_kind():
+    native = _core.HashedNgrams(character_classes(), 1, 100)
+    _, totals = native.count([b"ab\xffcd", b"\xe3\x81", b"\xf7\xbf\xbf\xbf x", b"\xc3"])
+    assert totals.tolist() == [3, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("classes", "order", "buckets"),
+    [(b"", 1, 10), (b"\3" * 0x110000, 1, 10), (b"\0" * 0x110000, 0, 10), (b"\0" * 0x110000, 1, 0)],
+)
+def test_native_refuses_bad_arguments(classes, order, buckets):
+    with pytest.raises(ValueError, match=r"class|order|buckets"):
+        _core.HashedNgrams(classes, order, buckets)
+
+
+def test_native_is_the_one_in_use():
+    assert isinstance(hashed_ngrams(2, 100), NativeHashedNgrams)
+
+
+def test_python_takes_over_without_the_native_core(monkeypatch):
+    monkeypatch.setattr("zipfit.methods.hashed_ngrams.native_core", lambda: None)
+    assert isinstance(hashed_ngrams(2, 100), PythonHashedNgrams)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from zipfit.errors import ZipfitError
+from zipfit.methods.registry import METHODS, build_method, check_method, class_path, method_options
+from zipfit.methods.zipfit import ZipFit
+
+
+@dataclass
+class Own:
+    """A method of a user's own, with an option of every plain type."""
+
+    count: int = 1
+    weight: float | None = 0.5
+    flag: bool = False
+    name: str = "x"
+    either: int | str = 0
+
+    def fit(self, target, pool=None):
+        return self
+
+    def score(self, texts):
+        return np.array([float(len(text)) for text in texts])
+
+
+class NotOne:
+    def fit(self, target, pool=None):
+        return self
+
+
+def test_every_name_leads_to_a_class():
+    for path in METHODS.values():
+        module, _, name = path.partition(":")
+        assert isinstance(getattr(importlib.import_module(module), name), type)
+
+
+def test_a_built_method_keeps_its_options():
+    method = build_method("zipfit", {"compressor": "zstd", "level": "5"})
+    assert method == ZipFit("zstd", 5)
+    assert method_options(method) == {"compressor": "zstd", "level": 5}
+    assert class_path(method) == "zipfit.methods.zipfit:ZipFit"
+    assert build_method(class_path(method), method_options(method)) == method
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("count", "3", 3), ("weight", "0.25", 0.25), ("weight", "2", 2.0), ("weight", "none", None), ("flag", "true", True),
+        ("flag", "False", False), ("name", "5", "5"), ("name", "none", "none"), ("either", "5", 5), ("either", "a", "a"),
+    ],
+)  # fmt: skip
+def test_text_becomes_the_type_that_the_option_has(option, text, value):
+    found = getattr(build_method(f"{__name__}:Own", {option: text}), option)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_values_that_are_no_text_are_taken_as_they_are():
+    assert build_method(f"{__name__}:Own", {"count": 7, "weight": None}) == Own(count=7, weight=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("Own", {}, "unknown method 'Own': choose from zipfit"),
+        ("test_registry:Missing", {}, "module test_registry has no Missing"),
+        ("no_such_module:Own", {}, "No module named 'no_such_module'"),
+        ("test_registry:NotOne", {}, "NotOne is no method: it needs fit"),
+        ("test_registry:Own", {"depth": 1}, "has no option 'depth': it has count, weight, flag, name, either"),
+        ("test_registry:Own", {"count": "many"}, "option count takes int, not 'many'"),
+        ("test_registry:Own", {"flag": "maybe"}, "option flag takes bool, not 'maybe'"),
+        ("test_registry:Own", {"count": "1.5"}, "option count takes int, not '1.5'"),
+    ],
+)
+def test_mistakes(name, options, reason):
+    with pytest.raises(ZipfitError, match=reason):
+        build_method(name, options)
+
+
+def test_any_object_with_the_protocol_is_a_method():
+    check_method(Own())
+    with pytest.raises(ZipfitError, match="Counter is no method"):
+        check_method(__import__("collections").Counter())
+    assert method_options(object()) is None
