@@ -56,7 +56,7 @@ def test_vectors_are_the_models_states_pooled(kind, pooling, request):
     for text, vector in zip(texts, found.vectors, strict=True):
         with torch.inference_mode():
             tokens = tokenizer(text, truncation=True, max_length=64, return_tensors="pt")
-            states = network(**tokens).last_hidden_state[0].double()
+            states = network(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state[0].double()
         position = torch.arange(1, len(states) + 1)[:, None]
         expected = {
             "mean": states.mean(0),
