@@ -103,13 +103,13 @@ class D4:
         vectors, truncated = self._encoder.encode_pool(pool)
         everything = np.arange(len(vectors))
         nearest = nearest_before(vectors, *self._cluster(vectors, everything))
-        highest = self._threshold(nearest)
-        kept = everything[nearest <= highest]
+        epsilon = self._found(nearest) if self.epsilon is None else self.epsilon
+        kept = everything[nearest <= 1 - epsilon]
         self.notes = {
             "target": "ignored",
             "dimension": self._encoder.dimension,
             "truncated": truncated,
-            "epsilon": 1 - highest if math.isfinite(highest) else None,
+            "epsilon": epsilon if math.isfinite(epsilon) else None,
             "semantic_duplicates": len(vectors) - len(kept),
         }
         distance = 1 - self._cluster(vectors, kept)[1]
@@ -130,14 +130,13 @@ class D4:
                 near[block] = values.max(axis=1)
         return cluster, near
 
-    def _threshold(self, nearest: NDArray[np.float64]) -> float:
-        """The highest M(x) with which a document stays: 1 - epsilon, or the one that leaves a share r_dedup."""
-        if self.epsilon is not None:
-            return 1 - self.epsilon
+    def _found(self, nearest: NDArray[np.float64]) -> float:
+        """The epsilon that leaves a share r_dedup; infinite where one document of each cluster is too many already."""
         ascending = np.sort(nearest)
         left = np.searchsorted(ascending, ascending, side="right")  # left[i] documents stay if ascending[i] is it
         possible = ascending[left <= math.floor(self.r_dedup * len(nearest))]
-        return float(possible[-1]) if len(possible) else -math.inf
+        # M is a multiple of 2**-48 (see vectors.py), so 1 - epsilon gives it back exactly.
+        return 1 - float(possible[-1]) if len(possible) else math.inf
 
 
 def train(
@@ -145,8 +144,8 @@ def train(
 ) -> NDArray[np.float32]:
     """Centroids of `vectors[rows]` by faiss's spherical k-means, shape (count, d), as `vectors.unit` makes them.
 
-    Trained on at most POINTS documents for each centroid, drawn with the seed. faiss works in float32 through BLAS, so
-    its centroids depend on its threads in their last bits: it gets one thread.
+    Trained on at most POINTS documents for each centroid, drawn with the seed. faiss sums in float32 through BLAS and
+    OpenMP, whose order of summing may follow the number of threads: it gets one.
     """
     import faiss
 

@@ -203,6 +203,8 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
         package = importlib.util.find_spec(DEFAULT_PACKAGE.replace("-", "_"))
         folders = package.submodule_search_locations if package else None
         place = str(Path(folders[0]) / "model") if folders else f"sentence-transformers/{model}"
+    elif model.startswith((".", "/")) and not Path(model).is_dir():
+        raise ZipfitError(f"cannot load the encoder {model!r}: there is no such folder")
     for here in (True, False):
         try:
             with _quiet(transformers):
