@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+# Pages whose examples need an encoder; CI runs them where one is installed.
+NEED_ENCODER = {"d4.md", "embedding.md"}
+
 # The README's two commands install the package itself; CI runs the one, test_demo the other.
 INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && pytest\n"}
 
@@ -47,14 +50,12 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for name in ("selected", "best", "varied", "templated", "tenth", "again", "from_python", "scores", "raced"):
-        for left in folder.glob(f"{name}.*"):
+    for left in folder.iterdir():  # each page starts from the user's two files
+        if left.name not in ("pool.jsonl", "task.jsonl"):
             left.unlink()
-    if page.name != "README.md":
-        command("zipfit select pool.jsonl --target task.jsonl --top 100 -o selected.jsonl --quiet")
-        if "zipfit select pool.jsonl --target task.jsonl --top 100 -o selected.jsonl" in page.read_text():
-            for left in folder.glob("selected.*"):
-                left.unlink()
+    if page.name in NEED_ENCODER:
+        pytest.importorskip("faiss")
+        pytest.importorskip("torch")
     namespace: dict[str, object] = {"__name__": "docs_example"}
     for language, code in BLOCK.findall(page.read_text()):
         if language == "python":
