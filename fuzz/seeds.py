@@ -1,6 +1,6 @@
 """Write the fuzzers' first inputs: small texts of every kind that the kernel treats differently.
 
-    python fuzz/seeds.py FOLDER
+python fuzz/seeds.py FOLDER
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def seeds() -> list[bytes]:
 
 
 def main() -> None:
+    """Write one file for each seed."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds()):
