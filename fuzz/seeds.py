@@ -41,6 +41,7 @@ def seeds() -> list[bytes]:
 
 
 def main() -> None:
+    """Write one file for each seed."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds()):
