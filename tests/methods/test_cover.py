@@ -213,11 +213,12 @@ def test_batches_and_threads_change_nothing(target: list[str], texts: list[str],
         assert ranking(Cover(**opts), target, texts, batch_size=batch_size, threads=threads) == expected
 
 
-def test_repeated_documents_get_no_second_reward() -> None:
+@pytest.mark.parametrize("phi", ["log", "saturating"])
+def test_repeated_documents_get_no_second_reward(phi: str) -> None:
     distinct = ["the cat sat", "on the mat", "a dog ran by", "far away home", "nothing shared"]
     target = ["the cat sat on the mat", "a dog ran far away home"]
-    once = [texts for texts, _ in ranking(Cover(**WORDS), target, distinct)]
-    thrice = ranking(Cover(**WORDS), target, distinct * 3)
+    once = [texts for texts, _ in ranking(Cover(**{**WORDS, "phi": phi}), target, distinct)]
+    thrice = ranking(Cover(**{**WORDS, "phi": phi}), target, distinct * 3)
     # The first copies come first, in the order they had without the repeats; each further copy is worth less.
     first = [position for position, _ in thrice[:4]]
     assert first == once[:4]
@@ -225,9 +226,10 @@ def test_repeated_documents_get_no_second_reward() -> None:
     scores = dict(thrice)
     for position in range(4):
         assert scores[position] > scores[position + 5] > scores[position + 10] > 0
-    # phi at 0, 1, 2, 3: a second copy is worth log(3/2) / log(2) of a first, whatever the budget spent between.
-    alone = [score for _, score in ranking(Cover(**WORDS), ["x y"], ["x y"] * 3)]
-    assert alone == pytest.approx([alone[0], alone[0] * math.log2(3 / 2), alone[0] * math.log2(4 / 3)], rel=1e-12)
+    # Alone, each copy is worth what phi adds from one count to the next.
+    alone = [score for _, score in ranking(Cover(**{**WORDS, "phi": phi}), ["x y"], ["x y"] * 3)]
+    steps = [Objective.PHI[phi](c + 1) - Objective.PHI[phi](c) for c in range(3)]
+    assert alone == pytest.approx([alone[0] * step / steps[0] for step in steps], rel=1e-12)
 
 
 def test_ranking_by_resemblance_alone_would_take_the_copies() -> None:

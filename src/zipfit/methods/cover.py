@@ -61,7 +61,7 @@ class Cover:
     """
 
     unit: str = "byte"
-    orders: str = "4,6,8"
+    orders: str = "3,5,7"
     phi: str = "saturating"
     weights: str = "share"
     cost_exponent: float = 1.0
