@@ -57,4 +57,7 @@ constexpr Level kLevels[10] = {
 // What gzip wraps around the deflate stream: a header of 10 bytes, and a trailer of CRC and length.
 constexpr unsigned kGzipWrapper = 18;
 
+// The gzip size of nothing: an empty block under the fixed codes takes ten bits.
+constexpr unsigned kEmptyGzip = kGzipWrapper + 2;
+
 }  // namespace zipfit::ZIPFIT_ISA::deflate

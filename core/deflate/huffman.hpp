@@ -48,15 +48,6 @@ struct alignas(64) Tree {
   unsigned leaves;
   std::uint32_t body_bits;                   // sum over leaves of count times depth
   unsigned height;                           // the largest depth
-
-  /// Starts a tree with no leaves.
-  void clear() { leaves = 0; }
-
-  /// Adds the next leaf; symbols come in ascending order, except that zlib's forced ones come last.
-  ZIPFIT_INLINE void add(unsigned count) {
-    heap[leaves + 1] = (count << kCountShift) | leaves;
-    ++leaves;
-  }
 };
 
 ZIPFIT_INLINE unsigned levels_below_root(unsigned size) { return static_cast<unsigned>(std::bit_width(size)) - 1; }

@@ -43,6 +43,10 @@ class GzipPairSizer final : public PairSizer {
     const Bytes x = {text.data, text.size};
     const Targets& targets = pairs_.targets();
     const Level& level = pairs_.level();
+    if (x.size == 0) {
+      for (std::size_t i = 0; i < count; ++i) sizes[i] = pairs_.target_sizes()[columns[i]];
+      return kEmptyGzip;
+    }
     const bool fast = fast_source(x.size);
     bool checkpointed = false;
     if (fast) fast_.start(x);

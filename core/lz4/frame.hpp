@@ -32,20 +32,27 @@ ZIPFIT_INLINE std::size_t size_block(const std::uint8_t* text, std::size_t start
   return block_bytes(outcome, progress, end, end - start);
 }
 
+/// The bytes of the linked blocks from `start`, the start of one, to `end`.
+inline std::size_t linked_blocks(const std::uint8_t* text, std::size_t start, std::size_t end, LinkedTable& table) {
+  std::size_t bytes = 0;
+  NoLog log;
+  for (; start < end; start += kBlockSize) {
+    bytes += size_block(text, start, smaller_of(start + kBlockSize, end), table, log);
+  }
+  return bytes;
+}
+
 /// len(lz4.frame.compress(text)).
 inline std::size_t size(Bytes text) {
   std::size_t bytes = frame_bytes(text.size);
-  NoLog log;
   if (text.size == 0) return bytes;
   if (text.size <= kBlockSize) {
     LoneTable table = {};
+    NoLog log;
     return bytes + size_block(text.data, 0, text.size, table, log);
   }
   Array<LinkedTable> table(1);
-  for (std::size_t start = 0; start < text.size; start += kBlockSize) {
-    bytes += size_block(text.data, start, smaller_of(start + kBlockSize, text.size), table[0], log);
-  }
-  return bytes;
+  return bytes + linked_blocks(text.data, 0, text.size, table[0]);
 }
 
 }  // namespace zipfit::ZIPFIT_ISA::lz4
