@@ -50,16 +50,14 @@ class Batch {
       block.lengths = {};
       block.used = static_cast<std::uint16_t>(used_symbols<kLiteralSlots>(block.histogram.literals));
     }
-    in_lockstep([](Block& block, Tree& tree, Leaves& leaves) {
-                  plant<kLiteralSlots>(block.histogram.literals, tree, leaves);
-                },
-                [](Block& block, Tree& tree, Leaves& leaves) {
-                  block.bits += alphabet_bits(block.histogram.literals, tree, leaves, block.lengths);
-                  block.used = static_cast<std::uint16_t>(used_symbols<kDistanceSlots>(block.histogram.distances));
-                });
-    in_lockstep([](Block& block, Tree& tree, Leaves& leaves) {
-                  plant<kDistanceSlots>(block.histogram.distances, tree, leaves);
-                },
+    in_lockstep(
+        [](Block& block, Tree& tree, Leaves& leaves) { plant<kLiteralSlots>(block.histogram.literals, tree, leaves); },
+        [](Block& block, Tree& tree, Leaves& leaves) {
+          block.bits += alphabet_bits(block.histogram.literals, tree, leaves, block.lengths);
+          block.used = static_cast<std::uint16_t>(used_symbols<kDistanceSlots>(block.histogram.distances));
+        });
+    in_lockstep([](Block& block, Tree& tree,
+                   Leaves& leaves) { plant<kDistanceSlots>(block.histogram.distances, tree, leaves); },
                 [](Block& block, Tree& tree, Leaves& leaves) {
                   block.bits += alphabet_bits(block.histogram.distances, tree, leaves, block.lengths);
                   block.used = static_cast<std::uint16_t>(used_length_symbols(block.lengths));
@@ -104,7 +102,8 @@ class Batch {
   void sort() {
     std::uint16_t start[kLiteralSymbols + 2] = {};
     for (unsigned i = 0; i < size_; ++i) ++start[blocks_[i].used + 1u];
-    for (unsigned used = 1; used <= kLiteralSymbols; ++used) start[used] = static_cast<std::uint16_t>(start[used] + start[used - 1]);
+    for (unsigned used = 1; used <= kLiteralSymbols; ++used)
+      start[used] = static_cast<std::uint16_t>(start[used] + start[used - 1]);
     for (unsigned i = 0; i < size_; ++i) order_[start[blocks_[i].used]++] = static_cast<std::uint16_t>(i);
   }
 

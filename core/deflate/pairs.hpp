@@ -12,7 +12,8 @@ class GzipPairs final : public Pairs {
   GzipPairs(const Text* texts, std::size_t count, const Level& level)
       : targets_(texts, count), target_sizes_(count), level_(level) {
     Sizer sizer;
-    for (std::size_t j = 0; j < count; ++j) target_sizes_[j] = static_cast<std::int64_t>(sizer.size(targets_[j], level));
+    for (std::size_t j = 0; j < count; ++j)
+      target_sizes_[j] = static_cast<std::int64_t>(sizer.size(targets_[j], level));
     if (!level.greedy) chains_ = TargetChains(targets_, level);
   }
 

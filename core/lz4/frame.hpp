@@ -1,26 +1,25 @@
-// The size of an LZ4 frame as the `lz4` package's lz4.frame.compress writes it by default: 64 KB blocks, linked if there
-// are several, the content size in the header, no checksums of content or blocks.
+// The size of an LZ4 frame as the `lz4` package's lz4.frame.compress writes it by default: 64 KB blocks, linked if
+// there are several, the content size in the header, no checksums of content or blocks.
 #pragma once
 
 #include "lz4/parse.hpp"
 
 namespace zipfit::ZIPFIT_ISA::lz4 {
 
-constexpr std::size_t kFrameHeader = 4 + 2 + 1;   // magic number, flags, header checksum
-constexpr std::size_t kContentSize = 8;           // absent when the content is empty
+constexpr std::size_t kFrameHeader = 4 + 2 + 1;  // magic number, flags, header checksum
+constexpr std::size_t kContentSize = 8;          // absent when the content is empty
 constexpr std::size_t kEndMark = 4;
 
 /// The bytes of a frame around its blocks.
-ZIPFIT_INLINE std::size_t frame_bytes(std::size_t size) {
-  return kFrameHeader + (size ? kContentSize : 0) + kEndMark;
-}
+ZIPFIT_INLINE std::size_t frame_bytes(std::size_t size) { return kFrameHeader + (size ? kContentSize : 0) + kEndMark; }
 
 /// A fresh parse of a block that starts at `start`.
 ZIPFIT_INLINE Progress block_start(std::size_t start) { return {start + 1, start, 0, 0, kFirstSearch, false}; }
 
 /// Parses and sizes the block [start, end) of a text.
 template <class Table, class Log>
-ZIPFIT_INLINE std::size_t size_block(const std::uint8_t* text, std::size_t start, std::size_t end, Table& table, Log& log) {
+ZIPFIT_INLINE std::size_t size_block(const std::uint8_t* text, std::size_t start, std::size_t end, Table& table,
+                                     Log& log) {
   Progress progress = block_start(start);
   Outcome outcome = Outcome::kDone;
   if (end - start >= kMinInput) {

@@ -5,8 +5,8 @@
 // the 16 KB that a fresh table costs.
 //
 // A pair of more than one block is another matter, as its blocks are linked. When x alone has several, its whole blocks
-// are sized once, and each pair goes on from a copy of the table they left. When only the pair has, it is sized from the
-// start.
+// are sized once, and each pair goes on from a copy of the table they left. When only the pair has, it is sized from
+// the start.
 #pragma once
 
 #include "lz4/frame.hpp"
