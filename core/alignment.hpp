@@ -20,7 +20,8 @@ inline double distance(std::int64_t source, std::int64_t target, std::int64_t pa
 }
 
 /// The alignment of one source, from C(x) and, for each of `count` targets, C(t) and C(x + t).
-inline double alignment(std::int64_t source, const std::int64_t* targets, const std::int64_t* pairs, std::size_t count) {
+inline double alignment(std::int64_t source, const std::int64_t* targets, const std::int64_t* pairs,
+                        std::size_t count) {
   double sum = 0.0;
   for (std::size_t j = 0; j < count; ++j) sum += distance(source, targets[j], pairs[j]);
   return 1.0 - sum / static_cast<double>(count);

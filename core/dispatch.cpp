@@ -40,8 +40,8 @@ const Kernel& choose_kernel() {
     if (std::string(wanted) == kernel->isa) return *kernel;
     names += (names.empty() ? "" : ", ") + std::string(kernel->isa);
   }
-  throw UnavailableKernel("ZIPFIT_ISA is '" + std::string(wanted) + "', but this machine and build have only: " + names +
-                          ".");
+  throw UnavailableKernel("ZIPFIT_ISA is '" + std::string(wanted) +
+                          "', but this machine and build have only: " + names + ".");
 }
 
 }  // namespace zipfit

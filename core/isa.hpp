@@ -3,7 +3,8 @@
 // The algorithms in core/ are written once and compiled once per instruction set (see CMakeLists.txt), each time into a
 // namespace of its own, so that the linker can never answer a portable caller with a function that another translation
 // unit compiled for a newer processor. For the same reason these headers use no standard containers or algorithms that
-// the compiler might emit as shared (weak) functions: memory comes from `Array` below, which lives in that namespace too.
+// the compiler might emit as shared (weak) functions: memory comes from `Array` below, which lives in that namespace
+// too.
 //
 // ZIPFIT_ISA is the namespace: `portable`, `avx2` or `avx512`. What the compiler may use follows from its flags alone.
 #pragma once

@@ -1,7 +1,7 @@
 // What the rest of zipfit sees of the core: compressed sizes, of texts and of pairs, whatever the instruction set.
 //
-// One translation unit per instruction set fills in a `Kernel`; dispatch.cpp chooses among them. Nothing here has global
-// state, and everything const may be used from any number of threads.
+// One translation unit per instruction set fills in a `Kernel`; dispatch.cpp chooses among them. Nothing here has
+// global state, and everything const may be used from any number of threads.
 #pragma once
 
 #include <cstddef>

@@ -19,6 +19,7 @@ std::int64_t lz4_size(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::check_pairs(
       fuzz::Input(data, size),
-      [](const zipfit::Text* targets, std::size_t count) { return fuzz::kernel().lz4_pairs(targets, count); }, lz4_size);
+      [](const zipfit::Text* targets, std::size_t count) { return fuzz::kernel().lz4_pairs(targets, count); },
+      lz4_size);
   return 0;
 }

@@ -100,14 +100,14 @@ class BoundPairs {
     return output<double, 1>(std::move(values), {texts.size()});
   }
 
-  Output<double, 2> distances(const nb::list& list,
-                              nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> columns) const {
+  Output<double, 2> distances(
+      const nb::list& list, nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> columns) const {
     const Texts texts(list);
     const std::vector<std::int32_t> chosen(columns.data(), columns.data() + columns.shape(0));
     for (const std::int32_t column : chosen) {
       if (column < 0 || static_cast<std::size_t>(column) >= count()) {
-        throw nb::index_error(("columns must lie in 0.." + std::to_string(count() - 1) + ", not " +
-                               std::to_string(column)).c_str());
+        throw nb::index_error(
+            ("columns must lie in 0.." + std::to_string(count() - 1) + ", not " + std::to_string(column)).c_str());
       }
     }
     std::vector<double> values(texts.size() * chosen.size());
@@ -142,13 +142,13 @@ struct GzipPairs : BoundPairs {
 
 struct Lz4Pairs : BoundPairs {
   explicit Lz4Pairs(const nb::list& targets)
-      : BoundPairs(targets, [](const Text* texts, std::size_t count) { return choose_kernel().lz4_pairs(texts, count); }) {}
+      : BoundPairs(targets,
+                   [](const Text* texts, std::size_t count) { return choose_kernel().lz4_pairs(texts, count); }) {}
 };
 
 template <class T>
 void bind_pairs(nb::class_<T>& pairs) {
-  pairs
-      .def_prop_ro("target_sizes", &T::target_sizes, nb::rv_policy::move, "C(t) of each target, shape (n,).")
+  pairs.def_prop_ro("target_sizes", &T::target_sizes, nb::rv_policy::move, "C(t) of each target, shape (n,).")
       .def("sizes", &T::sizes, "text"_a, "C(x), and C(x followed by t) for each target t, shape (n,).")
       .def("alignments", &T::alignments, "texts"_a,
            "The alignment of each text: 1 minus the mean distance to the targets, shape (len(texts),).")
@@ -168,25 +168,35 @@ void bind_compression(nb::module_& m) {
     }
   });
 
-  m.def("isa", [] { return std::string(choose_kernel().isa); },
-        "The instruction set in use: 'portable', 'avx2' or 'avx512'. ZIPFIT_ISA in the environment forces one.");
-  m.def("available_isas", [] {
-    std::vector<std::string> names;
-    for (const Kernel* kernel : available_kernels()) names.emplace_back(kernel->isa);
-    return names;
-  }, "The instruction sets that this build and processor have.");
+  m.def(
+      "isa", [] { return std::string(choose_kernel().isa); },
+      "The instruction set in use: 'portable', 'avx2' or 'avx512'. ZIPFIT_ISA in the environment forces one.");
+  m.def(
+      "available_isas",
+      [] {
+        std::vector<std::string> names;
+        for (const Kernel* kernel : available_kernels()) names.emplace_back(kernel->isa);
+        return names;
+      },
+      "The instruction sets that this build and processor have.");
 
-  m.def("gzip_size", [](const nb::bytes& text, int level) {
-    checked_level(level);
-    const Text view = text_of(text);
-    nb::gil_scoped_release released;
-    return choose_kernel().gzip_size(view, level);
-  }, "text"_a, "level"_a, "len(gzip.compress(text, level)) of reference zlib.");
-  m.def("lz4_size", [](const nb::bytes& text) {
-    const Text view = text_of(text);
-    nb::gil_scoped_release released;
-    return choose_kernel().lz4_size(view);
-  }, "text"_a, "len(lz4.frame.compress(text)).");
+  m.def(
+      "gzip_size",
+      [](const nb::bytes& text, int level) {
+        checked_level(level);
+        const Text view = text_of(text);
+        nb::gil_scoped_release released;
+        return choose_kernel().gzip_size(view, level);
+      },
+      "text"_a, "level"_a, "len(gzip.compress(text, level)) of reference zlib.");
+  m.def(
+      "lz4_size",
+      [](const nb::bytes& text) {
+        const Text view = text_of(text);
+        nb::gil_scoped_release released;
+        return choose_kernel().lz4_size(view);
+      },
+      "text"_a, "len(lz4.frame.compress(text)).");
 
   nb::class_<GzipPairs> gzip(m, "GzipPairs", "Targets prepared for gzip sizes of pairs. Safe from several threads.");
   gzip.def(nb::init<const nb::list&, int>(), "targets"_a, "level"_a);

@@ -8,14 +8,15 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
-constexpr unsigned kBlockHeader = 3;                 // last-block flag and kind
-constexpr unsigned kDynamicHeader = 5 + 5 + 4;       // how many codes of each alphabet follow
-constexpr unsigned kLengthCodeBits = 3;              // for each length of the length code
-constexpr unsigned kStoredHeader = 4;                // bytes: length and its complement
+constexpr unsigned kBlockHeader = 3;            // last-block flag and kind
+constexpr unsigned kDynamicHeader = 5 + 5 + 4;  // how many codes of each alphabet follow
+constexpr unsigned kLengthCodeBits = 3;         // for each length of the length code
+constexpr unsigned kStoredHeader = 4;           // bytes: length and its complement
 constexpr unsigned kFewestLengthCodes = 4;
 
 // The order in which a dynamic header gives the lengths of the length code, likeliest first; trailing zeros are cut.
-constexpr std::uint8_t kLengthOrder[kLengthSymbols] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+constexpr std::uint8_t kLengthOrder[kLengthSymbols] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                       11, 4,  12, 3, 13, 2, 14, 1, 15};
 
 struct LengthRanks {
   std::uint8_t at[kLengthSymbols] = {};
@@ -41,8 +42,8 @@ ZIPFIT_INLINE std::uint64_t nonzero64(const std::uint16_t* counts) {
   for (unsigned i = 0; i < 4; ++i) {
     const auto* from = reinterpret_cast<const __m128i*>(counts + 16 * i);
     const __m128i zero = _mm_setzero_si128();
-    const __m128i packed = _mm_packs_epi16(_mm_cmpeq_epi16(_mm_loadu_si128(from), zero),
-                                           _mm_cmpeq_epi16(_mm_loadu_si128(from + 1), zero));
+    const __m128i packed =
+        _mm_packs_epi16(_mm_cmpeq_epi16(_mm_loadu_si128(from), zero), _mm_cmpeq_epi16(_mm_loadu_si128(from + 1), zero));
     bits |= std::uint64_t(~static_cast<unsigned>(_mm_movemask_epi8(packed)) & 0xFFFF) << (16 * i);
   }
 #else
@@ -94,8 +95,8 @@ inline std::uint32_t force_two_codes(const std::uint16_t* symbol_counts, unsigne
   return used == 1 ? symbol_counts[symbol] : 0;
 }
 
-/// After build(), or for a tree too small to be built: the bits of the alphabet's symbols in the body; `counts` receives
-/// the code lengths.
+/// After build(), or for a tree too small to be built: the bits of the alphabet's symbols in the body; `counts`
+/// receives the code lengths.
 ZIPFIT_INLINE std::uint32_t alphabet_bits(const std::uint16_t* symbol_counts, Tree& tree, const Leaves& leaves,
                                           LengthCounts& counts) {
   if (tree.leaves < 2) [[unlikely]] {
@@ -157,7 +158,8 @@ inline std::uint32_t fixed_body_bits(const Histogram& histogram) {
 }
 
 /// Where the stream stands after a block of `stored` bytes (or none that could be stored: kNotStorable), when it stood
-/// at bit `position` before. `dynamic` and `fixed` are the bits past the block's first three. zlib compares whole bytes.
+/// at bit `position` before. `dynamic` and `fixed` are the bits past the block's first three. zlib compares whole
+/// bytes.
 constexpr std::uint64_t kNotStorable = ~std::uint64_t{0};
 
 ZIPFIT_INLINE std::uint64_t after_block(std::uint64_t position, std::uint32_t dynamic, std::uint32_t fixed,

@@ -23,9 +23,9 @@ constexpr unsigned kRepeatZeroLong = 18;
 constexpr unsigned kLengthSymbols = 19;
 constexpr unsigned kLengthSlots = 32;
 
-constexpr unsigned kRunStart = 4;           // the shortest run of equal lengths that is coded as one
-constexpr unsigned kRunContinues = 3;       // the shortest that continues one
-constexpr unsigned kRunMost = 6;            // repeats in one code of the previous length
+constexpr unsigned kRunStart = 4;      // the shortest run of equal lengths that is coded as one
+constexpr unsigned kRunContinues = 3;  // the shortest that continues one
+constexpr unsigned kRunMost = 6;       // repeats in one code of the previous length
 constexpr unsigned kZeroRunShort = 3;
 constexpr unsigned kZeroRunLong = 11;
 constexpr unsigned kZeroRunMost = 138;

@@ -10,7 +10,7 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
-constexpr unsigned kWindowSize = 1u << 15;        // how far back a match may lie, roughly: see kMaxDistance
+constexpr unsigned kWindowSize = 1u << 15;         // how far back a match may lie, roughly: see kMaxDistance
 constexpr unsigned kWindowSpan = 2 * kWindowSize;  // bytes that zlib holds at once; sliding frees the lower half
 constexpr unsigned kMinMatch = 3;
 constexpr unsigned kMaxMatch = 258;
@@ -49,12 +49,21 @@ struct Level {
 
 constexpr Level kLevels[10] = {
     {},  // level 0 stores, and is not a compressor
-    {4, 4, 8, 4, true},       {4, 5, 16, 8, true},      {4, 6, 32, 32, true},
-    {4, 4, 16, 16, false},    {8, 16, 32, 32, false},   {8, 16, 128, 128, false},
-    {8, 32, 128, 256, false}, {32, 128, 258, 1024, false}, {32, 258, 258, 4096, false},
+    {4, 4, 8, 4, true},
+    {4, 5, 16, 8, true},
+    {4, 6, 32, 32, true},
+    {4, 4, 16, 16, false},
+    {8, 16, 32, 32, false},
+    {8, 16, 128, 128, false},
+    {8, 32, 128, 256, false},
+    {32, 128, 258, 1024, false},
+    {32, 258, 258, 4096, false},
 };
 
 // What gzip wraps around the deflate stream: a header of 10 bytes, and a trailer of CRC and length.
 constexpr unsigned kGzipWrapper = 18;
+
+// The gzip size of nothing: an empty block under the fixed codes takes ten bits.
+constexpr unsigned kEmptyGzip = kGzipWrapper + 2;
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

@@ -14,7 +14,7 @@ static_assert(kLongestFastPair < kBlockSymbols && kLongestFastPair < kMaxDistanc
 /// Whether a target may take the fast path at all: both boundary positions must have three bytes to hash.
 ZIPFIT_INLINE bool fast_target(std::size_t size) { return size >= kMinMatch && size < kLongestFastPair; }
 
-ZIPFIT_INLINE bool fast_source(std::size_t size) { return size >= 1 && size < kLongestFastPair; }
+ZIPFIT_INLINE bool fast_source(std::size_t size) { return size < kLongestFastPair; }
 
 ZIPFIT_INLINE bool fast_pair(std::size_t source, std::size_t target) {
   return fast_target(target) && source + target <= kLongestFastPair;

@@ -15,8 +15,12 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 class GreedyPairs {
  public:
   GreedyPairs(const Targets& targets, const Level& level)
-      : targets_(targets), level_(level), head_(kHashSize), previous_(kLongestFastPair),
-        text_(kLongestFastPair + kReadAhead), log_(kLongestFastPair) {}
+      : targets_(targets),
+        level_(level),
+        head_(kHashSize),
+        previous_(kLongestFastPair),
+        text_(kLongestFastPair + kReadAhead),
+        log_(kLongestFastPair) {}
 
   /// Takes the next x.
   void start(Bytes x) {

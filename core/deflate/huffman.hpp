@@ -12,7 +12,8 @@
 //  * Sifting never branches on data. The number of levels depends only on the heap's size; missing children are
 //    infinite; and an entry that has found its place "exchanges" with each next child, which then stays where it is.
 //  * One sift is a chain of dependent loads, so it runs at the latency of the cache, not at the width of the processor.
-//    Several heaps advance in lockstep (the Lanes parameter), and their chains overlap. This is where batching pairs pays.
+//    Several heaps advance in lockstep (the Lanes parameter), and their chains overlap. This is where batching pairs
+//    pays.
 //  * The length of the block body is the sum of the counts of all inner nodes, which falls out of building the tree.
 #pragma once
 
@@ -22,8 +23,8 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
-constexpr unsigned kMaxCodeLength = 15;        // of literals and distances
-constexpr unsigned kMaxLengthCodeLength = 7;   // of the code that codes code lengths
+constexpr unsigned kMaxCodeLength = 15;       // of literals and distances
+constexpr unsigned kMaxLengthCodeLength = 7;  // of the code that codes code lengths
 
 constexpr unsigned kNodeBits = 10;
 constexpr unsigned kDepthBits = 5;
@@ -42,21 +43,12 @@ static_assert(22 < (1u << kDepthBits), "a depth fits its field");
 /// One Huffman tree under construction. Leaves are numbered 0..leaves-1 in symbol order, inner nodes from `leaves` up
 /// in the order of their making.
 struct alignas(64) Tree {
-  std::uint32_t heap[2 * kMaxLeaves + 4];    // 1-based; entries past the heap's end are infinite
-  std::uint32_t children[kMaxLeaves];        // of each inner node: two node numbers of 16 bits
-  std::uint8_t depth[2 * kMaxLeaves];        // of each node below the root; a leaf's is its code length
+  std::uint32_t heap[2 * kMaxLeaves + 4];  // 1-based; entries past the heap's end are infinite
+  std::uint32_t children[kMaxLeaves];      // of each inner node: two node numbers of 16 bits
+  std::uint8_t depth[2 * kMaxLeaves];      // of each node below the root; a leaf's is its code length
   unsigned leaves;
-  std::uint32_t body_bits;                   // sum over leaves of count times depth
-  unsigned height;                           // the largest depth
-
-  /// Starts a tree with no leaves.
-  void clear() { leaves = 0; }
-
-  /// Adds the next leaf; symbols come in ascending order, except that zlib's forced ones come last.
-  ZIPFIT_INLINE void add(unsigned count) {
-    heap[leaves + 1] = (count << kCountShift) | leaves;
-    ++leaves;
-  }
+  std::uint32_t body_bits;  // sum over leaves of count times depth
+  unsigned height;          // the largest depth
 };
 
 ZIPFIT_INLINE unsigned levels_below_root(unsigned size) { return static_cast<unsigned>(std::bit_width(size)) - 1; }
@@ -64,7 +56,8 @@ ZIPFIT_INLINE unsigned levels_below_root(unsigned size) { return static_cast<uns
 // Two selections by comparison. Written out for x86-64, because compilers like to turn them into jumps, which here are
 // mispredicted half the time and cost more than all the rest; elsewhere compilers have been seen to do the right thing.
 
-/// zlib's choice between two children: the right one unless the left is smaller. Updates the slot to the chosen child's.
+/// zlib's choice between two children: the right one unless the left is smaller. Updates the slot to the chosen
+/// child's.
 ZIPFIT_INLINE std::uint32_t lesser_child(std::uint32_t left, std::uint32_t right, std::uint64_t& slot) {
   const std::uint32_t left_bound = left | kNodeMask;
   slot = 2 * slot + 1;
@@ -207,13 +200,15 @@ ZIPFIT_INLINE void assign_depths(Tree& tree) {
 }
 
 /// zlib's repair of a tree deeper than `limit`: depths are cut at the limit, then codes are moved about until they form
-/// a prefix code again, the rarest leaves getting the longest. `counts` are the leaves' counts. Call after assign_depths.
+/// a prefix code again, the rarest leaves getting the longest. `counts` are the leaves' counts. Call after
+/// assign_depths.
 inline void limit_depths(Tree& tree, const std::uint16_t* counts, unsigned limit) {
   const unsigned leaves = tree.leaves;
   if (leaves < 2) __builtin_unreachable();  // force_two_codes has those
   unsigned with_length[kMaxCodeLength + 1] = {};
   // Depths from the root down again, for zlib cuts a node's depth before its children take theirs from it. Nodes come
-  // out of the heap rarest first, so `order`, kept from the last removed to the first, is zlib's own heap of the sorted.
+  // out of the heap rarest first, so `order`, kept from the last removed to the first, is zlib's own heap of the
+  // sorted.
   int overflow = 0;
   std::uint16_t order[2 * kMaxLeaves];
   unsigned sorted = 0;

@@ -19,8 +19,15 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 class LazyPairs {
  public:
   LazyPairs(const Targets& targets, const TargetChains& chains, const Level& level)
-      : targets_(targets), target_chains_(chains), level_(level), head_(kHashSize), previous_(kLongestFastPair),
-        seen_(chains.chains() + 1), worth_(chains.words()), head4_(kNoHash4 + 1), previous4_(kLongestFastPair),
+      : targets_(targets),
+        target_chains_(chains),
+        level_(level),
+        head_(kHashSize),
+        previous_(kLongestFastPair),
+        seen_(chains.chains() + 1),
+        worth_(chains.words()),
+        head4_(kNoHash4 + 1),
+        previous4_(kLongestFastPair),
         text_(kLongestFastPair + kReadAhead) {}
 
   /// Takes the next x.
@@ -155,7 +162,8 @@ class LazyPairs {
   /// Walks the chain from `candidate`, at most `chain` candidates, for a match at `at` longer than `best`. With Prefix,
   /// sets `touched` if any candidate agrees up to `end`.
   template <bool Prefix>
-  ZIPFIT_INLINE Found walk(unsigned at, unsigned end, unsigned candidate, unsigned chain, Found best, bool& touched) const {
+  ZIPFIT_INLINE Found walk(unsigned at, unsigned end, unsigned candidate, unsigned chain, Found best,
+                           bool& touched) const {
     const std::uint8_t* const here = text_.data() + at;
     const unsigned most = smaller_of(end - at, kMaxMatch);
     const unsigned nice = smaller_of<unsigned>(level_.nice, most);
@@ -180,11 +188,13 @@ class LazyPairs {
   }
 
   /// The search at a position of the target.
-  ZIPFIT_INLINE Found search_target(unsigned at, unsigned end, const TargetPosition& here, unsigned previous_length) const {
+  ZIPFIT_INLINE Found search_target(unsigned at, unsigned end, const TargetPosition& here,
+                                    unsigned previous_length) const {
     const unsigned chain = previous_length >= level_.good ? level_.chain >> 2 : level_.chain;
     const Seen seen = seen_[here.chain];
     Found best = {previous_length, 0};
-    if (unsigned(here.candidates) + seen.count > chain) [[unlikely]] return search_everything(at, end, &here, chain, best);
+    if (unsigned(here.candidates) + seen.count > chain) [[unlikely]]
+      return search_everything(at, end, &here, chain, best);
     const unsigned most = smaller_of(end - at, kMaxMatch);
     const unsigned nice = smaller_of<unsigned>(level_.nice, most);
     if (best.length >= most) return best;
@@ -195,7 +205,8 @@ class LazyPairs {
     const std::uint8_t* const text = text_.data();
     const auto four = load<std::uint32_t>(text + at);
     for (unsigned candidate = head4_[here.hash4]; candidate; candidate = previous4_[candidate]) {
-      if (load<std::uint32_t>(text + candidate) != four || text[candidate + best.length] != text[at + best.length]) continue;
+      if (load<std::uint32_t>(text + candidate) != four || text[candidate + best.length] != text[at + best.length])
+        continue;
       const unsigned length = common_length(text + candidate, text + at, most);
       if (length > best.length) {
         best = {length, at - candidate};
@@ -282,7 +293,8 @@ class LazyPairs {
   /// Here the parse goes from match to match. A match is taken where it begins unless the next position has a longer
   /// one; so from a position without a match in hand, what follows depends on that position alone: look at the next one
   /// worth a look, step forward while the match there gets longer, take it. Whatever no match covers is a literal.
-  ZIPFIT_INLINE void parse_target(State& state, unsigned end, const TargetPosition* target, const std::uint64_t* worth) {
+  ZIPFIT_INLINE void parse_target(State& state, unsigned end, const TargetPosition* target,
+                                  const std::uint64_t* worth) {
     Histogram& histogram = state.histogram;
     const unsigned source = x_size_;
     const unsigned size = end - source;
@@ -340,7 +352,7 @@ class LazyPairs {
   const Level level_;
   Array<std::uint16_t> head_;
   Array<std::uint16_t> previous_;
-  Array<Seen> seen_;  // by number of the targets' hashes; 0 takes those that no target has
+  Array<Seen> seen_;            // by number of the targets' hashes; 0 takes those that no target has
   Array<std::uint64_t> worth_;  // the targets' positions worth a look
   Array<std::uint16_t> head4_;
   Array<std::uint16_t> previous4_;

@@ -12,7 +12,8 @@ class GzipPairs final : public Pairs {
   GzipPairs(const Text* texts, std::size_t count, const Level& level)
       : targets_(texts, count), target_sizes_(count), level_(level) {
     Sizer sizer;
-    for (std::size_t j = 0; j < count; ++j) target_sizes_[j] = static_cast<std::int64_t>(sizer.size(targets_[j], level));
+    for (std::size_t j = 0; j < count; ++j)
+      target_sizes_[j] = static_cast<std::int64_t>(sizer.size(targets_[j], level));
     if (!level.greedy) chains_ = TargetChains(targets_, level);
   }
 
@@ -43,6 +44,10 @@ class GzipPairSizer final : public PairSizer {
     const Bytes x = {text.data, text.size};
     const Targets& targets = pairs_.targets();
     const Level& level = pairs_.level();
+    if (x.size == 0) {
+      for (std::size_t i = 0; i < count; ++i) sizes[i] = pairs_.target_sizes()[columns[i]];
+      return kEmptyGzip;
+    }
     const bool fast = fast_source(x.size);
     bool checkpointed = false;
     if (fast) fast_.start(x);

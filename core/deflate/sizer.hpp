@@ -10,7 +10,8 @@
 //
 // What zlib's window does to sizes, and so is kept here:
 //  * Positions count from the start of the window, and position 0 means "none": what lies there is never matched.
-//  * The window holds 64 KB. When its lookahead runs short with the position in the upper part, it slides by 32 KB. What
+//  * The window holds 64 KB. When its lookahead runs short with the position in the upper part, it slides by 32 KB.
+//  What
 //    falls out, or comes to lie at 0, leaves the hash chains.
 //  * A block that began before the window's start cannot be stored.
 //  * The head of a chain may lie at kMaxDistance; every further link must be nearer.

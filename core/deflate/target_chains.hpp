@@ -5,13 +5,13 @@
 // positions whose three bytes span the boundary, then into x. The first part is the same for every x. It is searched
 // once, here: the longest match, the most recent among equals, or the first of at least nice_length.
 //
-// A search also starts with a length to beat, and stops after so many candidates. The length to beat changes nothing, as
-// a match no longer than it is not taken whether found or not. The number of candidates does; it is kept, so that a pair
-// can tell whether zlib would have come to the end of this part of the chain.
+// A search also starts with a length to beat, and stops after so many candidates. The length to beat changes nothing,
+// as a match no longer than it is not taken whether found or not. The number of candidates does; it is kept, so that a
+// pair can tell whether zlib would have come to the end of this part of the chain.
 //
-// Most positions of most pairs have nothing to match: no candidate in the target, and a hash that x does not have. A bit
-// for each position says whether it is worth a look: the bits for candidates inside the target are set here, and an index
-// from each hash to its positions in all targets lets the pairs of an x add those that x can match.
+// Most positions of most pairs have nothing to match: no candidate in the target, and a hash that x does not have. A
+// bit for each position says whether it is worth a look: the bits for candidates inside the target are set here, and an
+// index from each hash to its positions in all targets lets the pairs of an x add those that x can match.
 #pragma once
 
 #include "deflate/fast_pair.hpp"
@@ -37,7 +37,9 @@ struct TargetPosition {
 constexpr unsigned kHash4Bits = 12;
 constexpr unsigned kNoHash4 = 1u << kHash4Bits;  // an entry that is always empty
 
-ZIPFIT_INLINE unsigned hash4(const std::uint8_t* p) { return (load<std::uint32_t>(p) * 2654435761u) >> (32 - kHash4Bits); }
+ZIPFIT_INLINE unsigned hash4(const std::uint8_t* p) {
+  return (load<std::uint32_t>(p) * 2654435761u) >> (32 - kHash4Bits);
+}
 
 /// Every position of every fast target, in the order of the targets' bytes.
 class TargetChains {
@@ -76,9 +78,7 @@ class TargetChains {
     index(targets);
   }
 
-  const TargetPosition* of(const Targets& targets, std::size_t j) const {
-    return positions_.data() + targets.start(j);
-  }
+  const TargetPosition* of(const Targets& targets, std::size_t j) const { return positions_.data() + targets.start(j); }
 
   /// How many distinct hashes the targets have.
   unsigned chains() const { return chains_; }
@@ -143,9 +143,9 @@ class TargetChains {
 
   Array<TargetPosition> positions_;
   Array<std::uint16_t> number_;
-  Array<std::size_t> first_word_;   // of each target, in bit vectors over positions
+  Array<std::size_t> first_word_;  // of each target, in bit vectors over positions
   Array<std::uint64_t> inside_;
-  Array<std::size_t> first_bit_;    // of each chain, in bits_
+  Array<std::size_t> first_bit_;  // of each chain, in bits_
   Array<std::size_t> bits_;
   unsigned chains_ = 0;
 };

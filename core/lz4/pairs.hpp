@@ -2,7 +2,11 @@
 //
 // The parse of x is done once, up to its first step that could see past the end of x. Each target goes on from there on
 // the same table, and a log of what it overwrote there puts the table back for the next: a few dozen words, instead of
-// the 16 KB that a fresh table costs. A pair of more than one block is sized from the start.
+// the 16 KB that a fresh table costs.
+//
+// A pair of more than one block is another matter, as its blocks are linked. When x alone has several, its whole blocks
+// are sized once, and each pair goes on from a copy of the table they left. When only the pair has, it is sized from
+// the start.
 #pragma once
 
 #include "lz4/frame.hpp"
@@ -61,13 +65,17 @@ class Lz4PairSizer final : public PairSizer {
     text_.reserve(x.size + targets_.longest());
     entered_.reserve(2 * smaller_of(kBlockSize, text_.size()));  // a parse enters at most two positions at each
     if (x.size) std::memcpy(text_.data(), x.data, x.size);
-    if (x.size <= kBlockSize) parse_prefix(x.size);
+    if (x.size <= kBlockSize) {
+      parse_prefix(x.size);
+    } else {
+      size_whole_blocks(x.size);
+    }
     for (std::size_t i = 0; i < count; ++i) {
       const Bytes target = targets_[static_cast<std::size_t>(columns[i])];
       if (target.size) std::memcpy(text_.data() + x.size, target.data, target.size);
-      sizes[i] = static_cast<std::int64_t>(pair(x.size + target.size));
+      sizes[i] = static_cast<std::int64_t>(pair(x.size, x.size + target.size));
     }
-    return static_cast<std::int64_t>(size({x.data, x.size}));
+    return static_cast<std::int64_t>(x.size <= kBlockSize ? size({x.data, x.size}) : linked(x.size));
   }
 
  private:
@@ -81,7 +89,24 @@ class Lz4PairSizer final : public PairSizer {
     run<true>(text_.data(), 0, prefix, 0, table_[0], log, progress_);
   }
 
-  std::size_t pair(std::size_t end) {
+  /// Sizes the blocks that lie in x whole, x having more than one.
+  void size_whole_blocks(std::size_t prefix) {
+    whole_.reserve(1);
+    linked_.reserve(1);
+    whole_[0] = {};
+    whole_end_ = prefix / kBlockSize * kBlockSize;
+    whole_bytes_ = linked_blocks(text_.data(), 0, whole_end_, whole_[0]);
+    started_ = false;
+  }
+
+  /// The frame of the first `end` bytes, from the end of x's whole blocks on.
+  std::size_t linked(std::size_t end) {
+    linked_[0] = whole_[0];
+    return frame_bytes(end) + whole_bytes_ + linked_blocks(text_.data(), whole_end_, end, linked_[0]);
+  }
+
+  std::size_t pair(std::size_t prefix, std::size_t end) {
+    if (prefix > kBlockSize) return linked(end);
     if (end > kBlockSize || !started_) return size({text_.data(), end});
     Progress progress = progress_;
     UndoLog log(entered_.data());
@@ -97,6 +122,10 @@ class Lz4PairSizer final : public PairSizer {
   Array<UndoLog::Entry> entered_;
   Array<std::uint8_t> text_;
   Progress progress_ = {};
+  Array<LinkedTable> whole_;   // as x's whole blocks left it
+  Array<LinkedTable> linked_;  // the same, for the pair at hand
+  std::size_t whole_end_ = 0;
+  std::size_t whole_bytes_ = 0;
   bool started_ = false;
 };
 

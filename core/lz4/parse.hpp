@@ -7,9 +7,10 @@
 //    5 bytes into 2^12. Empty entries read as position 0, which is a candidate like any other.
 //  * Searches skip ahead faster the longer they find nothing.
 //  * No match starts in a block's last 12 bytes or covers its last 5.
-//  * The output must be shorter than the input, or the block is stored. liblz4 decides that by what it *might* still have
-//    to write, at each sequence, so a block can be stored although its compressed form would have been a little shorter.
-//    `Progress::needed` is the room it has asked for so far.
+//  * The output must be shorter than the input, or the block is stored. liblz4 decides that by what it *might* still
+//  have
+//    to write, at each sequence, so a block can be stored although its compressed form would have been a little
+//    shorter. `Progress::needed` is the room it has asked for so far.
 //
 // A parse can stop where it would have to look past the end of a prefix x and be taken up again for x + t: see `run`.
 #pragma once
@@ -19,12 +20,12 @@
 namespace zipfit::ZIPFIT_ISA::lz4 {
 
 constexpr unsigned kMinMatch = 4;
-constexpr unsigned kLastLiterals = 5;   // always literals at the end of a block
-constexpr unsigned kMatchMargin = 12;   // no match starts this near the end of a block
+constexpr unsigned kLastLiterals = 5;  // always literals at the end of a block
+constexpr unsigned kMatchMargin = 12;  // no match starts this near the end of a block
 constexpr unsigned kMinInput = kMatchMargin + 1;
 constexpr unsigned kMaxDistance = 65535;
-constexpr unsigned kSkipShift = 6;      // every 64 searches in vain, the step grows by one
-constexpr unsigned kRunMask = 15;       // a token's nibble; longer runs and matches go on in bytes
+constexpr unsigned kSkipShift = 6;  // every 64 searches in vain, the step grows by one
+constexpr unsigned kRunMask = 15;   // a token's nibble; longer runs and matches go on in bytes
 constexpr std::size_t kBlockSize = 64 * 1024;
 
 /// Positions of 4-byte sequences in a block that stands alone.
@@ -51,14 +52,15 @@ struct LinkedTable {
   }
 };
 
-/// Where a parse stands. Positions count from the start of the text, `written` and `needed` from the start of the block.
+/// Where a parse stands. Positions count from the start of the text, `written` and `needed` from the start of the
+/// block.
 struct Progress {
-  std::size_t position;    // to be searched next, or just after a match
-  std::size_t anchor;      // first byte not yet written
-  std::size_t written;     // bytes of output so far
-  std::size_t needed;      // most room that liblz4 has asked for so far
-  unsigned searches;       // in vain since the last match, from 1 << kSkipShift up
-  bool after_match;        // `position` follows a match: LZ4 looks there first without skipping
+  std::size_t position;  // to be searched next, or just after a match
+  std::size_t anchor;    // first byte not yet written
+  std::size_t written;   // bytes of output so far
+  std::size_t needed;    // most room that liblz4 has asked for so far
+  unsigned searches;     // in vain since the last match, from 1 << kSkipShift up
+  bool after_match;      // `position` follows a match: LZ4 looks there first without skipping
 };
 
 constexpr unsigned kFirstSearch = 1u << kSkipShift;
@@ -73,7 +75,8 @@ ZIPFIT_INLINE std::size_t common_run(const std::uint8_t* a, const std::uint8_t* 
   const std::uint8_t* const start = b;
   while (b_end - b >= 8) {
     const std::uint64_t difference = load<std::uint64_t>(a) ^ load<std::uint64_t>(b);
-    if (difference) return static_cast<std::size_t>(b - start) + (static_cast<unsigned>(std::countr_zero(difference)) >> 3);
+    if (difference)
+      return static_cast<std::size_t>(b - start) + (static_cast<unsigned>(std::countr_zero(difference)) >> 3);
     a += 8;
     b += 8;
   }
@@ -170,9 +173,9 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
     if (!adjoining_match) {
       p.needed = larger_of(p.needed, p.written + literals + (2 + 1 + kLastLiterals) + literals / 255);
       if (!Prefix && p.needed > room) {
-      leave();
-      return Outcome::kStored;
-    }
+        leave();
+        return Outcome::kStored;
+      }
       if (literals >= kRunMask) p.written += (literals - kRunMask) / 255 + 1;
       p.written += literals;
     }
