@@ -1,9 +1,6 @@
 // Fuzzes the greedy cover and the n-gram model: nothing may be read out of bounds, every document is ranked once, and
 // scores and bits are not negative. The first bytes choose the options; the rest is split into texts at line ends, of
 // which the first few are the target.
-//
-//   clang++ -g -O1 -std=c++20 -fsanitize=fuzzer,address,undefined -Icore core/fuzz/cover.cpp -o fuzz-cover
-//   ./fuzz-cover -max_total_time=60 -max_len=400
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

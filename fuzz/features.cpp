@@ -1,7 +1,5 @@
 // Fuzzes core/features: whatever the bytes, counting is memory-safe, `count` and `dot` agree, and the two SHA-256
 // compressions and the memo give the same buckets.
-//
-//     clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Icore tests/fuzz/features_fuzz.cpp && ./a.out
 #include <cstdlib>
 #include <memory>
 #include <string>
