@@ -88,3 +88,8 @@ def test_any_object_with_the_protocol_is_a_method():
     with pytest.raises(ZipfitError, match="Counter is no method"):
         check_method(__import__("collections").Counter())
     assert method_options(object()) is None
+
+
+def test_a_tuple_is_written_with_commas():
+    method = build_method("dsir", {"proportions": "code=3, text=1"})
+    assert method.proportions == ("code=3", "text=1")

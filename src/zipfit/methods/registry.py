@@ -115,6 +115,8 @@ def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
     """Read an option's text as one of the plain types that its annotation allows."""
     if "None" in kinds and text.lower() == "none":
         return None
+    if any(kind.startswith("tuple[str") for kind in kinds):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if "bool" in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind, read in (("int", int), ("float", float)):
