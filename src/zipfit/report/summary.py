@@ -171,9 +171,10 @@ def _print_labels(summary: dict[str, Any], console: Console) -> None:
     console.print(table)
     rest = labels[_LABELS_SHOWN:]
     none = summary["labels_in_pool"] - len(labels)
-    if rest or none:
-        console.print(
-            f"and {sum(row['selected'] for row in rest):,} documents of {len(rest)} more labels; "
-            f"{none} of {summary['labels_in_pool']} labels have none",
-            highlight=False,
-        )
+    said = []
+    if rest:
+        said.append(f"{sum(row['selected'] for row in rest):,} documents of {len(rest)} more labels")
+    if none:
+        said.append(f"{none} of {summary['labels_in_pool']} labels have none")
+    if said:
+        console.print("; ".join(said), highlight=False)
