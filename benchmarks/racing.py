@@ -24,12 +24,14 @@ from zipfit.methods.racing import Racing
 class RecordedPairs:
     """Answers from a matrix of distances; the texts are row numbers."""
 
-    def __init__(self, target_sizes, distances):
+    def __init__(self, target_sizes, source_sizes, distances):
         self.target_sizes = target_sizes
+        self._source_sizes = source_sizes
         self._distances = distances
 
     def distances(self, texts, columns):
-        return self._distances[np.ix_([int(text) for text in texts], columns)]
+        rows = [int(text) for text in texts]
+        return self._source_sizes[rows], self._distances[np.ix_(rows, columns)]
 
 
 class RecordedPool:
@@ -41,19 +43,6 @@ class RecordedPool:
     def map(self, function, only=None):
         rows = np.arange(self._size) if only is None else np.flatnonzero(only)
         yield function([str(row) for row in rows])
-
-
-class RecordedRacing(Racing):
-    """Racing over recorded distances."""
-
-    def record(self, pairs, source_sizes, scores):
-        self._source_sizes = source_sizes
-        self._exact._pairs = pairs
-        self._exact.score = lambda texts: scores[[int(text) for text in texts]]
-        return self
-
-    def _sizes(self, texts):
-        return self._source_sizes[[int(text) for text in texts]]
 
 
 def read(path):
@@ -78,16 +67,16 @@ def main():
         pool = [pool[i] for i in generator.permutation(len(pool))[: arguments.documents]]
         target = [target[i] for i in generator.permutation(len(target))[: arguments.targets]]
         pairs = compressor.pairs(target)
-        distances = pairs.distances(pool, np.arange(len(target), dtype=np.int32))
-        sizes = np.array([compressor.size(text) for text in pool])
+        sizes, distances = pairs.distances(pool, np.arange(len(target), dtype=np.int32))
         scores = pairs.alignments(pool)
-        recorded = RecordedPairs(pairs.target_sizes, distances)
+        recorded = RecordedPairs(pairs.target_sizes, sizes, distances)
         for top in arguments.top:
             truth = set(np.argsort(-scores, kind="stable")[:top].tolist())
             for confidence in arguments.confidence:
                 found, share, wrong = [], [], 0
                 for seed in range(arguments.trials):
-                    racing = RecordedRacing(top=top, confidence=confidence, seed=seed).record(recorded, sizes, scores)
+                    racing = Racing(top=top, confidence=confidence, seed=seed)
+                    racing._exact._pairs = recorded
                     ranked = list(racing.rank(RecordedPool(len(pool))))[:top]
                     wrong += sum(bool(score != scores[position]) for position, score in ranked)
                     found.append(len(truth & {position for position, _ in ranked}) / top)

@@ -10,6 +10,7 @@ from support import plain_alignment, pool_records, random_texts, read_jsonl, tar
 
 import zipfit
 from zipfit.corpus import formats
+from zipfit.corpus.corpus import Corpus
 
 texts = st.one_of(
     st.text(max_size=30),
@@ -218,3 +219,23 @@ def test_tokens_of_the_bytes(chosen):
     assert found.manifest["selection"]["tokens"] == sum(lengths)
     counted = zipfit.select(pool_records(), target_texts(), top=3, tokenizer="bytes")
     assert counted.manifest["selection"]["tokens"] == sum(len(text.encode()) for text in counted.texts)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 26])
+def test_keeping_a_small_pools_texts_changes_nothing(folder, monkeypatch, kept):
+    monkeypatch.setattr("zipfit.pool.KEPT_BYTES", kept)
+    passes = []
+    read = Corpus.read
+    monkeypatch.setattr(Corpus, "read", lambda self, *a: (passes.append(self.inputs[0].name), read(self, *a))[1])
+    found = zipfit.select("pool.jsonl", "target.jsonl", top=7, method="dsir", options={"min_length": 1})
+    assert (
+        found.indices.tolist()
+        == zipfit.select(
+            [record["text"] for record in pool_records()],
+            target_texts(),
+            top=7,
+            method="dsir",
+            options={"min_length": 1},
+        ).indices.tolist()
+    )
+    assert passes.count("pool.jsonl") == (1 if kept else 2)

@@ -100,7 +100,7 @@ class BoundPairs {
     return output<double, 1>(std::move(values), {texts.size()});
   }
 
-  Output<double, 2> distances(
+  nb::tuple distances(
       const nb::list& list, nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> columns) const {
     const Texts texts(list);
     const std::vector<std::int32_t> chosen(columns.data(), columns.data() + columns.shape(0));
@@ -110,6 +110,7 @@ class BoundPairs {
             ("columns must lie in 0.." + std::to_string(count() - 1) + ", not " + std::to_string(column)).c_str());
       }
     }
+    std::vector<std::int64_t> source_sizes(texts.size());
     std::vector<double> values(texts.size() * chosen.size());
     {
       nb::gil_scoped_release released;
@@ -118,12 +119,14 @@ class BoundPairs {
       double* value = values.data();
       for (std::size_t i = 0; i < texts.size(); ++i) {
         const std::int64_t source = sizer->sizes(texts[i], chosen.data(), chosen.size(), sizes.data());
+        source_sizes[i] = source;
         for (std::size_t k = 0; k < chosen.size(); ++k) {
           *value++ = distance(source, pairs_->target_sizes()[chosen[k]], sizes[k]);
         }
       }
     }
-    return output<double, 2>(std::move(values), {texts.size(), chosen.size()});
+    return nb::make_tuple(output<std::int64_t, 1>(std::move(source_sizes), {texts.size()}),
+                          output<double, 2>(std::move(values), {texts.size(), chosen.size()}));
   }
 
  private:

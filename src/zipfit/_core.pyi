@@ -35,8 +35,10 @@ class _Pairs:
         NCD(x, t) = (C(x + t) - min(C(x), C(t))) / max(C(x), C(t)); see arXiv 2410.18194, section 3.
         """
 
-    def distances(self, texts: list[bytes], columns: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return NCD(x, targets[column]) for each text and chosen column, shape (len(texts), len(columns)).
+    def distances(
+        self, texts: list[bytes], columns: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return C(x) of each text, shape (m,), and NCD(x, targets[column]) with each chosen column, shape (m, k).
 
         IndexError if a column is not the number of a target.
         """

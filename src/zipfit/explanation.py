@@ -107,7 +107,7 @@ def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str,
     encoded = text.encode("utf-8")
     compressor = get_compressor(method.compressor, method.level)
     columns = np.arange(len(target), dtype=np.int32)
-    distances = compressor.pairs([item.encode("utf-8") for item in target]).distances([encoded], columns)[0]
+    distances = compressor.pairs([item.encode("utf-8") for item in target]).distances([encoded], columns)[1][0]
     nearest = np.argsort(distances, kind="stable")[:_NEAREST].tolist()
     neighbours = [Neighbour(j, float(distances[j]), target[j], shared_substrings(text, target[j])) for j in nearest]
     method.fit(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from array import array
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,10 @@ T = TypeVar("T")
 # Labels are told apart up to this many; a field with a value of its own for every document must not fill the memory.
 LABEL_LIMIT = 65_536
 OTHER_LABELS = "(other)"
+
+# Texts that take up no more than this are kept from the first pass, so that methods of many passes over a small pool
+# don't parse it each time. A larger pool is read anew by every pass.
+KEPT_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Facts:
 
 
 class CorpusPool:
-    """A corpus as a `methods.base.Pool`; the first pass over it also gathers the facts.
+    """A corpus as a `methods.base.Pool`; the first pass over it also gathers the facts, and keeps a small pool's texts.
 
     Args:
         corpus: what to read.
@@ -80,8 +85,14 @@ class CorpusPool:
         self._threads = threads
         self._progress = progress
         self._facts: Facts | None = None
+        self._kept: list[list[str]] | None = None
 
     def __iter__(self) -> Iterator[list[str]]:
+        return iter(self._kept) if self._kept is not None else self._read()
+
+    def _read(self) -> Iterator[list[str]]:
+        kept: list[list[str]] = []
+        kept_bytes = 0
         size = self.corpus.size()
         lengths, hashes, labels = array("q"), array("Q"), array("i")
         label_codes: dict[str, int] = {}
@@ -96,8 +107,15 @@ class CorpusPool:
                         if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
                             label = OTHER_LABELS
                         labels.append(label_codes.setdefault(label, len(label_codes)))
+                if kept_bytes <= KEPT_BYTES:
+                    kept_bytes += sum(map(sys.getsizeof, batch.texts))
+                    kept.append(batch.texts)
+                else:
+                    kept.clear()
                 advance.documents(len(batch.texts))
                 yield batch.texts
+        if kept_bytes <= KEPT_BYTES:
+            self._kept = kept
         if self._facts is None:
             if not lengths:
                 raise ZipfitError("the source is empty: it holds no document")

@@ -119,7 +119,8 @@ def test_called_pairs_follow_the_formula(targets, texts):
         expected.append(1 - total / len(targets))
     assert pairs.alignments(texts).tolist() == expected
     columns = np.arange(len(targets), dtype=np.int32)[::2]
-    rows = pairs.distances(texts, columns)
+    sizes, rows = pairs.distances(texts, columns)
+    assert sizes.tolist() == [size(text) for text in texts]
     assert rows.shape == (len(texts), len(columns))
     assert rows[0, 0] == (size(texts[0] + targets[0]) - min(size(texts[0]), size(targets[0]))) / max(
         size(texts[0]), size(targets[0])

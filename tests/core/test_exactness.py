@@ -112,7 +112,7 @@ def test_one_sizer_for_sources_of_all_kinds(level: int) -> None:
     """What one source left in the tables must not show in the next."""
     sources = [made(kind, length, 3) for length in (0, 1, 2, 3, 700, 17_000, 5, 2_000) for kind in KINDS]
     targets = [b"", b"a", b"ab", b"abc", made("words", 300, 1), made("copies", 17_000, 2)]
-    values = core.GzipPairs(targets, level).distances(sources, np.arange(len(targets), dtype=np.int32))
+    values = core.GzipPairs(targets, level).distances(sources, np.arange(len(targets), dtype=np.int32))[1]
     for row, source in zip(values, sources, strict=True):
         own = gzip_size(source, level)
         for value, target in zip(row, targets, strict=True):
@@ -185,11 +185,12 @@ def test_alignments_equal_a_plain_loop(method: str) -> None:
 def test_distances_of_some_columns(method: str) -> None:
     sources, targets = corpus(20, 3), corpus(50, 4)
     pairs = prepared(method, targets)
-    everything = pairs.distances(sources, np.arange(50, dtype=np.int32))
+    sizes, everything = pairs.distances(sources, np.arange(50, dtype=np.int32))
+    assert sizes.tolist() == [pairs.sizes(source)[0] for source in sources]
     columns = np.array([49, 0, 7, 7], dtype=np.int32)
-    assert np.array_equal(pairs.distances(sources, columns), everything[:, columns])
-    assert pairs.distances(sources, columns[:0]).shape == (20, 0)
-    assert pairs.distances([], columns).shape == (0, 4)
+    assert np.array_equal(pairs.distances(sources, columns)[1], everything[:, columns])
+    assert pairs.distances(sources, columns[:0])[1].shape == (20, 0)
+    assert pairs.distances([], columns)[1].shape == (0, 4)
 
 
 @pytest.mark.parametrize("method", ["2", "9", "lz4"])

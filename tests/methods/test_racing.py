@@ -74,11 +74,11 @@ def test_ties_and_the_whole_pool(pool: list[str]) -> None:
 
 def test_weights_sum_over_all_targets() -> None:
     target_sizes = np.array([30, 50, 50, 80])
-    race = _Race(2, 5.0, target_sizes)
     source_sizes = np.array([20, 50, 60, 100])
-    race.begin(source_sizes)
+    race = _Race(target_sizes)
+    race.run(np.array([0], dtype=np.int32), source_sizes, np.zeros((4, 1)))
     expected = [sum(1 / max(x, t) for t in target_sizes) for x in source_sizes]
-    assert race._all_weights == pytest.approx(expected)
+    assert race._all_weights() == pytest.approx(expected)
 
 
 def test_what_it_refuses(pool: list[str]) -> None:

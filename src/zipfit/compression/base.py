@@ -40,8 +40,10 @@ class Pairs(Protocol):
         """Return the alignment of each of m sources, shape (m,)."""
         ...
 
-    def distances(self, texts: list[bytes], columns: NDArray[np.int32]) -> NDArray[np.float64]:
-        """Return NCD(x, t_j) of each of m sources with the k targets j in `columns`, shape (m, k)."""
+    def distances(
+        self, texts: list[bytes], columns: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return C(x) of each of m sources, shape (m,), and NCD(x, t_j) for the k targets j in `columns`, (m, k)."""
         ...
 
 
@@ -104,7 +106,13 @@ class CalledPairs:
             scores[i] = 1.0 - total / len(self._targets)
         return scores
 
-    def distances(self, texts: list[bytes], columns: NDArray[np.int32]) -> NDArray[np.float64]:
+    def distances(
+        self, texts: list[bytes], columns: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         chosen = columns.tolist()
-        rows = [distance(self._size(text), self.target_sizes[columns], self._joined(text, chosen)) for text in texts]
-        return np.array(rows).reshape(len(texts), len(chosen))
+        sizes = np.array([self._size(text) for text in texts], dtype=np.int64)
+        rows = [
+            distance(int(size), self.target_sizes[columns], self._joined(text, chosen))
+            for size, text in zip(sizes, texts, strict=True)
+        ]
+        return sizes, np.array(rows).reshape(len(texts), len(chosen))

@@ -18,8 +18,9 @@ share cannot change their order), with the finite population's correction sqrt(1
 survivors' mean one, since a few targets tell a document's own badly. Against a plain mean this takes about half the
 pairs at equal recall.
 
-The survivors of the last round are scored against all n targets, exactly as by `ZipFit`: a score is never wrong; what
-may go wrong, rarely, is that a document of the true top K was lost on the way. docs/racing.md says how often.
+The survivors of the last round are compared with the remaining targets too, and their distances summed exactly as by
+`ZipFit`: a score is never wrong; what may go wrong, rarely, is that a document of the true top K was lost on the way.
+docs/racing.md says how often.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.compression.compressors import get_compressor
 from zipfit.errors import ZipfitError
 from zipfit.methods.zipfit import ZipFit
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from zipfit.methods.base import Pool
 
-# Targets seen after each round: 4, 8, 16, ... while at most half of them, since the exact round computes them again.
+# Targets seen after each round: 4, 8, 16, ..., all.
 _FIRST = 4
 _GROWTH = 2
 
@@ -85,86 +85,97 @@ class Racing:
         target_sizes = self._exact.pairs.target_sizes
         n = len(target_sizes)
         order = np.random.default_rng(self.seed).permutation(n).astype(np.int32)
-        race = _Race(self.top, self.confidence, target_sizes)
-        done, until = 0, _FIRST
-        while 2 * until <= n:
-            if race.alive is None:
-                race.begin(np.concatenate(list(pool.map(self._sizes))))
-            race.run(order[done:until], np.concatenate(list(pool.map(self._distances(order[done:until]), race.alive))))
-            done, until = until, until * _GROWTH
-        scores = np.concatenate(list(pool.map(self._exact.score, race.alive)))
-        positions = np.arange(len(scores)) if race.alive is None else np.flatnonzero(race.alive)
-        documents = len(scores) if race.alive is None else len(race.alive)
+        race = _Race(target_sizes)
+        done, until = 0, min(_FIRST, n)
+        while done < n:
+            columns = order[done:until]
+            compared = list(pool.map(self._distances(columns), race.alive))
+            race.run(columns, *(np.concatenate(arrays) for arrays in zip(*compared, strict=True)))
+            if until < n:
+                race.drop(self.top, self.confidence)
+            done, until = until, min(until * _GROWTH, n)
         self.notes |= {
             "statistical": True,
-            "share_of_pairs_evaluated": (race.evaluated + len(scores) * n) / (documents * n),
-            "documents_in_rounds": [*race.documents_in_rounds, len(scores)],
+            "share_of_pairs_evaluated": race.evaluated / (race.documents_in_rounds[0] * n),
+            "documents_in_rounds": race.documents_in_rounds,
         }
+        scores = race.alignments()
+        positions = np.arange(len(scores)) if race.alive is None else np.flatnonzero(race.alive)
         best = np.argsort(-scores, kind="stable")
         yield from zip(positions[best].tolist(), scores[best].tolist(), strict=True)
 
-    def _sizes(self, texts: list[str]) -> NDArray[np.int64]:
-        size = get_compressor(self.compressor, self.level).size
-        return np.array([size(text.encode("utf-8")) for text in texts], dtype=np.int64)
-
-    def _distances(self, columns: NDArray[np.int32]) -> Callable[[list[str]], NDArray[np.float64]]:
+    def _distances(
+        self, columns: NDArray[np.int32]
+    ) -> Callable[[list[str]], tuple[NDArray[np.int64], NDArray[np.float64]]]:
         pairs = self._exact.pairs
         return lambda texts: pairs.distances([text.encode("utf-8") for text in texts], columns)
 
 
 class _Race:
-    """The survivors and what was seen of them.
+    """The survivors and all that was seen of them: 8 bytes for each survivor and target.
+
+    Args:
+        target_sizes: C(t) of the n targets, shape (n,).
 
     Attributes:
-        alive: which documents are still in, shape (N,); None before the first round.
+        alive: which documents are still in, shape (N,); None as long as all are.
         evaluated: number of pairs so far.
         documents_in_rounds: number of documents that each round compared.
     """
 
-    def __init__(self, top: int, confidence: float, target_sizes: NDArray[np.int64]) -> None:
+    def __init__(self, target_sizes: NDArray[np.int64]) -> None:
         self.alive: NDArray[np.bool_] | None = None
         self.evaluated = 0
         self.documents_in_rounds: list[int] = []
-        self._top = top
-        self._confidence = confidence
         self._target_sizes = target_sizes
-
-    def begin(self, source_sizes: NDArray[np.int64]) -> None:
-        """Take in C(x) of all N documents, shape (N,)."""
-        self.alive = np.ones(len(source_sizes), dtype=bool)
-        self._source_sizes = source_sizes
         self._columns = np.empty(0, dtype=np.int32)
-        self._saved = np.empty((len(source_sizes), 0))  # s_ij w_ij of the survivors
-        # sum_j 1 / max(C(x), C(t_j)) over all n: the targets up to C(x) in size count 1 / C(x), the others their own.
-        ascending = np.sort(self._target_sizes)
-        larger = np.append(np.cumsum(1.0 / ascending[::-1])[::-1], 0.0)
-        smaller = np.searchsorted(ascending, source_sizes, side="right")
-        self._all_weights = smaller / source_sizes + larger[smaller]
+        self._source_sizes = np.empty(0, dtype=np.int64)
+        self._distances = np.empty((0, 0))
 
-    def run(self, columns: NDArray[np.int32], distances: NDArray[np.float64]) -> None:
-        """Take in the survivors' distances to more targets, shape (survivors, columns); drop those out of reach."""
-        assert self.alive is not None
+    def run(self, columns: NDArray[np.int32], source_sizes: NDArray[np.int64], distances: NDArray[np.float64]) -> None:
+        """Take in the survivors' C(x), shape (survivors,), and distances to more targets, (survivors, columns)."""
         self.evaluated += distances.size
         self.documents_in_rounds.append(len(distances))
+        self._source_sizes = source_sizes
+        self._distances = np.hstack([self._distances, distances]) if self._columns.size else distances
         self._columns = np.append(self._columns, columns)
-        self._saved = np.hstack([self._saved, 1.0 - distances])
-        if len(distances) <= self._top:
+
+    def drop(self, top: int, confidence: float) -> None:
+        """Drop the documents that are out of reach of the top."""
+        if len(self._distances) <= top:
             return
         estimates, errors = self._estimate()
-        margin = self._confidence * errors
-        bar = np.partition(estimates - margin, -self._top)[-self._top]
+        margin = confidence * errors
+        bar = np.partition(estimates - margin, -top)[-top]
         stays = estimates + margin >= bar
+        if self.alive is None:
+            self.alive = np.ones(len(stays), dtype=bool)
         self.alive[np.flatnonzero(self.alive)[~stays]] = False
-        self._saved = self._saved[stays]
-        self._source_sizes, self._all_weights = self._source_sizes[stays], self._all_weights[stays]
+        self._distances = self._distances[stays]
 
     def _estimate(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Each survivor's estimated alignment and its standard error."""
         n, m = len(self._target_sizes), len(self._columns)
+        saved = 1.0 - self._distances  # s_ij w_ij
         weights = 1.0 / np.maximum(self._source_sizes[:, None], self._target_sizes[None, self._columns])
-        ratio = self._saved.sum(axis=1) / weights.sum(axis=1)
-        residuals = self._saved - ratio[:, None] * weights
+        ratio = saved.sum(axis=1) / weights.sum(axis=1)
+        residuals = saved - ratio[:, None] * weights
         residuals -= residuals.mean(axis=0)
         variance = residuals.var(axis=1, ddof=1)
         variance = np.maximum(variance, variance.mean())
-        return ratio * self._all_weights / n, np.sqrt(variance / m * (1 - m / n))
+        return ratio * self._all_weights() / n, np.sqrt(variance / m * (1 - m / n))
+
+    def _all_weights(self) -> NDArray[np.float64]:
+        """Each survivor's sum_j 1 / max(C(x), C(t_j)) over all n targets, shape (survivors,)."""
+        # The targets up to C(x) in size count 1 / C(x) each, the others their own.
+        ascending = np.sort(self._target_sizes)
+        larger = np.append(np.cumsum(1.0 / ascending[::-1])[::-1], 0.0)
+        smaller = np.searchsorted(ascending, self._source_sizes, side="right")
+        weights: NDArray[np.float64] = smaller / self._source_sizes + larger[smaller]
+        return weights
+
+    def alignments(self) -> NDArray[np.float64]:
+        """The survivors' alignments, once all targets were seen: the very sums of `ZipFit`, in the targets' order."""
+        in_order = self._distances[:, np.argsort(self._columns)]
+        scores: NDArray[np.float64] = 1.0 - np.add.accumulate(in_order, axis=1)[:, -1] / len(self._target_sizes)
+        return scores
