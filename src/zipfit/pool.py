@@ -9,7 +9,7 @@ from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,13 @@ from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
     from zipfit.corpus.corpus import Corpus
-    from zipfit.progress import Progress
+    from zipfit.progress import Advance, Progress
 
 T = TypeVar("T")
 
@@ -88,32 +88,66 @@ class CorpusPool:
         self._kept: list[list[str]] | None = None
 
     def __iter__(self) -> Iterator[list[str]]:
-        return iter(self._kept) if self._kept is not None else self._read()
+        return self._computed(None, None)
 
-    def _read(self) -> Iterator[list[str]]:
+    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
+        """Yield `function(batch)` for each batch in source order, computed by the threads; see `methods.base.Pool`."""
+        return self._computed(function, only)
+
+    def _computed(self, function: Callable[[list[str]], T] | None, only: NDArray[np.bool_] | None) -> Iterator[Any]:
+        """Yield each batch, or what `function` makes of it, and tell of the documents that are done."""
+        with self._progress.reading(self.corpus.size(), self.pairs_per_document) as advance:
+            batches = self._batches(advance)
+            if only is not None:
+                batches = _marked(batches, only)
+            if function is None or self._threads == 1:
+                for batch in batches:
+                    yield batch if function is None else function(batch)
+                    advance.documents(len(batch))
+                return
+            # The window bounds memory: reading waits while this many batches are unfinished.
+            window = 3 * self._threads
+            with ThreadPoolExecutor(self._threads, thread_name_prefix="zipfit") as executor:
+                pending: deque[tuple[int, Future[T]]] = deque()
+
+                def first() -> Iterator[T]:
+                    count, future = pending.popleft()
+                    yield future.result()
+                    advance.documents(count)
+
+                try:
+                    for batch in batches:
+                        pending.append((len(batch), executor.submit(function, batch)))
+                        if len(pending) >= window:
+                            yield from first()
+                    while pending:
+                        yield from first()
+                finally:
+                    executor.shutdown(wait=True, cancel_futures=True)
+
+    def _batches(self, advance: Advance) -> Iterator[list[str]]:
+        """The texts in batches: those kept, or read anew; the first pass gathers the facts."""
+        if self._kept is not None:
+            yield from self._kept
+            return
         kept: list[list[str]] = []
         kept_bytes = 0
-        size = self.corpus.size()
         lengths, hashes, labels = array("q"), array("Q"), array("i")
         label_codes: dict[str, int] = {}
-        with self._progress.reading(size, self.pairs_per_document) as advance:
-            for batch in self.corpus.read(advance.raw):
-                if self._facts is None:
-                    lengths.extend(map(len, batch.encoded))
-                    hashes.extend(
-                        int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in batch.encoded
-                    )
-                    for label in batch.labels:
-                        if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
-                            label = OTHER_LABELS
-                        labels.append(label_codes.setdefault(label, len(label_codes)))
-                if kept_bytes <= KEPT_BYTES:
-                    kept_bytes += sum(map(sys.getsizeof, batch.texts))
-                    kept.append(batch.texts)
-                else:
-                    kept.clear()
-                advance.documents(len(batch.texts))
-                yield batch.texts
+        for batch in self.corpus.read(advance.raw):
+            if self._facts is None:
+                lengths.extend(map(len, batch.encoded))
+                hashes.extend(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in batch.encoded)
+                for label in batch.labels:
+                    if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
+                        label = OTHER_LABELS
+                    labels.append(label_codes.setdefault(label, len(label_codes)))
+            if kept_bytes <= KEPT_BYTES:
+                kept_bytes += sum(map(sys.getsizeof, batch.texts))
+                kept.append(batch.texts)
+            else:
+                kept.clear()
+            yield batch.texts
         if kept_bytes <= KEPT_BYTES:
             self._kept = kept
         if self._facts is None:
@@ -125,39 +159,6 @@ class CorpusPool:
                 np.frombuffer(labels, dtype=np.int32),
                 list(label_codes),
             )
-
-    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
-        """Yield `function(batch)` for each batch in source order, computed by the threads; see `methods.base.Pool`."""
-        batches = iter(self) if only is None else self._marked(only)
-        if self._threads == 1:
-            yield from map(function, batches)
-            return
-        # The window bounds memory: reading waits while this many batches are unfinished.
-        window = 3 * self._threads
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="zipfit") as executor:
-            pending: deque[Future[T]] = deque()
-            try:
-                for batch in batches:
-                    pending.append(executor.submit(function, batch))
-                    if len(pending) >= window:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                executor.shutdown(wait=True, cancel_futures=True)
-
-    def _marked(self, only: NDArray[np.bool_]) -> Iterator[list[str]]:
-        """Batches of the marked documents alone, filled up again to the usual size."""
-        kept: list[str] = []
-        start = 0
-        for batch in self:
-            kept += itertools.compress(batch, only[start : start + len(batch)].tolist())
-            start += len(batch)
-            if len(kept) >= CHUNK_RECORDS // 4:
-                yield kept
-                kept = []
-        if kept:
-            yield kept
 
     @property
     def facts(self) -> Facts:
@@ -181,3 +182,17 @@ class CorpusPool:
         """Number of documents of each label, in order of first appearance."""
         counts = np.bincount(self.facts.labels, minlength=len(self.facts.label_names))
         return Counter(dict(zip(self.facts.label_names, counts.tolist(), strict=True)))
+
+
+def _marked(batches: Iterable[list[str]], only: NDArray[np.bool_]) -> Iterator[list[str]]:
+    """Batches of the marked documents alone, filled up again to a size worth handing over."""
+    kept: list[str] = []
+    start = 0
+    for batch in batches:
+        kept += itertools.compress(batch, only[start : start + len(batch)].tolist())
+        start += len(batch)
+        if len(kept) >= CHUNK_RECORDS // 4:
+            yield kept
+            kept = []
+    if kept:
+        yield kept

@@ -22,7 +22,7 @@ class Advance(Protocol):
         ...
 
     def documents(self, count: int) -> None:
-        """So many documents were read."""
+        """So many documents are done."""
         ...
 
 
@@ -57,20 +57,18 @@ class TerminalProgress:
     @contextmanager
     def reading(self, size: int | None, pairs: int) -> Iterator[Advance]:
         from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             TaskProgressColumn(),
-            TextColumn("{task.fields[done]:,} documents, {task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[done]:,} documents {task.fields[rate]}"),
             TimeRemainingColumn(),
+            TextColumn("left"),
         )
         with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("reading and scoring", total=size, done=0, rate="")
+            task = bar.add_task("", total=size, done=0, rate="")
             yield _Bar(bar, task, pairs)
 
 
