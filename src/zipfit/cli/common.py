@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from zipfit.corpus.inputs import Files
 from zipfit.errors import ZipfitError
 from zipfit.progress import is_watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 DEBUG = False
 
@@ -103,11 +102,6 @@ def fail(message: str) -> NoReturn:
     """Print an error and exit with status 2."""
     warn(f"error: {message}")
     raise typer.Exit(2)
-
-
-def files(paths: Sequence[str], format_name: str | None, sample_by: str) -> Files:
-    """The documents that paths name."""
-    return Files(list(paths), format_name, sample_by)
 
 
 def show_progress(quiet: bool) -> bool:

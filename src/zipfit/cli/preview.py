@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zipfit.cli import common
+from zipfit.corpus.inputs import Files
 from zipfit.methods.registry import build_method
 from zipfit.preview import preview
 from zipfit.task import Task, task_parameters
@@ -56,9 +57,7 @@ def preview_command(
         progress=common.show_progress(quiet),
     )
     methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
-    task = Task(
-        common.files(pool, format_name, sample_by), common.files(target, target_format, target_sample_by), parameters
-    )
+    task = Task(Files(pool, format_name, sample_by), Files(target, target_format, target_sample_by), parameters)
     results = preview(methods, task.pool, task.texts, budget, seed)
     if as_json:
         print(json.dumps([asdict(result) for result in results]))

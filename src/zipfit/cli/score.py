@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
+from zipfit.corpus.inputs import Files
 from zipfit.scoring import alignment
 
 
@@ -36,8 +37,8 @@ def score_command(
 ) -> None:
     """Measure how well SOURCE as a whole is aligned with TARGET: the mean alignment of its documents."""
     result = alignment(
-        common.files([source], format_name, sample_by),
-        common.files([target], target_format, target_sample_by),
+        Files([source], format_name, sample_by),
+        Files([target], target_format, target_sample_by),
         compressor=compressor or "gzip",
         level=level,
         output=output,

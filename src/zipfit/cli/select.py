@@ -10,6 +10,7 @@ import typer
 
 from zipfit.cli import common
 from zipfit.cli.common import fail
+from zipfit.corpus.inputs import Files
 from zipfit.errors import ZipfitError
 from zipfit.manifest import check_outputs
 from zipfit.repeating import rerun
@@ -94,8 +95,8 @@ def select_command(
         raise ZipfitError("--racing finds the --top K of the method zipfit, and nothing else")
     by, share = _share(max_share, by)
     selection = select(
-        common.files(pool, format_name, sample_by),
-        common.files(target, target_format, target_sample_by),
+        Files(pool, format_name, sample_by),
+        Files(target, target_format, target_sample_by),
         top=top,
         fraction=fraction,
         tokens=tokens,
