@@ -1,0 +1,388 @@
+"""Run a study: every cell that has not been run yet, each kept as soon as it is finished.
+
+A cell is found again by a digest of everything that determines it: what its arm does, the contents of source, target
+and test set, budget, model, seed and settings. So an interrupted study goes on where it stopped, a new method runs
+alone, and renaming an arm costs nothing. Cells that train on the same documents, as neighbouring levels of gzip often
+do, are measured once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zipfit.errors import ZipfitError
+from zipfit.study.choosing import Chooser, arm_digest, is_seeded
+from zipfit.study.data import digest, identify, open_source, read_texts
+from zipfit.study.store import Store
+from zipfit.training.evaluate import DocumentLoss, Evaluation, evaluate
+from zipfit.training.finetune import Unobserved, finetune
+from zipfit.training.models import load_model, locate_model
+from zipfit.training.overlap import find_overlap
+
+if TYPE_CHECKING:
+    from zipfit.study.arm import Arm
+    from zipfit.study.choosing import Chosen
+    from zipfit.study.spec import ModelSpec, Study
+    from zipfit.training.finetune import Observer, Run
+    from zipfit.training.models import LanguageModel
+
+_LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        arm: where its documents come from.
+        budget: training tokens; None for all of the arm's documents.
+        model: what is fine-tuned.
+        seed: of everything that is drawn.
+        key: digest of all that determines its outcome.
+    """
+
+    arm: Arm
+    budget: int | None
+    model: ModelSpec
+    seed: int
+    key: str
+
+    def __str__(self) -> str:
+        budget = "all" if self.budget is None else f"{self.budget:,}"
+        return f"{self.arm.name}, {budget} tokens, {self.model.label}, seed {self.seed}"
+
+
+class StudyObserver(Protocol):
+    """Told of a study as it goes."""
+
+    def planned(self, cells: list[Cell], finished: int) -> None:
+        """These are the cells, and so many are finished already."""
+        ...
+
+    def began(self, cell: Cell) -> Observer:
+        """A cell begins; its run is told to what this returns."""
+        ...
+
+    def ended(self, cell: Cell, result: dict[str, Any]) -> None:
+        """A cell is kept, `done` or `failed`."""
+        ...
+
+
+class UnobservedStudy:
+    """An observer that ignores everything."""
+
+    def planned(self, cells: list[Cell], finished: int) -> None:
+        pass
+
+    def began(self, cell: Cell) -> Observer:  # noqa: ARG002
+        return Unobserved()
+
+    def ended(self, cell: Cell, result: dict[str, Any]) -> None:
+        pass
+
+
+def plan(study: Study) -> list[Cell]:
+    """All cells: seed by seed, and in each budget by budget, so that what is finished first compares all arms.
+
+    Raises:
+        ZipfitError: source, target or test set cannot be read, or a local model is missing.
+    """
+    arms = {arm.name: arm for arm in study.arms}
+    shared = {
+        "source": identify(study, study.source),
+        "target": identify(study, study.target),
+        "test": identify(study, study.test),
+        "settings": asdict(study.settings),
+        "evaluate_every": study.evaluate_every,
+        "humaneval": None if study.humaneval is None else asdict(study.humaneval),
+    }
+    models = {model.label: _identify_model(study, model) for model in study.models}
+    budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
+    budgets.sort(key=lambda budget: (budget is None, budget))
+    return [
+        Cell(
+            arm,
+            budget,
+            model,
+            seed,
+            digest(
+                shared
+                | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
+            ),
+        )
+        for seed in study.seeds
+        for budget in budgets
+        for model in study.models
+        for arm in study.arms
+        if budget in study.budgets_of(arm)
+    ]
+
+
+def run_study(
+    study: Study, folder: Path, *, allow_code_execution: bool = False, observer: StudyObserver | None = None
+) -> list[dict[str, Any]]:
+    """Run the cells that are not finished; those that failed before are tried again.
+
+    Args:
+        study: what to run.
+        folder: the results folder; what is there is used where it is of the same cell.
+        allow_code_execution: consent to run programs that models write, for a study with HumanEval.
+        observer: told how it goes.
+
+    Returns:
+        All cells as they are kept, in the order of `plan`.
+
+    Raises:
+        ZipfitError: the study as a whole cannot be run. What is wrong with one cell is kept as its error.
+        KeyboardInterrupt: Ctrl-C; the cells finished so far are kept, and the one under way is not.
+    """
+    if study.humaneval is not None and not allow_code_execution:
+        raise ZipfitError(
+            "this study has models write programs and runs them: agree with --allow-code-execution, or take away humaneval"
+        )
+    observer = observer or UnobservedStudy()
+    store = Store(folder)
+    cells = plan(study)
+    results = {cell.key: store.read("cells", cell.key) for cell in cells}
+    store.write_study(study, [cell.key for cell in cells], _versions())
+    finished = sum(result is not None and result["status"] == "done" for result in results.values())
+    observer.planned(cells, finished)
+    workshop: _Workshop | None = None
+    for cell in cells:
+        known = results[cell.key]
+        if known is not None and known["status"] == "done":
+            continue
+        if workshop is None or workshop.model_spec != cell.model:
+            workshop = _Workshop(study, cell.model, store)
+        result = workshop.run(cell, observer.began(cell))
+        store.write("cells", cell.key, result)
+        results[cell.key] = {"key": cell.key, **result}
+        observer.ended(cell, result)
+    return [result for result in results.values() if result is not None]
+
+
+class _Workshop:
+    """What the cells of one model share."""
+
+    def __init__(self, study: Study, model: ModelSpec, store: Store) -> None:
+        self.study = study
+        self.model_spec = model
+        self._store = store
+        self._arms = {arm.name: arm for arm in study.arms}
+        self._test = read_texts(study, study.test, "test")
+        self._target = read_texts(study, study.target, "target")
+        self._model_key = _identify_model(study, model)
+        self._test_key = identify(study, study.test)
+        self._selection_key = {
+            "source": identify(study, study.source),
+            "target": identify(study, study.target),
+            "model": self._model_key,
+        }
+        self._chooser: Chooser | None = None
+        self._by_documents: dict[str, dict[str, Any]] = {}
+        for path in sorted((store.folder / "cells").glob("*.json")):
+            result = store.read("cells", path.stem)
+            if result is not None and result["status"] == "done":
+                self._by_documents[result["training_key"]] = result
+
+    def run(self, cell: Cell, observer: Observer) -> dict[str, Any]:
+        """The cell's result; what goes wrong with it is in there."""
+        result = self._header(cell)
+        run: list[Run] = []
+        try:
+            self._measure(cell, result, observer, run)
+        except ZipfitError as error:
+            result |= {"status": "failed", "error": str(error)}
+        except Exception as error:  # one cell's surprise must not lose the others
+            reason = str(error).strip().partition("\n")[0]
+            result |= {"status": "failed", "error": f"{type(error).__name__}: {reason}"}
+        if run and result["status"] == "failed":
+            result |= _losses(run[0])
+        return result
+
+    def _header(self, cell: Cell) -> dict[str, Any]:
+        arm = cell.arm
+        return {
+            "study": self.study.name,
+            "arm": arm.name,
+            "family": arm.family,
+            "swept": arm.swept,
+            "method": arm.method,
+            "options": arm.options,
+            "train_on": arm.train_on,
+            "label": arm.label,
+            "lengths_of": arm.lengths_of,
+            "min_score": arm.min_score,
+            "target_size": arm.target_size,
+            "budget": cell.budget,
+            "model": cell.model.label,
+            "seed": cell.seed,
+            "status": "done",
+            "error": None,
+            "settings": asdict(self.study.settings),
+            "made": {"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **_versions()},
+        }
+
+    def _measure(self, cell: Cell, result: dict[str, Any], observer: Observer, runs: list[Run]) -> None:
+        study = self.study
+        model = self._load(cell.seed)
+        if self._chooser is None:
+            self._chooser = Chooser(open_source(study), self._target, model.tokenizer, study.arms)
+        budgets = [math.inf if budget is None else budget for budget in study.budgets_of(cell.arm)]
+        largest = None if math.inf in budgets else int(max(budgets))
+        selection = self._chooser.choose(cell.arm, largest, cell.seed)  # smaller budgets take their part of it
+        chosen = self._chooser.choose(cell.arm, cell.budget, cell.seed)
+        result |= {
+            "selection": self._keep_selection(cell, selection),
+            "documents": len(chosen.texts),
+            "alignment": sum(chosen.alignment) / len(chosen.alignment),
+            "mean_bytes": sum(len(text.encode("utf-8", "replace")) for text in chosen.texts) / len(chosen.texts),
+            "selection_seconds": sum(chosen.seconds.values()),
+            "overlap": asdict(find_overlap(dict.fromkeys(chosen.texts), self._test)),
+            "training_key": self._training_key(cell, chosen),
+        }
+        twin = self._by_documents.get(result["training_key"])
+        if twin is not None:
+            names = ("tokens", "training_seconds", "tokens_per_second", "losses", "training_losses", "test", "humaneval")
+            result |= {name: twin[name] for name in names} | {"same_as": twin["key"]}
+            result["made"] = twin["made"]
+            return
+        before = self._baseline(model)
+        watched = _Watched(observer, runs)
+        run = finetune(
+            model,
+            chosen.texts,
+            study.settings,
+            test=self._test,
+            budget=cell.budget,
+            seed=cell.seed,
+            evaluate_every=study.evaluate_every,
+            before=before,
+            observer=watched,
+        )
+        if run.interrupted:
+            raise KeyboardInterrupt
+        result |= _losses(run)
+        result["test"] = {
+            "documents": len(before.documents),
+            "tokens": before.tokens,
+            "bytes": before.bytes,
+            "truncated": before.truncated,
+        }
+        result["made"] |= {"device": run.device, "precision": run.precision}
+        result["humaneval"] = self._humaneval(model, cell)
+        self._by_documents[result["training_key"]] = result | {"key": cell.key}
+
+    def _load(self, seed: int) -> LanguageModel:
+        spec = self.model_spec
+        return load_model(
+            self.study.model_path(spec),
+            self.study.settings,
+            seed=seed,
+            revision=spec.revision,
+            trust_remote_code=spec.trust_remote_code,
+        )
+
+    def _humaneval(self, model: LanguageModel, cell: Cell) -> dict[str, Any] | None:
+        return None
+
+    def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
+        seed = cell.seed if is_seeded(cell.arm, self._arms) else None
+        key = digest(self._selection_key | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
+        kept = self._store.read("selections", key)
+        if kept is None or len(kept["tokens"]) < len(chosen.tokens):
+            self._store.write("selections", key, chosen.to_json(key, cell.arm))
+        return key
+
+    def _training_key(self, cell: Cell, chosen: Chosen) -> str:
+        """A digest of what the training itself depends on: the set of documents, and not who chose them."""
+        documents = sorted(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in chosen.texts)
+        study = self.study
+        return digest(
+            {
+                "documents": documents,
+                "model": self._model_key,
+                "test": self._test_key,
+                "settings": asdict(study.settings),
+                "evaluate_every": study.evaluate_every,
+                "humaneval": None if study.humaneval is None else asdict(study.humaneval),
+                "budget": cell.budget,
+                "seed": cell.seed,
+            }
+        )
+
+    def _baseline(self, model: LanguageModel) -> Evaluation:
+        """The test set under the untrained model, measured once."""
+        limit = self.study.settings.test_tokens
+        key = digest({"model": self._model_key, "test": self._test_key, "test_tokens": limit})
+        kept = self._store.read("baselines", key)
+        if kept is not None:
+            return Evaluation([DocumentLoss(*document) for document in kept["documents"]])
+        evaluation = evaluate(model, self._test, limit)
+        documents = [list(asdict(document).values()) for document in evaluation.documents]
+        self._store.write(
+            "baselines",
+            key,
+            {"model": self.model_spec.label, "loss": evaluation.loss, "bits_per_byte": evaluation.bits_per_byte}
+            | {"documents": documents},
+        )
+        return evaluation
+
+
+class _Watched:
+    """Hands a run on to an observer, and keeps hold of it in case it fails."""
+
+    def __init__(self, observer: Observer, runs: list[Run]) -> None:
+        self._runs = runs
+        self.trained = observer.trained
+        self.tested = observer.tested
+        self._observer = observer
+
+    def started(self, run: Run) -> None:
+        self._runs.append(run)
+        self._observer.started(run)
+
+
+def _losses(run: Run) -> dict[str, Any]:
+    return {
+        "tokens": run.done_tokens,
+        "training_seconds": run.seconds,
+        "tokens_per_second": run.done_tokens / run.seconds if run.seconds else 0.0,
+        "losses": [asdict(measured) for measured in run.test],
+        "training_losses": [{"tokens": measured.tokens, "loss": measured.loss} for measured in run.train],
+    }
+
+
+def _identify_model(study: Study, spec: ModelSpec) -> str:
+    """A digest of a local model's files, or of its name and revision on the hub."""
+    place, options = locate_model(study.model_path(spec))
+    path = Path(place)
+    if "gguf_file" in options:
+        files = [path / options["gguf_file"]]
+    elif path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        return digest({"hub": place, "revision": spec.revision})
+    sha256 = hashlib.sha256()
+    for file in files:
+        sha256.update(file.name.encode() + b"\0")
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                sha256.update(chunk)
+    return sha256.hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,161 @@
+"""How well a model predicts documents: cross-entropy a token, and bits a byte.
+
+Each document is scored on its own: its tokens are predicted from those before it in the same document, the first one
+from the begin-of-text token or, where the tokenizer has none, from the end-of-text token that parts documents in
+training. So every byte of a document is paid for, and bits a byte compare between tokenizers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zipfit.errors import ZipfitError
+from zipfit.training.blocks import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from zipfit.training.models import LanguageModel
+
+_BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class DocumentLoss:
+    """What one document costs a model.
+
+    Attributes:
+        tokens: predicted tokens.
+        bytes: of UTF-8, that these tokens stand for.
+        nats: the sum of -ln p over the tokens.
+        truncated: whether the document is longer than what was scored.
+    """
+
+    tokens: int
+    bytes: int
+    nats: float
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a test set costs a model.
+
+    Attributes:
+        documents: in the order given; a document without text has no tokens.
+    """
+
+    documents: list[DocumentLoss]
+
+    @property
+    def tokens(self) -> int:
+        return sum(document.tokens for document in self.documents)
+
+    @property
+    def bytes(self) -> int:
+        return sum(document.bytes for document in self.documents)
+
+    @property
+    def truncated(self) -> int:
+        """Documents of which only the beginning was scored."""
+        return sum(document.truncated for document in self.documents)
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy in nats a token, over all tokens of all documents."""
+        return math.fsum(document.nats for document in self.documents) / self.tokens
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Cross-entropy in bits a byte of UTF-8."""
+        return math.fsum(document.nats for document in self.documents) / math.log(2) / self.bytes
+
+
+def evaluate(
+    model: LanguageModel, texts: Sequence[str], test_tokens: int = 1024, on_documents: Callable[[int], None] | None = None
+) -> Evaluation:
+    """Score documents, each on its own.
+
+    Args:
+        model: it is in evaluation mode afterwards as before.
+        texts: the documents.
+        test_tokens: longest prefix of a document to score, in tokens; clipped to what the model can read.
+        on_documents: told the number of documents done after each batch.
+
+    Raises:
+        ZipfitError: the documents hold no text.
+    """
+    import torch
+
+    network, tokenizer = model.network, model.tokenizer
+    start = tokenizer.bos_token_id if _begins(tokenizer) else tokenizer.eos_token_id
+    limit = min(test_tokens, getattr(network.config, "max_position_embeddings", test_tokens + 1) - 1)
+    prepared = [_Prepared(text, tokens, start, limit) for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)]
+    if not any(len(document.tokens) > 1 for document in prepared):
+        raise ZipfitError("the test set holds no text")
+    nats = [0.0] * len(prepared)
+    training = network.training
+    network.eval()
+    try:
+        for batch in _batches(prepared):
+            longest = max(len(prepared[index].tokens) for index in batch)
+            tokens = torch.full((len(batch), longest), start)
+            mask = torch.zeros((len(batch), longest), dtype=torch.long)
+            for row, index in enumerate(batch):
+                document = prepared[index].tokens
+                tokens[row, : len(document)] = torch.tensor(document)
+                mask[row, : len(document)] = 1
+            tokens, mask = tokens.to(network.device), mask.to(network.device)
+            with torch.inference_mode():
+                logits = network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
+            for row, index in enumerate(batch):
+                length = len(prepared[index].tokens)
+                if length > 1:
+                    losses = torch.nn.functional.cross_entropy(
+                        logits[row, : length - 1].float(), tokens[row, 1:length], reduction="none"
+                    )
+                    nats[index] = float(losses.double().sum())
+            if on_documents is not None:
+                on_documents(len(batch))
+    finally:
+        network.train(training)
+    return Evaluation(
+        [
+            DocumentLoss(max(0, len(document.tokens) - 1), document.bytes(tokenizer), cost, document.truncated)
+            for document, cost in zip(prepared, nats, strict=True)
+        ]
+    )
+
+
+class _Prepared:
+    """A document's tokens after the token that it is predicted from, cut to the limit."""
+
+    def __init__(self, text: str, tokens: list[int], start: int, limit: int) -> None:
+        self._text = text
+        body = tokens[1:] if tokens[:1] == [start] else tokens
+        self.truncated = len(body) > limit
+        self.tokens = [start, *body[:limit]]
+
+    def bytes(self, tokenizer: Any) -> int:
+        if not self.truncated:
+            return len(self._text.encode("utf-8", "replace"))
+        return len(tokenizer.decode(self.tokens[1:], clean_up_tokenization_spaces=False).encode("utf-8", "replace"))
+
+
+def _begins(tokenizer: Any) -> bool:
+    """Whether the tokenizer puts a begin-of-text token before a text."""
+    return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+
+
+def _batches(prepared: Sequence[_Prepared]) -> Iterator[list[int]]:
+    """Documents of like length together, at most _BATCH_TOKENS with the padding, a longer one alone."""
+    batch: list[int] = []
+    for index in sorted(range(len(prepared)), key=lambda index: -len(prepared[index].tokens)):
+        if batch and (len(batch) + 1) * len(prepared[batch[0]].tokens) > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
