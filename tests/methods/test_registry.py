@@ -93,3 +93,22 @@ def test_any_object_with_the_protocol_is_a_method():
 def test_a_tuple_is_written_with_commas():
     method = build_method("dsir", {"proportions": "code=3, text=1"})
     assert method.proportions == ("code=3", "text=1")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("count", 1.5), ("count", True), ("count", None), ("weight", "x"), ("flag", 1), ("name", 5)]
+)
+def test_a_value_of_another_type_is_an_error(option, value):
+    with pytest.raises(ZipfitError, match=f"option {option} takes "):
+        build_method(f"{__name__}:Own", {option: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    method = build_method(f"{__name__}:Own", {"count": np.int64(3), "weight": np.float32(0.5)})
+    assert (method.count, method.weight) == (3, 0.5)
+
+
+@pytest.mark.parametrize("name", [":", ":Own", ".relative:Own"])
+def test_a_module_name_that_is_none_is_an_error(name):
+    with pytest.raises(ZipfitError, match="method"):
+        build_method(name, {})

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
     """What `source` and `target` may be: see `zipfit.select`."""
 
-_HUB_NAME = re.compile(r"hub:(?P<name>[^:@]+)(?::(?P<config>[^@]+))?@(?P<split>.+)")
+HUB_NAME = re.compile(r"hub:(?P<name>[^:@]+)(?::(?P<config>[^@]+))?@(?P<split>.+)")
+"""A Hugging Face data set as an input: `hub:NAME@SPLIT` or `hub:NAME:CONFIG@SPLIT`."""
 
 
 class Input(Protocol):
@@ -250,7 +251,7 @@ def _dataset_input(name: str, dataset: Any) -> TableInput:
 
 
 def _hub_input(path: str) -> TableInput:
-    match = _HUB_NAME.fullmatch(path)
+    match = HUB_NAME.fullmatch(path)
     if match is None:
         raise ZipfitError(f"{path}: write a data set as hub:NAME@SPLIT or hub:NAME:CONFIG@SPLIT")
     try:

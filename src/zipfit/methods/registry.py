@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import reprlib
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError
@@ -27,13 +29,16 @@ METHODS = {
     "mmr": "zipfit.methods.mmr:Mmr",
 }
 
+_PLAIN = {"int": Integral, "float": Real, "bool": bool, "str": str, "None": type(None)}
+
 
 def build_method(name: str, options: Mapping[str, Any]) -> Method:
     """Return a new method.
 
     Args:
         name: one of `METHODS`, or `module:Class` for a user's own.
-        options: arguments of its constructor; text is converted to the type that the constructor's annotation names.
+        options: arguments of its constructor; text is converted to the type that the constructor's annotation names,
+            and anything else must be of that type where it is a plain one.
 
     Raises:
         ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
@@ -85,7 +90,7 @@ def _method_class(name: str) -> Any:
     module_name, class_name = path.split(":", 1)
     try:
         return getattr(importlib.import_module(module_name), class_name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # a relative or an empty name is no ImportError
         raise ZipfitError(f"method {name!r}: {error}") from error
     except AttributeError as error:
         raise ZipfitError(f"method {name!r}: module {module_name} has no {class_name}") from error
@@ -99,7 +104,11 @@ def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict
             choice = f"it has {', '.join(known)}" if known else "it has none"
             raise ZipfitError(f"method {name!r} has no option {option!r}: {choice}")
         kinds = _kinds(known[option].annotation)
-        converted[option] = _parse(name, option, value, kinds) if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = _parse(name, option, value, kinds)
+        elif kinds and kinds <= _PLAIN.keys() and not any(_is_a(value, kind) for kind in kinds):
+            raise _wrong_type(name, option, value, kinds)
+        converted[option] = value
     return converted
 
 
@@ -127,4 +136,15 @@ def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
                 continue
     if not kinds & {"int", "float", "bool"} or "str" in kinds:
         return text
-    raise ZipfitError(f"method {name!r}: option {option} takes {' or '.join(sorted(kinds - {'None'}))}, not {text!r}")
+    raise _wrong_type(name, option, text, kinds)
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    """Whether a value is of a plain type; a bool is no number, and an int is a float."""
+    return isinstance(value, _PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
+
+
+def _wrong_type(name: str, option: str, value: Any, kinds: set[str]) -> ZipfitError:
+    return ZipfitError(
+        f"method {name!r}: option {option} takes {' or '.join(sorted(kinds - {'None'}))}, not {reprlib.repr(value)}"
+    )

@@ -1,0 +1,197 @@
+"""The arms of a study: each way to get training documents that its `methods` name, sweeps spelled out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zipfit.compression.compressors import get_compressor
+from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.methods.base import Scorer
+from zipfit.methods.registry import METHODS, build_method, has_option, method_options
+
+if TYPE_CHECKING:
+    from zipfit.study.yaml_file import Node
+
+_KEYS = ("method", "options", "sweep", "train_on", "label", "lengths_of", "min_score", "target_size", "budgets")
+_WAYS = ("method", "train_on", "label", "lengths_of")
+_SWEPT = ("label", "target_size", "min_score")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to get training documents; exactly one of `method`, `train_on`, `label` and `lengths_of` is set.
+
+    Attributes:
+        name: unique; the family's name, and after it `key=value` of what was swept.
+        family: the key in the study file that the arm comes from.
+        swept: the sweep's keys with this arm's values; empty if there was none.
+        method: a name for `zipfit.methods.registry.build_method`.
+        options: its options.
+        train_on: `target` or `source`: all of it, in an order drawn by the seed.
+        label: the source's documents of this label, in an order drawn by the seed.
+        lengths_of: the arm whose documents' lengths random documents of the source shall have.
+        min_score: with a method, all documents scoring at least so much, in an order drawn by the seed.
+        target_size: number of target examples that the method sees; None for all.
+        budgets: the arm's own budgets; None for the study's.
+    """
+
+    name: str
+    family: str
+    swept: dict[str, Any]
+    method: str | None
+    options: dict[str, Any]
+    train_on: str | None
+    label: str | None
+    lengths_of: str | None
+    min_score: float | None
+    target_size: int | None
+    budgets: tuple[int | None, ...] | None
+
+
+def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
+    """The arms of a study's `methods`, in their order.
+
+    Args:
+        node: the mapping of families.
+        block_size: training tokens of a block, below which a budget makes no sense.
+
+    Raises:
+        ZipfitError: a family is not valid; the message names file and key.
+    """
+    families = node.entries()
+    if not families:
+        node.fail("must name at least one method, as in {zipfit: {}, random: {}}")
+    arms = [arm for name, family in families.items() for arm in _family(name, family, block_size)]
+    by_name = {arm.name: arm for arm in arms}
+    for arm in arms:
+        family = families[arm.family]
+        if by_name[arm.name] is not arm:
+            family.fail(f"its arm {arm.name!r} has the name of another: rename one")
+        if arm.lengths_of is not None:
+            other = by_name.get(arm.lengths_of)
+            if other is None:
+                names = ", ".join(name for name in by_name if name != arm.name)
+                family.entries()["lengths_of"].fail(f"there is no arm {arm.lengths_of!r}: there are {names}")
+            if other.lengths_of is not None:
+                family.entries()["lengths_of"].fail(
+                    f"{arm.lengths_of!r} has its lengths from another arm: name that one"
+                )
+    return tuple(arms)
+
+
+def read_budgets(node: Node, block_size: int) -> tuple[int | None, ...]:
+    """A list of training tokens, each of at least one block; None for no budget.
+
+    Raises:
+        ZipfitError: it is none; the message names file and key.
+    """
+    budgets = tuple(None if item.value is None else item.whole(1) for item in node.items())
+    for budget in budgets:
+        if budget is not None and budget < block_size:
+            node.fail(f"{budget} tokens are less than one block of training.block_size {block_size}")
+    return budgets
+
+
+def _family(name: str, node: Node, block_size: int) -> list[Arm]:
+    """The arms of one family: one, or one for each combination of the sweep's values."""
+    found = node.fields(_KEYS)
+    sweep = {key: item.items() for key, item in found["sweep"].entries().items()} if "sweep" in found else {}
+    if "sweep" in found and not sweep:
+        found["sweep"].fail("must name what to sweep, as in {level: [1, 6, 9]}")
+    options = found["options"].entries() if "options" in found else {}
+    for key, items in sweep.items():
+        if key in found or key in options:
+            items[0].fail(f"{key} is both swept and set: take one away")
+    budgets = read_budgets(found["budgets"], block_size) if "budgets" in found else None
+    return [
+        _arm(name, node, found, options, dict(zip(sweep, values, strict=True)), budgets)
+        for values in itertools.product(*sweep.values())
+    ]
+
+
+def _arm(
+    family: str,
+    node: Node,
+    found: dict[str, Node],
+    options: dict[str, Node],
+    swept: dict[str, Node],
+    budgets: tuple[int | None, ...] | None,
+) -> Arm:
+    given = {**found, **{key: item for key, item in swept.items() if key in _SWEPT}}
+    options = {**options, **{key: item for key, item in swept.items() if key not in _SWEPT}}
+    ways = [key for key in _WAYS if key in given]
+    if len(ways) > 1:
+        node.fail(f"{' and '.join(ways)} exclude each other: an arm gets its documents in one way")
+    method = None
+    if not ways or ways == ["method"]:
+        method = given["method"].text() if ways else family
+        if not ways and method not in METHODS:
+            node.fail(
+                f"is not the name of a method ({', '.join(METHODS)}): say what it is by one of {', '.join(_WAYS)}"
+            )
+    values = _options(node, method, options)
+    arm = Arm(
+        name=" ".join([family, *(f"{key}={_shown(key, item.value)}" for key, item in swept.items())]),
+        family=family,
+        swept={key: values.get(key, item.value) for key, item in swept.items()},
+        method=method,
+        options=values,
+        train_on=given["train_on"].choice(("target", "source")) if "train_on" in given else None,
+        label=given["label"].text() if "label" in given else None,
+        lengths_of=given["lengths_of"].text() if "lengths_of" in given else None,
+        min_score=_optional_number(given.get("min_score")),
+        target_size=_optional_size(given.get("target_size")),
+        budgets=budgets,
+    )
+    for key in ("min_score", "target_size"):
+        if key in given and method is None:
+            given[key].fail(f"belongs to a method, and {family} is {ways[0]}")
+    if arm.min_score is not None and not isinstance(build_method(str(method), values), Scorer):
+        given["min_score"].fail(f"method {method!r} ranks the pool as a set and gives no scores to cut at")
+    return arm
+
+
+def _options(node: Node, method: str | None, options: dict[str, Node]) -> dict[str, Any]:
+    """The options as the method takes them, after building it once."""
+    for key, item in options.items():
+        if method is None:
+            item.fail(f"{key} is an option of a method, and there is none here")
+        if key == "seed" and has_option(method, key):
+            item.fail("the study's seeds are the method's too: take it away")
+        if isinstance(item.value, (list, dict)):
+            item.fail("must be a single value: text, a number, true, false or null")
+        if not isinstance(item.value, (str, int, float, type(None))):
+            item.fail("must be text: write it in quotes")
+    if method is None:
+        return {}
+    try:
+        built = build_method(method, {key: item.value for key, item in options.items()})
+    except ZipfitError as error:
+        next(iter(options.values()), node).fail(str(error))
+    known = method_options(built) or {}
+    if {"compressor", "level"} <= known.keys():
+        try:
+            get_compressor(known["compressor"], known["level"])
+        except MissingExtraError:
+            pass  # the study is valid all the same; its arm fails, and says so, where the library is missing
+        except ZipfitError as error:
+            next(iter(options.values()), node).fail(str(error))
+    return {key: known.get(key, item.value) for key, item in options.items()}
+
+
+def _shown(key: str, value: Any) -> str:
+    """A swept value in an arm's name."""
+    if value is None and key == "target_size":
+        return "all"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _optional_number(node: Node | None) -> float | None:
+    return None if node is None or node.value is None else node.number()
+
+
+def _optional_size(node: Node | None) -> int | None:
+    return None if node is None or node.value is None else node.whole(1)
