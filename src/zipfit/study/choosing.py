@@ -211,7 +211,9 @@ class Chooser:
         seconds: dict[str, float],
     ) -> Chosen:
         distinct = list(dict.fromkeys(texts))
-        aligned = dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True)) if distinct else {}
+        aligned = (
+            dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True)) if distinct else {}
+        )
         return Chosen(positions, scores, labels, texts, tokens, dict(seconds), [aligned[text] for text in texts])
 
     def _count(self, texts: list[str]) -> list[int]:

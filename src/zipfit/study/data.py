@@ -77,7 +77,9 @@ def _read(study: Study, part: Data) -> Iterator[tuple[str, str]]:
     inputs, _ = open_documents("study", _files(study, part))
     corpus = Corpus(inputs, TextOf(part.text_field, part.template), label_field=part.by)
     documents = (
-        (text, part.label or label) for batch in corpus.read() for text, label in zip(batch.texts, batch.labels, strict=True)
+        (text, part.label or label)
+        for batch in corpus.read()
+        for text, label in zip(batch.texts, batch.labels, strict=True)
     )
     return itertools.islice(documents, *part.rows)
 

@@ -112,8 +112,7 @@ def plan(study: Study) -> list[Cell]:
             model,
             seed,
             digest(
-                shared
-                | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
+                shared | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
             ),
         )
         for seed in study.seeds
@@ -249,7 +248,15 @@ class _Workshop:
         }
         twin = self._by_documents.get(result["training_key"])
         if twin is not None:
-            names = ("tokens", "training_seconds", "tokens_per_second", "losses", "training_losses", "test", "humaneval")
+            names = (
+                "tokens",
+                "training_seconds",
+                "tokens_per_second",
+                "losses",
+                "training_losses",
+                "test",
+                "humaneval",
+            )
             result |= {name: twin[name] for name in names} | {"same_as": twin["key"]}
             result["made"] = twin["made"]
             return

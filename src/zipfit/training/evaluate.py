@@ -74,7 +74,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: LanguageModel, texts: Sequence[str], test_tokens: int = 1024, on_documents: Callable[[int], None] | None = None
+    model: LanguageModel,
+    texts: Sequence[str],
+    test_tokens: int = 1024,
+    on_documents: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Score documents, each on its own.
 
@@ -92,7 +95,9 @@ def evaluate(
     network, tokenizer = model.network, model.tokenizer
     start = tokenizer.bos_token_id if _begins(tokenizer) else tokenizer.eos_token_id
     limit = min(test_tokens, getattr(network.config, "max_position_embeddings", test_tokens + 1) - 1)
-    prepared = [_Prepared(text, tokens, start, limit) for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)]
+    prepared = [
+        _Prepared(text, tokens, start, limit) for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)
+    ]
     if not any(len(document.tokens) > 1 for document in prepared):
         raise ZipfitError("the test set holds no text")
     nats = [0.0] * len(prepared)
