@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from zipfit.result import Selection
     from zipfit.scoring import Alignment, alignment
     from zipfit.selecting import select
+    from zipfit.training.evaluating import evaluate
+    from zipfit.training.finetuning import finetune
 
 _HOMES = {
     "Alignment": "zipfit.scoring",
@@ -27,7 +29,9 @@ _HOMES = {
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
     "alignment": "zipfit.scoring",
+    "evaluate": "zipfit.training.evaluating",
     "explain": "zipfit.explanation",
+    "finetune": "zipfit.training.finetuning",
     "rerun": "zipfit.repeating",
     "select": "zipfit.selecting",
     "verify": "zipfit.manifest",
@@ -41,7 +45,9 @@ __all__ = [
     "ZipFit",
     "ZipfitError",
     "alignment",
+    "evaluate",
     "explain",
+    "finetune",
     "rerun",
     "select",
     "verify",

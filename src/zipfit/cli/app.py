@@ -9,6 +9,8 @@ import typer
 from zipfit.cli import common
 from zipfit.cli.demo import demo_command
 from zipfit.cli.doctor import doctor_command
+from zipfit.cli.evaluate import evaluate_command
+from zipfit.cli.finetune import finetune_command
 from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.preview import preview_command
 from zipfit.cli.score import score_command
@@ -49,3 +51,5 @@ app.command("rerun")(common.handles_errors(rerun_command))
 app.command("demo")(common.handles_errors(demo_command))
 app.command("doctor")(common.handles_errors(doctor_command))
 app.command("preview")(common.handles_errors(preview_command))
+app.command("finetune")(common.handles_errors(finetune_command))
+app.command("evaluate")(common.handles_errors(evaluate_command))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.text import BadRecordError, TextOf
 from zipfit.errors import ZipfitError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zipfit.corpus.inputs import Input
+    from zipfit.corpus.inputs import Documents, Input
     from zipfit.corpus.records import Chunk, Records
 
 NO_LABEL = "(none)"
@@ -209,6 +210,25 @@ class Corpus:
         for chunk, indices in self._fetch(positions, self._columns()):
             for i in indices:
                 yield self._text_of(chunk.record(i))
+
+
+def read_documents(
+    role: str, documents: Documents, text_of: TextOf, label_field: str | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield text and label of each document, for those that are read once and to the end.
+
+    Args:
+        role: what messages call them: `target`, `test set`.
+        documents: see `zipfit.select`.
+        text_of: how to get a record's text.
+        label_field: see `Corpus`.
+
+    Raises:
+        ZipfitError: as `Corpus.read`.
+    """
+    inputs, _ = open_documents(role, documents)
+    for batch in Corpus(inputs, text_of, label_field=label_field).read():
+        yield from zip(batch.texts, batch.labels, strict=True)
 
 
 def _encode(text: str) -> bytes:

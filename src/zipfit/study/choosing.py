@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,15 +105,14 @@ class Chooser:
         Raises:
             ZipfitError: the method fails, or nothing is left to train on.
         """
-        key = (arm.name, seed if is_seeded(arm, self._arms) else None)
+        key = (arm.name, seed if is_seeded(arm) else None)
         known = self._known.get(key)
         if known is None or (known[0] is not None and (budget is None or known[0] < budget)):
             known = budget, self._choose(arm, budget, seed)
             if not known[1].texts:
                 raise ZipfitError(f"arm {arm.name}: there is no document to train on")
             self._known[key] = known
-        chosen, count = known[1], 0
-        total = 0
+        chosen, count, total = known[1], 0, 0
         while count < len(chosen.texts) and (budget is None or total < budget):
             total += chosen.tokens[count]
             count += 1
@@ -142,11 +141,11 @@ class Chooser:
             model = self.choose(self._arms[arm.lengths_of], budget, seed)
             lengths = [len(text.encode("utf-8", "replace")) for text in model.texts]
             positions = of_lengths(lengths, facts.lengths.tolist(), seed)
-            return self._fill(((position, 0.0) for position in positions), task_pool, budget, {})
+            return self._fill(((position, 0.0) for position in positions), task_pool, budget)
         else:
             positions = list(range(len(facts.lengths)))
         random.Random(seed).shuffle(positions)
-        return self._fill(((position, 0.0) for position in positions), task_pool, budget, {})
+        return self._fill(((position, 0.0) for position in positions), task_pool, budget)
 
     def _by_method(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         assert arm.method is not None
@@ -164,8 +163,8 @@ class Chooser:
             random.Random(seed).shuffle(above)
             ranked = above
         with task.stopwatch.stage("cut"):
-            chosen = self._fill(iter(ranked), task.pool, budget, task.stopwatch.seconds)
-        return chosen
+            chosen = self._fill(iter(ranked), task.pool, budget)
+        return replace(chosen, seconds=dict(task.stopwatch.seconds))
 
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
         """The target in an order drawn by the seed, again and again until the budget is full; once without a budget."""
@@ -175,11 +174,9 @@ class Chooser:
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
             texts, tokens = texts * rounds, tokens * rounds
-        return self._described([], [0.0] * len(texts), ["(target)"] * len(texts), texts, tokens, {})
+        return self._described([], [0.0] * len(texts), ["(target)"] * len(texts), texts, tokens)
 
-    def _fill(
-        self, ranked: Iterator[tuple[int, float]], pool: CorpusPool, budget: int | None, seconds: dict[str, float]
-    ) -> Chosen:
+    def _fill(self, ranked: Iterator[tuple[int, float]], pool: CorpusPool, budget: int | None) -> Chosen:
         positions: list[int] = []
         scores: list[float] = []
         texts: list[str] = []
@@ -199,7 +196,7 @@ class Chooser:
                 tokens.append(count)
                 total += count
         labels = [pool.facts.label(position) for position in positions]
-        return self._described(positions, scores, labels, texts, tokens, seconds)
+        return self._described(positions, scores, labels, texts, tokens)
 
     def _described(
         self,
@@ -208,13 +205,12 @@ class Chooser:
         labels: list[str],
         texts: list[str],
         tokens: list[int],
-        seconds: dict[str, float],
     ) -> Chosen:
         distinct = list(dict.fromkeys(texts))
         aligned = (
             dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True)) if distinct else {}
         )
-        return Chosen(positions, scores, labels, texts, tokens, dict(seconds), [aligned[text] for text in texts])
+        return Chosen(positions, scores, labels, texts, tokens, {}, [aligned[text] for text in texts])
 
     def _count(self, texts: list[str]) -> list[int]:
         return [len(tokens) + 1 for tokens in encode(texts, self._tokenizer)]
@@ -225,7 +221,7 @@ class Chooser:
         return self._pool
 
 
-def is_seeded(arm: Arm, arms: dict[str, Arm]) -> bool:
+def is_seeded(arm: Arm) -> bool:
     """Whether the seed changes which documents the arm takes."""
     if arm.lengths_of is not None or arm.method is None:
         return True

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.corpus import Corpus
+from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.inputs import Files, open_documents
 from zipfit.corpus.text import TextOf
 from zipfit.errors import ZipfitError
@@ -74,13 +74,8 @@ def digest(value: Any) -> str:
 
 def _read(study: Study, part: Data) -> Iterator[tuple[str, str]]:
     """Text and label of each document of one part."""
-    inputs, _ = open_documents("study", _files(study, part))
-    corpus = Corpus(inputs, TextOf(part.text_field, part.template), label_field=part.by)
-    documents = (
-        (text, part.label or label)
-        for batch in corpus.read()
-        for text, label in zip(batch.texts, batch.labels, strict=True)
-    )
+    read = read_documents("study", _files(study, part), TextOf(part.text_field, part.template), part.by)
+    documents = ((text, part.label or label) for text, label in read)
     return itertools.islice(documents, *part.rows)
 
 

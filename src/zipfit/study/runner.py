@@ -20,17 +20,17 @@ from zipfit.errors import ZipfitError
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
 from zipfit.study.data import digest, identify, open_source, read_texts
 from zipfit.study.store import Store
-from zipfit.training.evaluate import DocumentLoss, Evaluation, evaluate
-from zipfit.training.finetune import Unobserved, finetune
+from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import load_model, locate_model
 from zipfit.training.overlap import find_overlap
+from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
     from zipfit.study.arm import Arm
     from zipfit.study.choosing import Chosen
     from zipfit.study.spec import ModelSpec, Study
-    from zipfit.training.finetune import Observer, Run
     from zipfit.training.models import LanguageModel
+    from zipfit.training.train import Observer, Run
 
 _LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
 
@@ -143,7 +143,8 @@ def run_study(
     """
     if study.humaneval is not None and not allow_code_execution:
         raise ZipfitError(
-            "this study has models write programs and runs them: agree with --allow-code-execution, or take away humaneval"
+            "this study has models write programs, and runs them: agree with --allow-code-execution, or take away "
+            "its key humaneval"
         )
     observer = observer or UnobservedStudy()
     store = Store(folder)
@@ -262,7 +263,7 @@ class _Workshop:
             return
         before = self._baseline(model)
         watched = _Watched(observer, runs)
-        run = finetune(
+        run = train(
             model,
             chosen.texts,
             study.settings,
@@ -300,7 +301,7 @@ class _Workshop:
         return None
 
     def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
-        seed = cell.seed if is_seeded(cell.arm, self._arms) else None
+        seed = cell.seed if is_seeded(cell.arm) else None
         key = digest(self._selection_key | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
         kept = self._store.read("selections", key)
         if kept is None or len(kept["tokens"]) < len(chosen.tokens):
@@ -331,7 +332,7 @@ class _Workshop:
         kept = self._store.read("baselines", key)
         if kept is not None:
             return Evaluation([DocumentLoss(*document) for document in kept["documents"]])
-        evaluation = evaluate(model, self._test, limit)
+        evaluation = cross_entropy(model, self._test, limit)
         documents = [list(asdict(document).values()) for document in evaluation.documents]
         self._store.write(
             "baselines",

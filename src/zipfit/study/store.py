@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zipfit.study.spec import Study
 
 FORMAT = 1

@@ -189,7 +189,7 @@ def _adapted(network: Any, settings: Settings) -> Any:
 
 
 def _forget_quantization(network: Any) -> None:
-    """Drop the marks of a GGUF file's quantization: the weights are plain floats now, and are to be trained and saved."""
+    """Drop the marks of a GGUF file's quantization: the weights are plain floats now, to be trained and saved."""
     for holder, mark in ((network.config, "quantization_config"), (network, "hf_quantizer")):
         if hasattr(holder, mark):
             delattr(holder, mark)

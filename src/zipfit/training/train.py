@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.training.blocks import make_blocks
-from zipfit.training.evaluate import evaluate
+from zipfit.training.evaluation import cross_entropy
 from zipfit.training.models import computes_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.training.blocks import Blocks
-    from zipfit.training.evaluate import Evaluation
+    from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
     from zipfit.training.settings import Settings
 
@@ -60,8 +60,8 @@ class Run:
         interrupted: whether it stopped on Ctrl-C, before the end.
     """
 
-    documents: int
-    tokens: int
+    documents: int = 0
+    tokens: int = 0
     done_tokens: int = 0
     test: list[Measured] = field(default_factory=list)
     train: list[Measured] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Unobserved:
         pass
 
 
-def finetune(
+def train(
     model: LanguageModel,
     texts: Sequence[str],
     settings: Settings,
@@ -112,7 +112,7 @@ def finetune(
     before: Evaluation | None = None,
     checkpoints: Path | None = None,
     checkpoint_every: int | None = None,
-    resume: Run | None = None,
+    resume: tuple[Run, Path] | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Train the model, in place, on the documents.
@@ -128,7 +128,7 @@ def finetune(
         before: the evaluation of the untrained model, if it is known already.
         checkpoints: folder for Trainer's checkpoints; None to keep none.
         checkpoint_every: tokens between checkpoints; None for one at an interruption alone.
-        resume: what was measured by the run that left the newest checkpoint, to go on from there.
+        resume: a run as far as a checkpoint goes, and that checkpoint, to go on from there to the same end.
         observer: told of each measurement.
 
     Returns:
@@ -152,17 +152,14 @@ def finetune(
     transformers.set_seed(seed)
     blocks = make_blocks(texts, model.tokenizer, settings.block_size, budget, seed)
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and computes_bf16(torch))
-    run = resume or Run(
-        blocks.documents,
-        blocks.tokens.size * settings.epochs,
-        precision="bf16" if bf16 else "fp32",
-        device=model.network.device.type,
-    )
+    run = resume[0] if resume is not None else Run()
+    run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
+    run.precision, run.device = "bf16" if bf16 else "fp32", model.network.device.type
     observer = observer or Unobserved()
     observer.started(run)
     with tempfile.TemporaryDirectory(prefix="zipfit-training-") as scratch:
         try:
-            _train(
+            _run_trainer(
                 model,
                 blocks,
                 settings,
@@ -172,7 +169,7 @@ def finetune(
                 folder=checkpoints or Path(scratch),
                 keep=checkpoints is not None,
                 checkpoint_every=checkpoint_every,
-                resume=resume is not None,
+                resume=None if resume is None else resume[1],
             )
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise _out_of_memory(settings) from error
@@ -230,7 +227,7 @@ class _Measurements:
             self._since = time.perf_counter()
 
     def _evaluate(self) -> Evaluation:
-        return evaluate(self._model, self._test, self._test_tokens)
+        return cross_entropy(self._model, self._test, self._test_tokens)
 
     def _record_test(self, evaluation: Evaluation) -> None:
         if not math.isfinite(evaluation.loss):
@@ -240,7 +237,7 @@ class _Measurements:
         self._observer.tested(self.run, measured)
 
 
-def _train(
+def _run_trainer(
     model: LanguageModel,
     blocks: Blocks,
     settings: Settings,
@@ -251,23 +248,14 @@ def _train(
     folder: Path,
     keep: bool,
     checkpoint_every: int | None,
-    resume: bool,
+    resume: Path | None,
 ) -> None:
-    import torch
     import transformers
     from transformers.trainer_callback import PrinterCallback
 
     step_tokens = settings.batch_size * settings.block_size
     steps = math.ceil(len(blocks.tokens) / settings.batch_size) * settings.epochs
     run = measurements.run
-
-    class Dataset(torch.utils.data.Dataset[dict[str, Any]]):
-        def __len__(self) -> int:
-            return len(blocks.tokens)
-
-        def __getitem__(self, index: int) -> dict[str, Any]:
-            tokens = torch.from_numpy(blocks.tokens[index].astype("int64"))
-            return {"input_ids": tokens, "labels": tokens}
 
     class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -314,15 +302,29 @@ def _train(
     trainer = transformers.Trainer(
         model=model.network,
         args=arguments,
-        train_dataset=Dataset(),
+        train_dataset=_BlockDataset(blocks),
         data_collator=transformers.default_data_collator,
         callbacks=[Callback()],
     )
     trainer.remove_callback(PrinterCallback)
     with _Interruption() as interruption:
-        trainer.train(resume_from_checkpoint=resume)
+        trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     run.interrupted = interruption.requested and run.done_tokens < run.tokens
     model.network.eval()
+
+
+class _BlockDataset:
+    """Blocks as the Trainer wants them: in any order, each with itself as what is to be predicted."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._tokens = blocks.tokens
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        tokens = self._tokens[index].astype("int64")
+        return {"input_ids": tokens, "labels": tokens}
 
 
 class _Interruption:

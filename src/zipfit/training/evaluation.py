@@ -73,7 +73,7 @@ class Evaluation:
         return math.fsum(document.nats for document in self.documents) / math.log(2) / self.bytes
 
 
-def evaluate(
+def cross_entropy(
     model: LanguageModel,
     texts: Sequence[str],
     test_tokens: int = 1024,

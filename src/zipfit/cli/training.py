@@ -1,0 +1,89 @@
+"""What the commands that train share: option declarations, and the bar that tells how far a run is."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from zipfit.training.train import Measured, Run
+
+ModelPanel = "Model"
+Model = Annotated[
+    str,
+    typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
+]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of the model on the hub.", rich_help_panel=ModelPanel)
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code", help="Run the Python code that comes with the model.", rich_help_panel=ModelPanel
+    ),
+]
+TestTokens = Annotated[int, typer.Option(help="Longest prefix of a test document to score, in tokens.")]
+
+
+class TerminalRun:
+    """Tells of a training run on standard error: a bar if it is watched, and a line for each test loss.
+
+    Args:
+        bar: whether to show the bar.
+        quiet: whether to say nothing at all.
+        indent: before each line.
+    """
+
+    def __init__(self, bar: bool, quiet: bool, indent: str = "") -> None:
+        self._wants_bar = bar
+        self._quiet = quiet
+        self._indent = indent
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._before = 0
+
+    def __enter__(self) -> TerminalRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def started(self, run: Run) -> None:
+        self._say(f"{run.documents:,} documents, {run.tokens:,} tokens, {run.precision} on {run.device}")
+        self._before = run.done_tokens  # by the run that is resumed
+        if not self._wants_bar:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            BarColumn(bar_width=16),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} "),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
+        self._bar.start()
+
+    def trained(self, run: Run, measured: Measured) -> None:
+        if self._bar is not None and self._task is not None:
+            rate = (measured.tokens - self._before) / run.seconds if run.seconds else 0.0
+            self._bar.update(self._task, completed=measured.tokens, rate=rate, loss=measured.loss)
+
+    def tested(self, run: Run, measured: Measured) -> None:  # noqa: ARG002
+        self._say(
+            f"after {measured.tokens:>9,} tokens: test loss {measured.loss:.4f} nats a token, "
+            f"{measured.bits_per_byte:.4f} bits a byte"
+        )
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(f"{self._indent}{line}", file=sys.stderr)
