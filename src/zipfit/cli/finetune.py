@@ -96,7 +96,7 @@ def finetune_command(
     from zipfit.training.finetuning import CHECKPOINTS, MODEL, RESULTS, finetune
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:
-        tuned = finetune(
+        run = finetune(
             Files(documents, format_name, sample_by),
             model,
             output,
@@ -117,9 +117,6 @@ def finetune_command(
             test_template=test_template,
             observer=terminal,
         )
-    if tuned.overlap.exact or tuned.overlap.ngram:
-        common.warn(f"warning: {tuned.overlap}")
-    run = tuned.run
     if run.interrupted:
         common.warn(
             f"interrupted after {run.done_tokens:,} of {run.tokens:,} tokens; give --resume to go on from "
@@ -127,13 +124,13 @@ def finetune_command(
         )
         raise typer.Exit(130)
     if as_json:
-        print(json.dumps({**asdict(run), "overlap": asdict(tuned.overlap)}))
+        print(json.dumps(asdict(run)))
     elif not quiet:
-        if run.test:
+        if run.overlap is not None:
             first, last = run.test[0], run.test[-1]
             print(
                 f"test loss {first.loss:.4f} -> {last.loss:.4f} nats a token, {first.bits_per_byte:.4f} -> "
-                f"{last.bits_per_byte:.4f} bits a byte, on {tuned.overlap.test_documents:,} documents"
+                f"{last.bits_per_byte:.4f} bits a byte, on {run.overlap.test_documents:,} documents"
             )
         print(f"{run.done_tokens:,} tokens in {run.seconds:,.0f} s; results in {output / RESULTS}")
         if save_model:

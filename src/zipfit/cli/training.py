@@ -55,6 +55,8 @@ class TerminalRun:
 
     def started(self, run: Run) -> None:
         self._say(f"{run.documents:,} documents, {run.tokens:,} tokens, {run.precision} on {run.device}")
+        if run.overlap is not None and (run.overlap.exact or run.overlap.ngram):
+            self._say(f"warning: {run.overlap}")
         self._before = run.done_tokens  # by the run that is resumed
         if not self._wants_bar:
             return

@@ -22,7 +22,6 @@ from zipfit.study.data import digest, identify, open_source, read_texts
 from zipfit.study.store import Store
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import load_model, locate_model
-from zipfit.training.overlap import find_overlap
 from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
@@ -32,6 +31,11 @@ if TYPE_CHECKING:
     from zipfit.training.models import LanguageModel
     from zipfit.training.train import Observer, Run
 
+# What cells that train on the same documents have in common.
+_MEASURED = (
+    *("tokens", "training_seconds", "tokens_per_second", "losses", "training_losses"),
+    *("overlap", "test", "humaneval", "made"),
+)
 _LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
 
 
@@ -244,7 +248,6 @@ class _Workshop:
             "alignment": sum(chosen.alignment) / len(chosen.alignment),
             "mean_bytes": sum(len(text.encode("utf-8", "replace")) for text in chosen.texts) / len(chosen.texts),
             "selection_seconds": sum(chosen.seconds.values()),
-            "overlap": asdict(find_overlap(dict.fromkeys(chosen.texts), self._test)),
             "training_key": self._training_key(cell, chosen),
         }
         twin = self._by_documents.get(result["training_key"])
@@ -276,7 +279,8 @@ class _Workshop:
         )
         if run.interrupted:
             raise KeyboardInterrupt
-        result |= _losses(run)
+        assert run.overlap is not None
+        result |= _losses(run) | {"overlap": asdict(run.overlap)}
         result["test"] = {
             "documents": len(before.documents),
             "tokens": before.tokens,

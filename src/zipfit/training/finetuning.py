@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from zipfit.corpus.text import TextOf
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.training.models import load_model
-from zipfit.training.overlap import find_overlap
 from zipfit.training.settings import PRESETS
 from zipfit.training.train import Measured, Run, Unobserved, train
 
@@ -28,24 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents
-    from zipfit.training.overlap import Overlap
     from zipfit.training.settings import Settings
     from zipfit.training.train import Observer
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """What fine-tuning left.
-
-    Attributes:
-        run: the measurements; `run.interrupted` tells that Ctrl-C ended it early, at a checkpoint.
-        overlap: what the test set shares with the training documents.
-        folder: where everything lies.
-    """
-
-    run: Run
-    overlap: Overlap
-    folder: Path
 
 
 RESULTS = "results.jsonl"
@@ -74,7 +57,7 @@ def finetune(
     test_field: str | None = None,
     test_template: str | None = None,
     observer: Observer | None = None,
-) -> FineTuned:
+) -> Run:
     """Fine-tune a causal language model on documents, and keep results, checkpoints and model in a folder.
 
     Args:
@@ -97,6 +80,9 @@ def finetune(
         test_field: the same for the test set.
         test_template: likewise.
         observer: told of each measurement.
+
+    Returns:
+        The run; `interrupted` tells that Ctrl-C ended it early, and a checkpoint is there to go on from.
 
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
@@ -124,13 +110,11 @@ def finetune(
         "seed": seed,
         "evaluate_every": evaluate_every,
     }
-    earlier = _prepare(folder, described, resume, overwrite)
+    earlier = None if overwrite else _earlier(folder, described, resume)
     loaded = load_model(model, settings, seed=seed, revision=revision, trust_remote_code=trust_remote_code)
-    overlap = find_overlap(texts, held_out)
-    with _Record(folder / RESULTS, observer or Unobserved()) as record:
-        if earlier is None:
-            versions = {name: version(name) for name in ("zipfit", "torch", "transformers")}
-            record.write("start", **described, overlap=asdict(overlap), versions=versions)
+    if earlier is None:
+        _make_anew(folder)
+    with _Record(folder / RESULTS, described, observer or Unobserved()) as record:
         try:
             run = train(
                 loaded,
@@ -154,13 +138,14 @@ def finetune(
         if save_model:
             loaded.save(folder / MODEL)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    return FineTuned(run, overlap, folder)
+    return run
 
 
 class _Record:
     """Writes down each measurement as it comes, and hands it on."""
 
-    def __init__(self, path: Path, observer: Observer) -> None:
+    def __init__(self, path: Path, described: dict[str, Any], observer: Observer) -> None:
+        self._described = described
         self._stream = path.open("a", encoding="utf-8")
         self._observer = observer
 
@@ -175,6 +160,10 @@ class _Record:
         self._stream.flush()
 
     def started(self, run: Run) -> None:
+        if not run.train:  # of a resumed run, the beginning is written already
+            overlap = None if run.overlap is None else asdict(run.overlap)
+            versions = {name: version(name) for name in ("zipfit", "torch", "transformers")}
+            self.write("start", **self._described, overlap=overlap, versions=versions)
         self._observer.started(run)
 
     def trained(self, run: Run, measured: Measured) -> None:
@@ -186,43 +175,25 @@ class _Record:
         self._observer.tested(run, measured)
 
 
-def _prepare(folder: Path, described: dict[str, Any], resume: bool, overwrite: bool) -> tuple[Run, Path] | None:
-    """Make the folder ready; returns the run to go on with, as far as its newest checkpoint goes, and that one."""
+def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> tuple[Run, Path] | None:
+    """The run to go on with, as far as its newest checkpoint goes, and that one; None for a run from the start."""
     results = folder / RESULTS
-    if resume and results.is_file():
-        return _resumed(folder, described)
-    if results.exists() and not overwrite:
+    events = _read_events(results)
+    if not any(event["event"] == "train" for event in events):  # what failed at once is no run
+        return None
+    if not resume:
         raise ZipfitError(f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (CHECKPOINTS, MODEL):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        results.write_text("")
-    except OSError as error:
-        raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    return None
-
-
-def _resumed(folder: Path, described: dict[str, Any]) -> tuple[Run, Path] | None:
-    results = folder / RESULTS
-    try:
-        events = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-        start = events[0]
-        kinds = [event["event"] for event in events]
-    except (ValueError, IndexError, KeyError, TypeError) as error:
-        raise ZipfitError(f"{results}: is damaged, so that its run cannot be resumed") from error
-    changed = [name for name, value in described.items() if start.get(name) != json.loads(json.dumps(value))]
+    changed = [name for name, value in described.items() if events[0].get(name) != json.loads(json.dumps(value))]
     if changed:
         raise ZipfitError(f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
-    if "end" in kinds:
+    if events[-1]["event"] == "end":
         raise ZipfitError(f"{folder}: its run is finished (give --overwrite to run it again)")
     # Of a checkpoint, the trainer's state is written last.
     whole = [path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
     if not whole:
-        results.write_text("")
         return None
     newest = max(whole, key=_steps)
-    run, kept = Run(), [start]
+    run, kept = Run(), events[:1]
     for event in events[1:]:
         if event["event"] == "train" and len(run.train) == _steps(newest):
             break
@@ -235,6 +206,29 @@ def _resumed(folder: Path, described: dict[str, Any]) -> tuple[Run, Path] | None
         for event in kept:
             written.file.write(json.dumps(event).encode() + b"\n")
     return run, newest
+
+
+def _read_events(results: Path) -> list[dict[str, Any]]:
+    if not results.is_file():
+        return []
+    lines = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        # The last line of a run that was killed may lack its end.
+        events = [json.loads(line) for line in lines if line.endswith("\n")]
+        assert all(isinstance(event["event"], str) for event in events)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise ZipfitError(f"{results}: is damaged (give --overwrite to start the run again)") from error
+    return events
+
+
+def _make_anew(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (CHECKPOINTS, MODEL):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / RESULTS).write_text("")
+    except OSError as error:
+        raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 def _steps(checkpoint: Path) -> int:

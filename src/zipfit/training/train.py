@@ -19,6 +19,7 @@ from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.training.blocks import make_blocks
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.models import computes_bf16
+from zipfit.training.overlap import find_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from zipfit.training.blocks import Blocks
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
+    from zipfit.training.overlap import Overlap
     from zipfit.training.settings import Settings
 
 
@@ -57,6 +59,7 @@ class Run:
         seconds: spent training, evaluations aside, since this process began.
         precision: `bf16` or `fp32`.
         device: where it ran.
+        overlap: what the test set shares with the documents; None without a test set.
         interrupted: whether it stopped on Ctrl-C, before the end.
     """
 
@@ -68,6 +71,7 @@ class Run:
     seconds: float = 0.0
     precision: str = "fp32"
     device: str = "cpu"
+    overlap: Overlap | None = None
     interrupted: bool = False
 
 
@@ -155,6 +159,7 @@ def train(
     run = resume[0] if resume is not None else Run()
     run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
     run.precision, run.device = "bf16" if bf16 else "fp32", model.network.device.type
+    run.overlap = find_overlap(texts[: blocks.documents], test) if test else None
     observer = observer or Unobserved()
     observer.started(run)
     with tempfile.TemporaryDirectory(prefix="zipfit-training-") as scratch:
