@@ -13,6 +13,7 @@ from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.preview import preview_command
 from zipfit.cli.score import score_command
 from zipfit.cli.select import rerun_command, select_command
+from zipfit.cli.study import study_app
 
 app = typer.Typer(
     name="zipfit",
@@ -49,3 +50,4 @@ app.command("rerun")(common.handles_errors(rerun_command))
 app.command("demo")(common.handles_errors(demo_command))
 app.command("doctor")(common.handles_errors(doctor_command))
 app.command("preview")(common.handles_errors(preview_command))
+app.add_typer(study_app, name="study")
