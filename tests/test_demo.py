@@ -10,6 +10,8 @@ import pytest
 from zipfit.demo import Demo, run_demo
 from zipfit.errors import ZipfitError
 from zipfit.manifest import verify
+from zipfit.study.check import check_study
+from zipfit.study.spec import load_study
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,14 @@ def test_demo_holds_out_the_second_half_of_human_eval(demo: tuple[Path, Demo]) -
     target = {json.loads(line)["text"] for line in (folder / "target.jsonl").read_text().splitlines()}
     assert len(target) == len(made.held_out) == 82
     assert not target & set(made.held_out)
+    assert [json.loads(line)["text"] for line in (folder / "test.jsonl").read_text().splitlines()] == made.held_out
+
+
+def test_demo_leaves_a_study_of_three_methods(demo: tuple[Path, Demo]) -> None:
+    pytest.importorskip("yaml")
+    checked = check_study(load_study(demo[0] / "study.yaml"))
+    assert (checked.arms, checked.cells) == (3, 3)
+    assert (checked.documents["target"], checked.documents["test"]) == (82, 82)
 
 
 def test_demo_says_when_its_folder_cannot_be_made(tmp_path: Path) -> None:

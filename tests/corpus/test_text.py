@@ -65,6 +65,22 @@ def test_a_field_by_name_reaches_into_records_unless_the_whole_name_is_a_field()
         TextOf(field="a.b.c")({"a": {"b": "inner"}})
 
 
+def test_a_field_of_a_list_of_records_is_read_line_by_line():
+    record = {
+        "steps": [{"tactic": "intro x"}, {"tactic": "simp"}],
+        "none": [],
+        "deep": [{"a": [{"b": "1"}, {"b": "2"}]}],
+    }
+    assert TextOf(field="steps.tactic")(record) == "intro x\nsimp"
+    assert TextOf(field="none.tactic")(record) == ""
+    assert TextOf(field="deep.a.b")(record) == "1\n2"
+    assert TextOf(template="{steps.tactic};")(record) == "intro x\nsimp;"
+    with pytest.raises(BadRecordError, match="no field 'state'"):
+        TextOf(field="steps.state")(record)
+    with pytest.raises(BadRecordError, match="'steps' is a list"):
+        TextOf(field="steps")(record)
+
+
 def test_a_template_joins_fields():
     record = {"prompt": "def f():", "answer": {"code": "  pass"}, "n": 3, "x": 1.5}
     assert TextOf(template=r"{prompt}\n{answer.code}")(record) == "def f():\n  pass"

@@ -15,6 +15,7 @@ from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.preview import preview_command
 from zipfit.cli.score import score_command
 from zipfit.cli.select import rerun_command, select_command
+from zipfit.cli.study import study_app
 
 app = typer.Typer(
     name="zipfit",
@@ -53,3 +54,4 @@ app.command("doctor")(common.handles_errors(doctor_command))
 app.command("preview")(common.handles_errors(preview_command))
 app.command("finetune")(common.handles_errors(finetune_command))
 app.command("evaluate")(common.handles_errors(evaluate_command))
+app.add_typer(study_app, name="study")

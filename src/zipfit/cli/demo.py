@@ -13,7 +13,9 @@ from zipfit.report.summary import print_summary, summarise
 
 
 def demo_command(
-    folder: Annotated[Path, typer.Argument(help="Where to put pool, target and selection.")] = Path("zipfit-demo"),
+    folder: Annotated[Path, typer.Argument(help="Where to put pool, target, selection and study.")] = Path(
+        "zipfit-demo"
+    ),
     top: Annotated[int, typer.Option("--top", "-k", help="Documents to select.")] = 300,
     quiet: common.Quiet = False,
 ) -> None:
@@ -24,7 +26,8 @@ def demo_command(
         print_summary(summarise(demo.selection, demo.manifest), console)
         console.print(
             f"\nlook closer:  zipfit explain {folder / 'selected.jsonl'} --rank 1\n"
-            f"check it:     zipfit verify {folder / 'selected.manifest.json'}",
+            f"check it:     zipfit verify {folder / 'selected.manifest.json'}\n"
+            f"compare it:   zipfit study run {folder / 'study.yaml'}",
             markup=False,
             highlight=False,
         )

@@ -27,7 +27,8 @@ class TextOf:
     `content`.
 
     Attributes:
-        field: name of the field; dots reach into nested records (`a.b`) unless a field of the whole name is there.
+        field: name of the field; dots reach into nested records (`a.b`), and into each of a list of records, unless a
+            field of the whole name is there.
         template: text with `{field}` in braces (doubled braces stand for themselves); `\n` and `\t` are understood.
 
     Raises:
@@ -85,10 +86,15 @@ class TextOf:
 
 
 def _lookup(record: Mapping[str, Any], name: str) -> Any:
+    """The value of a field; of a list of records, their texts, each on a line of its own."""
     if name in record:
         return record[name]
     value: Any = record
-    for part in name.split("."):
+    parts = name.split(".")
+    for depth, part in enumerate(parts):
+        if isinstance(value, list) and depth:
+            inner = ".".join(parts[depth:])
+            return "\n".join(_text(_lookup(item, inner), name) for item in value if isinstance(item, dict))
         if not isinstance(value, dict) or part not in value:
             raise BadRecordError(f"no field {name!r}; the record has {_names(record)}")
         value = value[part]

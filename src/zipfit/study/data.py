@@ -40,7 +40,7 @@ def open_source(study: Study) -> Source:
     if len(study.source) == 1 and first.label is None and first.rows == (None, None):
         parameters = task_parameters(text_field=first.text_field, template=first.template, by=first.by)
         return Source(_files(study, first), parameters)
-    records = [{"text": text, "source": label} for part in study.source for text, label in _read(study, part)]
+    records = [{"text": text, "source": label} for part in study.source for text, label in read_part(study, part)]
     return Source(records, task_parameters(text_field="text", by="source"))
 
 
@@ -50,7 +50,7 @@ def read_texts(study: Study, parts: Sequence[Data], role: str) -> list[str]:
     Raises:
         ZipfitError: there are none.
     """
-    texts = [text for part in parts for text, _ in _read(study, part)]
+    texts = [text for part in parts for text, _ in read_part(study, part)]
     if not texts:
         raise ZipfitError(f"the study's {role} is empty: it holds no document")
     return texts
@@ -72,7 +72,7 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _read(study: Study, part: Data) -> Iterator[tuple[str, str]]:
+def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
     """Text and label of each document of one part."""
     read = read_documents("study", _files(study, part), TextOf(part.text_field, part.template), part.by)
     documents = ((text, part.label or label) for text, label in read)

@@ -1,0 +1,126 @@
+"""What can be told of a study before anything is trained."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zipfit.compression.compressors import get_compressor
+from zipfit.corpus.inputs import HUB_NAME
+from zipfit.corpus.streams import is_remote
+from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.study.data import read_part
+from zipfit.training.models import locate_model
+
+if TYPE_CHECKING:
+    from zipfit.study.spec import Data, Study
+
+# What the hub takes for the name of a repository: huggingface_hub.utils.validate_repo_id.
+_REPOSITORY = re.compile(r"(?!.*(--|\.\.))(\w[\w.-]*/)?\w([\w.-]{0,94}\w)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A valid study in numbers.
+
+    Attributes:
+        arms: ways to get training documents.
+        cells: runs: arms by budgets by models by seeds.
+        documents: of `source`, `target` and `test`; None for one that is not all on this machine.
+        notes: sentences: what could not be checked here, and what is worth a thought.
+    """
+
+    arms: int
+    cells: int
+    documents: dict[str, int | None]
+    notes: list[str]
+
+
+def check_study(study: Study) -> Checked:
+    """Check a study as far as that goes without training or a network: local data is read once, to its end.
+
+    Raises:
+        ZipfitError: the study cannot run: a record gives no text, a range holds no document, an arm asks for a label
+            that the source has not, or a name cannot be one of the hub's.
+    """
+    labels: Counter[str] = Counter()
+    target: Counter[str] = Counter()
+    test: Counter[str] = Counter()
+    documents: dict[str, int | None] = {}
+    elsewhere: list[str] = []
+    for role, parts in (("source", study.source), ("target", study.target), ("test", study.test)):
+        local = [part for part in parts if _is_local(role, part, elsewhere)]
+        counts = [0] * len(local)
+        for index, part in enumerate(local):
+            for text, label in read_part(study, part):
+                counts[index] += 1
+                if role == "source":
+                    labels[label] += 1
+                else:
+                    (target if role == "target" else test)[text] += 1
+            if counts[index] == 0:
+                raise ZipfitError(f"{role}: {', '.join(part.files)} holds no document within rows {list(part.rows)}")
+        documents[role] = sum(counts) if len(local) == len(parts) else None
+    if documents["source"] is not None:
+        _need_labels(study, labels)
+    notes = [f"not looked at, as it is not on this machine: {name}" for name in dict.fromkeys(elsewhere)]
+    shared = sum((test & target).values())
+    if shared:
+        notes.append(f"{shared:,} documents of the test set are in the target too")
+    notes += _notes_on_arms(study, documents["target"]) + _notes_on_models(study)
+    cells = sum(len(study.budgets_of(arm)) for arm in study.arms) * len(study.models) * len(study.seeds)
+    return Checked(len(study.arms), cells, documents, notes)
+
+
+def _is_local(role: str, part: Data, elsewhere: list[str]) -> bool:
+    """Whether all of a part's files are on this machine; those that are not are added to `elsewhere`."""
+    distant = [name for name in part.files if name.startswith("hub:") or is_remote(name)]
+    for name in distant:
+        match = HUB_NAME.fullmatch(name)
+        if match is not None and not _REPOSITORY.fullmatch(match["name"]):
+            raise ZipfitError(f"{role}: {name}: {match['name']!r} cannot be the name of a data set on the hub")
+    elsewhere += distant
+    return not distant
+
+
+def _need_labels(study: Study, labels: Counter[str]) -> None:
+    wanted = {arm.label: arm.name for arm in study.arms if arm.label is not None}
+    for label, name in wanted.items():
+        if label not in labels:
+            known = ", ".join(label for label, _ in labels.most_common(10))
+            more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
+            raise ZipfitError(
+                f"methods: arm {name!r}: no document of the source has its label: there are {known}{more}"
+            )
+
+
+def _notes_on_arms(study: Study, targets: int | None) -> list[str]:
+    notes = []
+    for arm in study.arms:
+        if arm.target_size is not None and targets is not None and arm.target_size > targets:
+            notes.append(f"arm {arm.name!r} asks for {arm.target_size} target examples, and there are {targets}")
+        if "compressor" in arm.options:
+            try:
+                get_compressor(arm.options["compressor"], arm.options.get("level"))
+            except MissingExtraError as error:
+                notes.append(f"arm {arm.name!r} will fail here: {error}")
+    return notes
+
+
+def _notes_on_models(study: Study) -> list[str]:
+    notes = []
+    for model in study.models:
+        try:
+            place, _ = locate_model(study.model_path(model))
+        except ZipfitError as error:
+            notes.append(f"will fail here: {error}")
+            continue
+        if place == model.name:
+            if not _REPOSITORY.fullmatch(place):
+                raise ZipfitError(f"models: {place!r} is no local path and cannot be the name of a model on the hub")
+            notes.append(f"not looked at, as it is not on this machine: the model {place}")
+        if model.trust_remote_code:
+            notes.append(f"runs the Python code that comes with the model {model.name}")
+    return notes
