@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zipfit.cli import common
+from zipfit.cli import common, training
 from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from zipfit.study.runner import Cell
 
 study_app = typer.Typer(help="Fine-tune on the selections of several methods, and compare.", no_args_is_help=True)
 
@@ -51,4 +56,96 @@ def check_command(
         raise typer.Exit(2)
 
 
+def run_command(
+    file: Annotated[str, typer.Argument(help="A study file (YAML).")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Results folder.", show_default="beside the file, named after it"),
+    ] = None,
+    data: DataFolder = None,
+    allow_code_execution: training.AllowCodeExecution = False,
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    quiet: common.Quiet = False,
+) -> None:
+    """Fine-tune and evaluate every cell of a study that is not finished yet; then write its report.
+
+    What is finished is kept in the results folder: after an interruption, or with a method or seed more in the file,
+    the same command goes on.
+    """
+    from zipfit.study.runner import run_study
+    from zipfit.study.spec import load_study
+
+    folder = output or Path(file).with_suffix("").with_name(f"{Path(file).stem}-results")
+    study = load_study(file, data)
+    with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
+        results = run_study(study, folder, allow_code_execution=allow_code_execution, observer=terminal)
+    failed = [result for result in results if result["status"] == "failed"]
+    if report:
+        report_command(folder, quiet)
+    if failed:
+        common.warn(f"{len(failed)} of {len(results)} runs failed; the same command tries them again")
+        raise typer.Exit(1)
+
+
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="Results folder of a study.")], quiet: common.Quiet = False
+) -> None:
+    """Write a study's report.html, figures and tables from what is kept in its results folder."""
+    from zipfit.report.study import write_report
+
+    path = write_report(folder)
+    if not quiet:
+        print(f"the report is {path}")
+
+
+class TerminalStudy:
+    """Tells of a study on standard error: a line as each cell begins and ends, and the cell's own run in between.
+
+    Args:
+        bar: whether to show the run's bar.
+        quiet: whether to say nothing at all.
+    """
+
+    def __init__(self, bar: bool, quiet: bool) -> None:
+        self._bar = bar
+        self._quiet = quiet
+        self._run: training.TerminalRun | None = None
+        self._ahead = 0
+        self._place = 0
+
+    def __enter__(self) -> TerminalStudy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def planned(self, cells: list[Cell], finished: int) -> None:
+        self._ahead = len(cells) - finished
+        self._say(f"{len(cells):,} runs, {finished:,} finished")
+
+    def began(self, cell: Cell) -> training.TerminalRun:
+        self._place += 1
+        self._say(f"[{self._place}/{self._ahead}] {cell}")
+        self._run = training.TerminalRun(self._bar, self._quiet, indent="    ")
+        return self._run
+
+    def ended(self, cell: Cell, result: dict[str, Any]) -> None:  # noqa: ARG002
+        self._close()
+        if result["status"] == "failed":
+            self._say(f"    failed: {result['error']}")
+        elif "same_as" in result:
+            self._say(f"    the same documents as a finished run: test loss {result['losses'][-1]['loss']:.4f}")
+
+    def _close(self) -> None:
+        if self._run is not None:
+            self._run.__exit__()
+            self._run = None
+
+    def _say(self, line: str) -> None:
+        if not self._quiet:
+            print(line, file=sys.stderr)
+
+
+study_app.command("run")(common.handles_errors(run_command))
+study_app.command("report")(common.handles_errors(report_command))
 study_app.command("check")(common.handles_errors(check_command))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zipfit.training.train import Measured, Run
 
 ModelPanel = "Model"
+
 Model = Annotated[
     str,
     typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
@@ -25,6 +26,9 @@ TrustRemoteCode = Annotated[
     typer.Option(
         "--trust-remote-code", help="Run the Python code that comes with the model.", rich_help_panel=ModelPanel
     ),
+]
+AllowCodeExecution = Annotated[
+    bool, typer.Option("--allow-code-execution", help="Agree that programs which the model writes are run.")
 ]
 TestTokens = Annotated[int, typer.Option(help="Longest prefix of a test document to score, in tokens.")]
 
