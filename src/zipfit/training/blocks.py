@@ -73,6 +73,8 @@ def make_blocks(
 
 def encode(texts: Sequence[str], tokenizer: Any) -> list[list[int]]:
     """Token numbers of each text, with the begin-of-text token where this tokenizer puts one, and no end-of-text."""
+    if not texts:  # which not every tokenizer takes
+        return []
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # no tokenizer takes a lone surrogate
     encoded: list[list[int]] = tokenizer(clean, verbose=False)["input_ids"]
     end = tokenizer.eos_token_id

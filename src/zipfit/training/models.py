@@ -183,8 +183,7 @@ def _adapted(network: Any, settings: Settings) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="fan_in_fan_out")  # peft sets it right for GPT-2 and says so
+    with _quiet():
         return peft.get_peft_model(network, configuration)
 
 

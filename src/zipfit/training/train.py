@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -303,7 +304,9 @@ def _run_trainer(
         dataloader_pin_memory=model.network.device.type == "cuda",
     )
     if settings.gradient_checkpointing:
-        model.network.gradient_checkpointing_enable()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Transformers 5 has another name for it
+            model.network.gradient_checkpointing_enable({"use_reentrant": False})
     trainer = transformers.Trainer(
         model=model.network,
         args=arguments,
