@@ -208,10 +208,10 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
     for here in (True, False):
         try:
             with _quiet(transformers):
-                tokenizer = transformers.AutoTokenizer.from_pretrained(place, local_files_only=here)
-                network, report = transformers.AutoModel.from_pretrained(
-                    place, local_files_only=here, output_loading_info=True
-                )
+                # Said outright: left open, a model that comes with code asks the terminal whether to run it.
+                options = {"local_files_only": here, "trust_remote_code": False}
+                tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+                network, report = transformers.AutoModel.from_pretrained(place, output_loading_info=True, **options)
             break
         except Exception as error:  # transformers raises whatever its many loaders do
             reason = error

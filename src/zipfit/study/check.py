@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _notes_on_models(study: Study) -> list[str]:
         except ZipfitError as error:
             notes.append(f"will fail here: {error}")
             continue
-        if place == model.name:
+        if not os.path.exists(place):
             if not _REPOSITORY.fullmatch(place):
                 raise ZipfitError(f"models: {place!r} is no local path and cannot be the name of a model on the hub")
             notes.append(f"not looked at, as it is not on this machine: the model {place}")
