@@ -1,0 +1,193 @@
+"""One point an arm: alignment against loss (Figure 3 of arXiv 2410.18194) and selection time against loss (Figure 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scipy.stats import linregress
+
+from zipfit.study.compare import Spread, standings
+from zipfit.study.figures.labels import label_points
+from zipfit.study.figures.style import (
+    SOFT,
+    Chart,
+    fixed_ticks,
+    looks,
+    loss_axis,
+    new_axes,
+    settings_line,
+    styled,
+)
+from zipfit.study.words import count, p_value, seconds, seeds_of, short_names, signed, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
+
+    from zipfit.study.results import Arm, Cell, Results
+
+_NAME = 18
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A straight line by least squares, with its squared correlation and its two-sided p value (slope 0)."""
+
+    slope: float
+    intercept: float
+    r_squared: float
+    p: float
+
+
+def regress(x: Sequence[float], y: Sequence[float]) -> Regression | None:
+    """Fit a line; None of fewer than three points or where all x, or all y, are the same."""
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    fit = linregress(x, y)
+    return Regression(float(fit.slope), float(fit.intercept), float(fit.rvalue) ** 2, float(fit.pvalue))
+
+
+@dataclass(frozen=True)
+class _Point:
+    arm: Arm
+    x: Spread
+    y: Spread
+
+
+@styled
+def loss_against_alignment(results: Results, model: str) -> Chart | None:
+    """Mean alignment of each source label against the final test loss, with a regression line (Figure 3)."""
+    arms = [arm for arm in results.arms if arm.label is not None]
+    names = {arm.name: str(arm.label) for arm in arms}
+    return _alignment(results, model, arms, names, "loss_against_alignment", "Alignment against loss, by source label")
+
+
+@styled
+def loss_against_alignment_of_all(results: Results, model: str) -> Chart | None:
+    """The same with every arm: whether alignment predicts the loss also across methods."""
+    arms = list(results.arms)
+    names = {arm.name: arm.name for arm in arms}
+    title = "Alignment against loss, every arm"
+    return _alignment(results, model, arms, names, "loss_against_alignment_of_all", title)
+
+
+def _alignment(
+    results: Results, model: str, arms: Sequence[Arm], names: dict[str, str], name: str, title: str
+) -> Chart | None:
+    budget = results.main_budget(model, arms)
+    points = _points(results, model, budget, arms, lambda cell: cell.alignment)
+    if len(points) < 3 or len({point.x.mean for point in points}) < 2:
+        return None
+    figure, axes = new_axes("Test loss after training, nats a token", "Mean alignment with the target", height=4.2)
+    _scatter(axes, results, points)
+    line = regress([point.x.mean for point in points], [point.y.mean for point in points])
+    if line:
+        low, high = min(point.x.mean for point in points), max(point.x.mean for point in points)
+        ends = [low, high]
+        axes.plot(ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1)
+        words = f"R² = {line.r_squared:.2f}, {p_value(line.p)}"
+        axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=10.5)
+        said = f"The line falls by {-line.slope / 10:.3f}" if line.slope <= 0 else f"The line rises by {line.slope / 10:.3f}"
+        finding = f"{said} for 0.1 of alignment: {words} over {len(points)} arms."
+    else:
+        finding = f"No line can be fitted to these {len(points)} points."
+    axes.margins(0.12, 0.12)
+    loss_axis(axes)
+    _name(axes, results, points, names)
+    what = "source label" if name == "loss_against_alignment" else "arm"
+    return Chart(
+        name=name,
+        title=title,
+        caption=f"One point a {what}: the mean alignment of its documents with the target against the mean test loss after "
+        f"training, over {_seeds(points)}; {_bars(points)}, the dashed line is the least-squares fit.",
+        finding=finding,
+        settings=settings_line(results, model, budget),
+        figure=figure,
+    )
+
+
+@styled
+def time_against_loss(results: Results, model: str) -> Chart | None:
+    """Seconds that a method takes to select, on a log axis, against the test loss after training (Figure 8).
+
+    Arms that need no time to choose, as random choice, stand at the left edge.
+    """
+    arms = [arm for arm in results.arms if arm.label is None and arm.train_on is None and arm.lengths_of is None]
+    budget = results.main_budget(model, arms)
+    points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
+    timed = [point for point in points if point.x.low > 0]
+    if not timed:
+        return None
+    figure, axes = new_axes("Test loss after training, nats a token", "Time to select (log axis)", height=4.2)
+    low, high = min(point.x.low for point in timed), max(point.x.high for point in timed)
+    left = low / 6
+    at_edge = [_Point(point.arm, Spread((left,)), point.y) for point in points if point.x.low <= 0]
+    axes.set_xscale("log")
+    _scatter(axes, results, timed + at_edge)
+    marks = [mark for mark in (1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36000, 360000) if low / 3 < mark < high * 3]
+    places = ([left] if at_edge else []) + (marks or [low, high])
+    fixed_ticks(axes.xaxis, places, [seconds(0 if at_edge and place == left else place) for place in places])
+    axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
+    axes.margins(y=0.12)
+    loss_axis(axes)
+    _name(axes, results, timed + at_edge, {arm.name: arm.name for arm in arms})
+    best = min(timed, key=lambda point: point.y.mean)
+    slowest = max(timed, key=lambda point: point.x.mean)
+    finding = f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {seconds(best.x.mean)} to select"
+    if slowest.arm is not best.arm:
+        finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {seconds(slowest.x.mean)} and ends at {slowest.y.mean:.3f}"
+    return Chart(
+        name="time_against_loss",
+        title="Selection time against loss",
+        caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, over "
+        f"{_seeds(points)}; {_bars(points)}.",
+        finding=finding + ".",
+        settings=settings_line(results, model, budget),
+        figure=figure,
+    )
+
+
+def _points(
+    results: Results, model: str, budget: int | None, arms: Sequence[Arm], value: Callable[[Cell], float | None]
+) -> list[_Point]:
+    found = []
+    for standing in standings(results, model, budget):
+        values = [number for cell in standing.cells if (number := value(cell)) is not None]
+        if standing.arm in arms and standing.budget == budget and values:
+            found.append(_Point(standing.arm, Spread(tuple(values)), standing.loss))
+    return found
+
+
+def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
+    seen = looks(results)
+    for point in points:
+        look = seen[point.arm.name]
+        x, y = point.x, point.y
+        axes.plot([x.mean, x.mean], [y.low, y.high], color=look.colour, linewidth=1.1, alpha=0.6)
+        axes.plot([x.low, x.high], [y.mean, y.mean], color=look.colour, linewidth=1.1, alpha=0.6)
+        axes.plot([x.mean], [y.mean], color=look.colour, marker=look.marker, markersize=6.5, linestyle="")
+
+
+def _name(axes: Axes, results: Results, points: Sequence[_Point], names: dict[str, str]) -> None:
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+    seen = looks(results)
+    short = short_names([names[point.arm.name] for point in points], _NAME)
+    label_points(
+        axes,
+        [
+            (point.x.mean, point.y.mean, short[names[point.arm.name]], seen[point.arm.name].colour)
+            for point in sorted(points, key=lambda point: point.y.mean)
+        ],
+    )
+
+
+def _seeds(points: Sequence[_Point]) -> str:
+    return seeds_of([len(point.y.values) for point in points])
+
+
+def _bars(points: Sequence[_Point]) -> str:
+    many = any(len(point.y.values) > 1 for point in points)
+    return "bars span the lowest to the highest seed" if many else "a single seed has no spread"
