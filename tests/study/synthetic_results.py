@@ -212,8 +212,14 @@ def _selection(item: Mapping[str, Any], key: str, text: str) -> dict[str, Any]:
 def write_rich_results(folder: Path, **changes: Any) -> Path:
     """A study with everything in it: every kind of arm, three budgets, three seeds, cells that failed or are not there."""
     failed = {
-        ("d4", 80_000, 2): "The loss of a training step is no number (NaN) after 40,960 tokens: try a lower learning rate.",
+        (
+            "d4",
+            80_000,
+            2,
+        ): "The loss of a training step is no number (NaN) after 40,960 tokens: try a lower learning rate.",
         ("embedding", 20_000, 1): "Out of memory: a batch of 4 blocks of 256 tokens does not fit.",
     }
     absent = [("gain", 40_000, 2), ("lengths", 20_000, 0)]
-    return write_results(folder, **{"arms": RICH_ARMS, "humaneval": True, "failed": failed, "absent": absent, **changes})
+    return write_results(
+        folder, **{"arms": RICH_ARMS, "humaneval": True, "failed": failed, "absent": absent, **changes}
+    )

@@ -63,6 +63,14 @@ class Curve:
     high: np.ndarray
     seeds: int
 
+    def until(self, end: float) -> Curve:
+        """The curve as far as `end` tokens, interpolated there if it goes on."""
+        if self.tokens[-1] <= end:
+            return self
+        tokens = np.append(self.tokens[self.tokens < end], end)
+        mean, low, high = (np.interp(tokens, self.tokens, row) for row in (self.mean, self.low, self.high))
+        return Curve(tokens, mean, low, high, self.seeds)
+
 
 def loss_curve(cells: Sequence[Cell]) -> Curve:
     """The curve of one arm's cells at one budget, one a seed.
@@ -82,7 +90,9 @@ def loss_curve(cells: Sequence[Cell]) -> Curve:
     return Curve(tokens, rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0), len(cells))
 
 
-def tokens_to_reach(tokens: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray, loss: float) -> float | None:
+def tokens_to_reach(
+    tokens: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray, loss: float
+) -> float | None:
     """Tokens at which a curve first is as low as `loss`, interpolated linearly; None if it never is.
 
     Args:

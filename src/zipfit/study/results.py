@@ -359,6 +359,11 @@ def _selection(file: _File) -> SelectionRecord:
     return SelectionRecord(file.key(), tuple(top), file.record)
 
 
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
 @dataclass(frozen=True)
 class _File:
     """A JSON object of a file, whose values are checked as they are taken; `at` is where in the file it lies."""
@@ -371,7 +376,7 @@ class _File:
     def read(path: Path, absent: str | None = None) -> _File:
         """Read a file's object. NaN and infinity, which JSON does not have, are taken for null."""
         try:
-            record = json.loads(path.read_bytes(), parse_constant=lambda _: None)
+            record = json.loads(path.read_bytes(), parse_constant=lambda _: None, parse_float=_finite)
         except FileNotFoundError as error:
             raise ZipfitError(absent or f"{path}: is missing") from error
         except OSError as error:
@@ -397,16 +402,10 @@ class _File:
         raise self.damaged(f"{self.at}{name} must be {words[kind]}, not {found}")
 
     def number(self, name: str, none: bool = True) -> float | None:
-        """A finite number; one that is not finite counts as null."""
+        """A number; null, or no value at all, only where `none` says so."""
         value = self.record.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            try:
-                value = float(value)
-            except OverflowError:
-                value = math.inf
-            if math.isfinite(value):
-                return value
-            value = None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
+            return float(value)
         if value is None and none:
             return None
         found = "missing" if value is None else json.dumps(value, default=str)[:60]

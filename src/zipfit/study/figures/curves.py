@@ -71,7 +71,7 @@ def loss_against_tokens(results: Results, model: str) -> Chart | None:
         caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is the "
         "model before training.",
         finding=f"{tidy(lowest, 80)} ends lowest, at {curves[lowest].mean[-1]:.3f}. {faster}".strip(),
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -89,13 +89,13 @@ def _arrow(axes: Axes, results: Results, model: str, budget: int | None, curves:
         return f"{name}, the best selection, never reaches the lowest loss of {chance} ({found.loss:.3f})."
     if found.faster <= 0:
         return f"{name} reaches the lowest loss of {chance} ({found.loss:.3f}) no sooner than {chance} does."
-    ends = {"arrowstyle": "<|-", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
     low, high = axes.get_xlim()
     middle = min(max((found.fast + found.slow) / 2, low + 0.15 * (high - low)), high - 0.15 * (high - low))
     axes.annotate(
         f"{percent(found.faster)} faster", (middle, found.loss), (0, -13), textcoords="offset points", color=SOFT,
-        ha="center", va="center", zorder=6, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8},
+        ha="center", va="center", zorder=6, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
     )  # fmt: skip
     return (
         f"{name} is as low as {chance} ever gets ({found.loss:.3f}) after {count(found.fast)} of its "
@@ -119,9 +119,8 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
         return None
     scale = Normalize(min(aligned.values()), max(aligned.values()))
     seen = {name: Look(ramp(float(scale(aligned[name]))), "solid", "o") for name in curves}
-    figure, axes = _draw(results, curves, seen, {arm.name: str(arm.label) for arm in arms}, top=0.42)
-    box = axes.get_position()
-    bar = figure.add_axes((box.x0 + 0.42 * box.width, 0.945, 0.42 * box.width, 0.022))
+    figure, axes = _draw(results, curves, seen, {arm.name: str(arm.label) for arm in arms})
+    bar = figure.add_axes((0.72, 1 - 0.225 / figure.get_figheight(), 0.19, 0.05 / figure.get_figheight() * 1.6))
     colours = ScalarMappable(scale, ListedColormap([ramp(step / 23) for step in range(24)]))
     figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[])
     bar.spines[:].set_visible(False)
@@ -140,7 +139,7 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
         f"alignment with the target; {_spread(curves)}.",
         finding=f"{_label(arms, best)} ends lowest, at {curves[best].mean[-1]:.3f}; the best aligned is "
         f"{_label(arms, most)}, at {curves[most].mean[-1]:.3f}.",
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -166,11 +165,12 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
     for arm in (random_arm(results), *(arm for arm in results.arms if arm.train_on == "source")):
         if arm is not None:
             own = budget if budget in arm.budgets else next(reversed(arm.budgets), None)
-            curves |= _curves(results, model, [arm], own)
+            found = _curves(results, model, [arm], own)
+            curves |= {name: curve.until(end) for name, curve in found.items()}
     others = [name for name in curves if name not in thresholds]
-    figure, axes = _draw(results, curves, seen, names, end=end)
+    figure, axes = _draw(results, curves, seen, names)
     best = min(thresholds, key=lambda name: curves[name].mean[-1])
-    last = {name: float(curves[name].mean[curves[name].tokens <= end][-1]) for name in others}
+    last = {name: float(curves[name].mean[-1]) for name in others}
     against = "; ".join(f"{tidy(name, 60)} is at {loss:.3f} there" for name, loss in last.items())
     return Chart(
         name="loss_by_threshold",
@@ -179,7 +179,7 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
         f"order drawn by the seed; {_spread(curves)}.",
         finding=f"{names[best]} ends lowest of the thresholds, at {curves[best].mean[-1]:.3f}"
         + (f"; {against}." if against else "."),
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -203,7 +203,9 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
     short = max(float(curve.tokens[-1]) for curve in shorter.values())
     figure, axes = _draw(results, curves | shorter, looks(results), log=long > 6 * short)
     name = min(curves, key=lambda arm: curves[arm].mean[-1])
-    ends = [f"{tidy(arm, 60)} is at {curve.mean[-1]:.3f} after {count(curve.tokens[-1])}" for arm, curve in shorter.items()]
+    ends = [
+        f"{tidy(arm, 60)} is at {curve.mean[-1]:.3f} after {count(curve.tokens[-1])}" for arm, curve in shorter.items()
+    ]
     return Chart(
         name="loss_of_everything",
         title="Training on everything",
@@ -212,7 +214,7 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
         finding=f"{tidy(name, 60)} ends at {curves[name].mean[-1]:.3f} after {count(curves[name].tokens[-1])} tokens; "
         + "; ".join(ends)
         + ".",
-        settings=settings_line(results, model, None),
+        settings=settings_line(results, model, [budget, None]),
         figure=figure,
     )
 
@@ -226,25 +228,18 @@ def _draw(
     curves: Mapping[str, Curve],
     seen: Mapping[str, Look],
     names: Mapping[str, str] | None = None,
-    end: float | None = None,
     log: bool = False,
-    top: float = 0.0,
 ) -> tuple[Figure, Axes]:
     """Draw curves, their names with their last losses on the right, and the loss before training, dotted."""
     short = short_names([(names or {}).get(name, name) for name in curves], _NAME)
-    at_end = {
-        name: curve.mean[curve.tokens <= (curve.tokens[-1] if end is None else end)][-1] for name, curve in curves.items()
-    }
+    at_end = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     words = {name: f"{short[(names or {}).get(name, name)]}  {at_end[name]:.3f}" for name in curves}
     height = max(3.9, 0.18 * len(curves) + 1.0)
     figure, axes = new_axes(_LOSS, "Training tokens", right=text_width(words.values()) + 0.3, height=height)
-    if top:
-        box = axes.get_position()
-        axes.set_position((box.x0, box.y0, box.width, box.height))
     for name in sorted(curves, key=lambda name: -at_end[name]):
-        draw_curve(axes, curves[name], seen[name], end)
+        draw_curve(axes, curves[name], seen[name])
     first = [float(curve.mean[0]) for curve in curves.values() if curve.tokens[0] == 0]
-    far = max(float(curve.tokens[-1]) for curve in curves.values()) if end is None else end
+    far = max(float(curve.tokens[-1]) for curve in curves.values())
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
         axes.set_xscale("log")
@@ -252,7 +247,7 @@ def _draw(
         places = [near * (far / near) ** (step / 3) for step in range(4)]
         fixed_ticks(axes.xaxis, places, [short_tokens(float(f"{place:.2g}")) for place in places])
     else:
-        axes.set_xlim(0, far)
+        axes.set_xlim(0, far * 1.005 or 1)  # room for the tick at the budget, which whole blocks fall short of
         tokens_axis(axes)
     if first:
         level = sum(first) / len(first)
@@ -265,9 +260,7 @@ def _draw(
     loss_axis(axes)
     axes.autoscale_view(scalex=False)
     axes.set_ylim(axes.get_ylim())
-    ends = [
-        (min(float(curves[name].tokens[-1]), far), float(at_end[name]), words[name], seen[name].colour) for name in curves
-    ]
+    ends = [(float(curves[name].tokens[-1]), at_end[name], words[name], seen[name].colour) for name in curves]
     label_ends(axes, ends)
     return figure, axes
 

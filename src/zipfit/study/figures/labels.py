@@ -65,7 +65,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     for (x, y, name, colour), place in zip(ends, moved, strict=True):
         (far, level) = back.transform((box.x1 + _STEP * unit, place))
         (elbow, _) = back.transform((box.x1 + 2 * unit, place))
-        axes.plot([x, elbow, far], [y, y, level], color=colour, linewidth=0.7, alpha=0.6, clip_on=False)
+        far_off = box.x1 - axes.transData.transform((x, y))[0] > _STEP * unit  # else it would look like a line of data
+        dashes = (0, (1, 3)) if far_off else "solid"
+        axes.plot(
+            [x, elbow, far], [y, y, level], color=colour, linewidth=0.7, alpha=0.6, linestyle=dashes, clip_on=False
+        )
         axes.annotate(
             name, (far, level), (2, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False
         )
@@ -86,6 +90,8 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
     pixels = axes.transData.transform([(x, y) for x, y, _, _ in points]) if points else []
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels] + list(avoid)
     for (x, y, name, colour), (px, py) in zip(points, pixels, strict=True):
+        if not name:  # a point that only takes up room
+            continue
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=8.5)
         extent = text.get_window_extent(renderer)
         wide, tall = extent.width / unit, extent.height / unit
@@ -97,7 +103,9 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
                 (-step * 0.7 - wide, -step * 0.7 - tall),
             ):  # fmt: skip
                 box = Bbox.from_bounds(px + dx * unit, py + dy * unit, wide * unit, tall * unit)
-                cost = sum(_overlap(box, other) for other in taken) + 3 * (box.width * box.height - _overlap(box, inside))
+                cost = sum(_overlap(box, other) for other in taken) + 3 * (
+                    box.width * box.height - _overlap(box, inside)
+                )
                 cost += step * 0.5 * unit
                 if best is None or cost < best[0]:
                     best = (cost, dx, dy)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import linregress
 
-from zipfit.study.compare import Spread, standings
+from zipfit.study.compare import Spread, main_arms, standings
 from zipfit.study.figures.labels import label_points
 from zipfit.study.figures.style import (
     SOFT,
@@ -19,7 +19,7 @@ from zipfit.study.figures.style import (
     settings_line,
     styled,
 )
-from zipfit.study.words import count, p_value, seconds, seeds_of, short_names, signed, tidy
+from zipfit.study.words import p_value, seconds, seeds_of, short_names, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ def loss_against_alignment(results: Results, model: str) -> Chart | None:
 def loss_against_alignment_of_all(results: Results, model: str) -> Chart | None:
     """The same with every arm: whether alignment predicts the loss also across methods."""
     arms = list(results.arms)
-    names = {arm.name: arm.name for arm in arms}
+    names = _family_names(results, arms)
     title = "Alignment against loss, every arm"
     return _alignment(results, model, arms, names, "loss_against_alignment_of_all", title)
 
@@ -86,24 +86,30 @@ def _alignment(
     if line:
         low, high = min(point.x.mean for point in points), max(point.x.mean for point in points)
         ends = [low, high]
-        axes.plot(ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1)
+        axes.plot(
+            ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1
+        )
         words = f"R² = {line.r_squared:.2f}, {p_value(line.p)}"
         axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=10.5)
-        said = f"The line falls by {-line.slope / 10:.3f}" if line.slope <= 0 else f"The line rises by {line.slope / 10:.3f}"
+        said = (
+            f"The line falls by {-line.slope / 10:.3f}"
+            if line.slope <= 0
+            else f"The line rises by {line.slope / 10:.3f}"
+        )
         finding = f"{said} for 0.1 of alignment: {words} over {len(points)} arms."
     else:
         finding = f"No line can be fitted to these {len(points)} points."
     axes.margins(0.12, 0.12)
     loss_axis(axes)
     _name(axes, results, points, names)
-    what = "source label" if name == "loss_against_alignment" else "arm"
+    what = "a source label" if name == "loss_against_alignment" else "an arm (of a sweep, the lowest is named)"
     return Chart(
         name=name,
         title=title,
-        caption=f"One point a {what}: the mean alignment of its documents with the target against the mean test loss after "
+        caption=f"One point {what}: the mean alignment of its documents with the target against the mean test loss after "
         f"training, over {_seeds(points)}; {_bars(points)}, the dashed line is the least-squares fit.",
         finding=finding,
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -114,7 +120,7 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
 
     Arms that need no time to choose, as random choice, stand at the left edge.
     """
-    arms = [arm for arm in results.arms if arm.label is None and arm.train_on is None and arm.lengths_of is None]
+    arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not _is_cut(arm))]
     budget = results.main_budget(model, arms)
     points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
     timed = [point for point in points if point.x.low > 0]
@@ -132,10 +138,12 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
     axes.margins(y=0.12)
     loss_axis(axes)
-    _name(axes, results, timed + at_edge, {arm.name: arm.name for arm in arms})
+    _name(axes, results, timed + at_edge, _family_names(results, arms))
     best = min(timed, key=lambda point: point.y.mean)
     slowest = max(timed, key=lambda point: point.x.mean)
-    finding = f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {seconds(best.x.mean)} to select"
+    finding = (
+        f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {seconds(best.x.mean)} to select"
+    )
     if slowest.arm is not best.arm:
         finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {seconds(slowest.x.mean)} and ends at {slowest.y.mean:.3f}"
     return Chart(
@@ -144,9 +152,20 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
         caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, over "
         f"{_seeds(points)}; {_bars(points)}.",
         finding=finding + ".",
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
+
+
+def _family_names(results: Results, arms: Sequence[Arm]) -> dict[str, str]:
+    """Arm to the name it is shown by: its own if it is of those compared first, else that of its sweep."""
+    main = main_arms(results)
+    return {arm.name: arm.name if arm in main or not arm.swept else arm.family for arm in arms}
+
+
+def _is_cut(arm: Arm) -> bool:
+    """Whether it is a method's ranking cut at a score, or for a part of the target: its time is the method's."""
+    return arm.min_score is not None or arm.target_size is not None
 
 
 def _points(
@@ -167,21 +186,20 @@ def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
         x, y = point.x, point.y
         axes.plot([x.mean, x.mean], [y.low, y.high], color=look.colour, linewidth=1.1, alpha=0.6)
         axes.plot([x.low, x.high], [y.mean, y.mean], color=look.colour, linewidth=1.1, alpha=0.6)
-        axes.plot([x.mean], [y.mean], color=look.colour, marker=look.marker, markersize=6.5, linestyle="")
+        axes.plot([x.mean], [y.mean], color=look.colour, marker=look.marker, markersize=5.5, linestyle="")
 
 
 def _name(axes: Axes, results: Results, points: Sequence[_Point], names: dict[str, str]) -> None:
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
     seen = looks(results)
-    short = short_names([names[point.arm.name] for point in points], _NAME)
-    label_points(
-        axes,
-        [
-            (point.x.mean, point.y.mean, short[names[point.arm.name]], seen[point.arm.name].colour)
-            for point in sorted(points, key=lambda point: point.y.mean)
-        ],
-    )
+    short = short_names(dict.fromkeys(names.values()), _NAME)
+    labels: list[tuple[float, float, str, str]] = []
+    for point in sorted(points, key=lambda point: point.y.mean):
+        name = short[names[point.arm.name]]
+        new = name not in [label for _, _, label, _ in labels]
+        labels.append((point.x.mean, point.y.mean, name if new else "", seen[point.arm.name].colour))
+    label_points(axes, labels)
 
 
 def _seeds(points: Sequence[_Point]) -> str:

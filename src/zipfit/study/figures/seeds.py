@@ -52,7 +52,7 @@ def spread_over_seeds(results: Results, model: str) -> Chart | None:
         caption=f"Test loss after training, one point a seed ({seeds_of([len(found.loss.values) for found in ranked])}), "
         "lowest mean first; the bar is the mean, the line spans the lowest to the highest seed.",
         finding=finding + ".",
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -89,7 +89,7 @@ def length_control(results: Results, model: str) -> Chart | None:
         f"({seeds_of([len(spread.values) for _, spread, _ in rows])}); the bar is the mean, the line spans the lowest to "
         "the highest seed.",
         finding=" ".join(said),
-        settings=settings_line(results, model, budget),
+        settings=settings_line(results, model, [budget]),
         figure=_rows(rows),
     )
 
@@ -104,7 +104,13 @@ def _rows(rows: Sequence[tuple[str, Spread, Look]]) -> Figure:
     for place, (_, spread, look) in enumerate(rows):
         axes.plot([spread.low, spread.high], [place, place], color=look.colour, linewidth=1.6, alpha=0.45)
         axes.plot(
-            spread.values, [place] * len(spread.values), color=look.colour, marker="o", markersize=5, linestyle="", alpha=0.75
+            spread.values,
+            [place] * len(spread.values),
+            color=look.colour,
+            marker=look.marker if look.marker == "x" else "o",
+            markersize=5,
+            linestyle="",
+            alpha=0.75,
         )
         axes.plot([spread.mean], [place], color=INK, marker="|", markersize=12, markeredgewidth=1.6, linestyle="")
         axes.annotate(

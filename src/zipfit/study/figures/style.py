@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from zipfit.study.compare import main_arms
-from zipfit.study.words import count, short_tokens, tidy
+from zipfit.study.words import count, joined, short_tokens, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,7 +56,18 @@ ON_DARK = {
     **dict(
         zip(
             PALETTE,
-            ("#5aa2f5", "#f0854d", "#3fc39e", "#cf7fdb", "#d9a832", "#6cc8ea", "#f277a3", "#b8a06a", "#9a95ff", "#9cc64f"),
+            (
+                "#5aa2f5",
+                "#f0854d",
+                "#3fc39e",
+                "#cf7fdb",
+                "#d9a832",
+                "#6cc8ea",
+                "#f277a3",
+                "#b8a06a",
+                "#9a95ff",
+                "#9cc64f",
+            ),
             strict=True,
         )
     ),
@@ -153,7 +164,7 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def new_axes(
-    y: str, x: str, right: float = 0.15, left: float = 0.55, height: float = HEIGHT, bottom: float = 0.5
+    y: str, x: str, right: float = 0.15, left: float = 0.6, height: float = HEIGHT, bottom: float = 0.5
 ) -> tuple[Figure, Axes]:
     """An empty figure and its axes, named above and below rather than along the side.
 
@@ -205,7 +216,9 @@ def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> Non
     """Put ticks at these places and none elsewhere."""
     axis.set_major_locator(FixedLocator(list(places)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: names[min(range(len(places)), key=lambda i: abs(places[i] - value))]))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: names[min(range(len(places)), key=lambda i: abs(places[i] - value))])
+    )
 
 
 def ramp(share: float) -> str:
@@ -251,20 +264,20 @@ def _look(arm: Arm, index: int) -> Look:
     return Look(PALETTE[place], _DASHES[turn % len(_DASHES)], _MARKERS[index % len(_MARKERS)])
 
 
-def draw_curve(axes: Axes, curve: Curve, look: Look, end: float | None = None) -> None:
-    """Draw the mean of a curve, and the band from its lowest to its highest seed, as far as `end` tokens."""
-    keep = curve.tokens <= (curve.tokens[-1] if end is None else end)
-    tokens = curve.tokens[keep]
+def draw_curve(axes: Axes, curve: Curve, look: Look) -> None:
+    """Draw the mean of a curve, and the band from its lowest to its highest seed."""
     if curve.seeds > 1:
-        axes.fill_between(tokens, curve.low[keep], curve.high[keep], color=look.colour, alpha=0.13, linewidth=0)
-    marker = "o" if len(tokens) == 1 else ""
-    axes.plot(tokens, curve.mean[keep], color=look.colour, linestyle=look.dashes, linewidth=look.width, marker=marker)
+        axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
+    marker = "o" if len(curve.tokens) == 1 else ""
+    axes.plot(curve.tokens, curve.mean, color=look.colour, linestyle=look.dashes, linewidth=look.width, marker=marker)
 
 
-def settings_line(results: Results, model: str, budget: int | None) -> str:
+def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -> str:
     """The settings that a figure's numbers come from, in a line."""
     settings = results.study.get("settings") or {}
-    parts = [tidy(model, 60), "all tokens" if budget is None else f"{count(budget)} training tokens"]
+    finite = [count(budget) for budget in budgets if budget is not None]
+    amounts = ([f"{joined(finite)} training tokens"] if finite else []) + (["all tokens"] if None in budgets else [])
+    parts = [tidy(model, 60), *amounts]
     names = {"block_size": "block", "batch_size": "batch", "learning_rate": "learning rate", "schedule": "schedule"}
     for field, words in names.items():
         value = settings.get(field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import LEVELS
@@ -52,10 +53,19 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     if len(budgets) < 2:
         return None
     axes, chart = _lines(
-        results, model, None, lines, looks(results), y=_LOSS, x="Training tokens (log axis)", log=True
+        results,
+        model,
+        [int(budget) for budget in budgets],
+        lines,
+        looks(results),
+        y=_LOSS,
+        x="Training tokens (log axis)",
+        log=True,
     )
     fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
-    best = {budget: min((line[budget].mean, name) for name, line in lines.items() if budget in line) for budget in budgets}
+    best = {
+        budget: min((line[budget].mean, name) for name, line in lines.items() if budget in line) for budget in budgets
+    }
     ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
     return chart(
         "loss_against_budget",
@@ -85,8 +95,8 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
     if random is not None and (cells := results.done(random.name, model, budget)):
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
-        seen[random.name] = looks(results)[random.name]
-    axes, chart = _lines(results, model, budget, lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
+        seen[random.name] = replace(looks(results)[random.name], marker="")
+    axes, chart = _lines(results, model, [budget], lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
     fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
     return chart(
         "loss_against_target_size",
@@ -156,7 +166,7 @@ def _by_compressor(
     order = list(LEVELS)
     seen = {name: Look(PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
     x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    axes, chart = _lines(results, model, budget, lines, seen, y=y, x=x, right_edge=1.0)
+    axes, chart = _lines(results, model, [budget], lines, seen, y=y, x=x, right_edge=1.0)
     axes.set_xlim(-0.04, 1.04)
     for compressor, line in lines.items():
         for place, spread in line.items():
@@ -177,7 +187,7 @@ def _by_compressor(
 def _lines(
     results: Results,
     model: str,
-    budget: int | None,
+    budgets: Sequence[int | None],
     lines: Mapping[str, Line],
     seen: Mapping[str, Look],
     y: str,
@@ -207,10 +217,12 @@ def _lines(
         axes.set_xlim(-0.04, right_edge + 0.04)
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
-    label_ends(axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()])
+    label_ends(
+        axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
+    )
 
     def chart(name: str, title: str, caption: str, finding: str) -> Chart:
-        return Chart(name, title, caption, finding, settings_line(results, model, budget), figure)
+        return Chart(name, title, caption, finding, settings_line(results, model, budgets), figure)
 
     return axes, chart
 

@@ -1,0 +1,168 @@
+"""What a study says, in plain sentences: which selection is best, by how much, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zipfit.study.compare import (
+    Speedup,
+    best_selection,
+    loss_curve,
+    main_arms,
+    random_arm,
+    speedup,
+    standings,
+    target_arm,
+)
+from zipfit.study.words import count, percent, plural, signed, tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zipfit.study.compare import Standing
+    from zipfit.study.results import Results
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A study's outcome for one model.
+
+    Attributes:
+        headline: the outcome in one sentence.
+        sentences: by how much, with what spread, and what speaks against it.
+        facts: numbers to show large, each with what it is.
+    """
+
+    headline: str
+    sentences: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def verdict(results: Results, model: str) -> Verdict:
+    """Judge a study at the largest budget that is complete."""
+    budget = results.main_budget(model, main_arms(results))
+    ranked = [found for found in standings(results, model, budget) if found.budget == budget]
+    after = "on all tokens" if budget is None else f"after {count(budget)} tokens"
+    if not ranked:
+        return Verdict("No cell has finished yet.", (), ())
+    best = best_selection(ranked, budget)
+    random = next((found for found in ranked if found.arm == random_arm(results)), None)
+    if best is None:
+        first = ranked[0]
+        return Verdict(f"{_name(first)} ends lowest: test loss {_loss(first)} {after}.", (), ())
+    found = _speedup(results, model, budget, best)
+    return Verdict(
+        _headline(best, random, after),
+        tuple(
+            s
+            for s in (_margin(best, random), _gap(results, ranked, best), *_doubts(ranked, best), _zipfit(ranked, best))
+            if s
+        ),
+        tuple(_facts(best, found)),
+    )
+
+
+def _name(found: Standing) -> str:
+    return tidy(found.arm.name, 80)
+
+
+def _loss(found: Standing) -> str:
+    deviation = found.loss.deviation
+    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
+
+
+def _headline(best: Standing, random: Standing | None, after: str) -> str:
+    if random is not None and best.loss.mean >= random.loss.mean:
+        return (
+            f"No selection beats random choice: the best, {_name(best)}, ends at {_loss(best)}, random choice at "
+            f"{_loss(random)} {after}."
+        )
+    return f"{_name(best)} selects best: test loss {_loss(best)} {after}."
+
+
+def _margin(best: Standing, random: Standing | None) -> str:
+    spread = best.against_random
+    if random is None or spread is None:
+        return "There is no random choice to compare with."
+    seeds = len(spread.values)
+    lower = sum(value < 0 for value in spread.values)
+    way = "below" if spread.mean < 0 else "above"
+    around = f" (by seed {signed(spread.low)} to {signed(spread.high)})" if seeds > 1 else ""
+    return (
+        f"{_name(best)} ends {abs(spread.mean):.3f} nats a token {way} random choice{around}; it is lower in "
+        f"{lower} of {plural(seeds, 'seed')}."
+    )
+
+
+def _gap(results: Results, ranked: Sequence[Standing], best: Standing) -> str:
+    target = next((found for found in ranked if found.arm == target_arm(results)), None)
+    if target is None:
+        return ""
+    if best.gap is None:
+        return "Training on the target itself is no better than random choice here, so there is no gap to close."
+    seeds = best.gap.seeds
+    around = f" ({percent(min(seeds))} to {percent(max(seeds))} by seed)" if len(seeds) > 1 else ""
+    if best.gap.share < 0:
+        return f"Of the gap between random choice and training on the target itself it closes nothing: {percent(best.gap.share)}{around}."
+    return f"It closes {percent(best.gap.share)}{around} of the gap between random choice and training on the target itself."
+
+
+def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
+    """What a careful reader should hold against the headline."""
+    selections = [found for found in ranked if found.arm.is_selection]
+    said = []
+    if len(selections) > 1:
+        second = selections[1]
+        theirs = {cell.seed: cell.loss for cell in second.cells}
+        pairs = [theirs[cell.seed] - cell.loss for cell in best.cells if cell.seed in theirs]
+        if pairs:
+            ahead = sum(pair > 0 for pair in pairs)
+            behind = sum(pairs) / len(pairs)
+            word = "that lead is not safe" if ahead < len(pairs) else "the lead holds in every seed"
+            said.append(
+                f"{_name(second)} follows {signed(behind)} behind; {_name(best)} is ahead in {ahead} of "
+                f"{plural(len(pairs), 'seed')}" + (f": {word}." if len(pairs) > 1 else ".")
+            )
+        said.append(f"The best of {len(selections)} selections was picked on the test set that it is reported on.")
+    if len(best.cells) == 1:
+        said.append("A single seed says nothing of the spread.")
+    return said
+
+
+def _zipfit(ranked: Sequence[Standing], best: Standing) -> str:
+    """How the paper's own method did, wherever it stands."""
+    selections = [found for found in ranked if found.arm.is_selection]
+    own = [found for found in selections if found.arm.method == "zipfit"]
+    plain = next((found for found in own if not found.arm.swept and not found.arm.options), own[0] if own else None)
+    if plain is None or plain is best:
+        return ""
+    place = f"place {selections.index(plain) + 1} of {len(selections)} selections"
+    sentence = f"ZIP-FIT ({_name(plain)}) comes in at {_loss(plain)}, {place}"
+    if plain.against_random is not None:
+        mean = plain.against_random.mean
+        sentence += f"; it {'beats' if mean < 0 else 'loses to'} random choice by {abs(mean):.3f}"
+    if plain.gap is not None:
+        sentence += f" and closes {percent(plain.gap.share)} of the gap"
+    return sentence + "."
+
+
+def _speedup(results: Results, model: str, budget: int | None, best: Standing) -> Speedup | None:
+    random = random_arm(results)
+    cells = results.done(random.name, model, budget) if random else []
+    return speedup(loss_curve(best.cells), loss_curve(cells)) if cells else None
+
+
+def _facts(best: Standing, found: Speedup | None) -> list[tuple[str, str]]:
+    facts = []
+    if best.gap is not None:
+        facts.append((percent(best.gap.share), "of the gap from random to target closed"))
+    if best.against_random is not None:
+        facts.append((signed(best.against_random.mean), "nats a token against random choice"))
+    if found is not None:
+        faster = found.faster
+        if faster is None:
+            facts.append(("never", "as low as random choice gets"))
+        elif faster > 0:
+            facts.append((percent(faster), "fewer tokens to random choice's lowest loss"))
+    return facts
