@@ -27,12 +27,12 @@ from zipfit.study.tables import (
 from zipfit.study.words import count, plural, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from zipfit.study.figures import Chart
     from zipfit.study.results import Results
 
+# The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"
+_LABELS = "loss_against_alignment"
 
 
 def write_report(folder: str | Path) -> Path:
@@ -114,8 +114,8 @@ def _body(results: Results, models: list[str]) -> str:
         '<main><header class="top"><p class="eyebrow">zipfit study</p>'
         f"<h1>{escape(results.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
         "<footer>Spread over seeds is shown as lowest to highest in figures, and as ± the sample standard deviation in "
-        "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, losses.jsonl and "
-        "selections.jsonl beside this page.</footer>"
+        "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, "
+        "losses.jsonl and selections.jsonl beside this page.</footer>"
     )
 
 
@@ -123,13 +123,15 @@ def _model(results: Results, model: str, cards: dict[str, str]) -> str:
     """All that there is to say of one model: the verdict beside the main figure, the table, the other figures."""
     several = len(results.models) > 1
     heading = f"<h2>{escape(model)}</h2>" if several else ""
-    hero = cards.get(_HERO, "")
-    others = "".join(card for name, card in cards.items() if name != _HERO)
+    first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in cards else _LABELS
+    hero = cards.get(first, "")
+    others = "".join(card for name, card in cards.items() if name != first)
     parts = [f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>']
     parts.append(_methods(results, model))
     if others:
         parts.append(
-            "<h2>Figures</h2><p>What comes out stands first under each, then what is plotted, then its settings.</p>"
+            "<h2>Figures</h2><p>Lower loss is better throughout. Under each figure: what comes out, what is plotted, "
+            "its settings.</p>"
             f'<section class="grid">{others}</section>'
         )
     tops = top_documents(results, model)
@@ -163,12 +165,17 @@ def _state(results: Results) -> str:
 
 def _methods(results: Results, model: str) -> str:
     main = results.main_budget(model, main_arms(results))
-    table = methods_table(results, model, main)
+    first = main_arms(results)
+    table = methods_table(results, model, main, first)
     if table is None:
         return ""
-    others = [methods_table(results, model, budget) for budget in results.budgets if budget != main]
-    inner = "".join(folded(other.title, table_html(other)) for other in others if other is not None)
-    more = f'<div class="card">{inner}</div>' if inner else ""
+    rest = [arm for arm in results.arms if arm not in first]
+    others = [("Sweeps and controls", methods_table(results, model, main, rest))]
+    for budget in results.budgets:
+        other = methods_table(results, model, budget, results.arms) if budget != main else None
+        others.append((other.title if other else "", other))
+    inner = "".join(folded(title, table_html(other)) for title, other in others if other is not None)
+    more = f'<section class="card">{inner}</section>' if inner else ""
     return (
         f"<h2>{escape(table.title)}</h2><p>{escape(_tested(results, model))}</p>"
         f'<section class="card">{table_html(table)}</section>{more}'
@@ -226,12 +233,16 @@ def _settings(results: Results) -> str:
 
 
 def _data(value: Any) -> str:
-    """A data set's files and what is taken of them."""
-    if not isinstance(value, dict):
-        return "" if value is None else _value(value)
-    extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in value.items() if name != "files" and found]
-    files: Iterable[Any] = value.get("files") or []
-    return tidy("; ".join([", ".join(map(str, files)), *extras]), 400)
+    """The files of a data set, or of several, and what is taken of them."""
+    parts = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            taken = {
+                name: found for name, found in one.items() if name != "files" and found not in (None, [None, None])
+            }
+            extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
+            parts.append("; ".join([", ".join(map(str, one.get("files") or [])), *extras]))
+    return tidy(" + ".join(parts), 600)
 
 
 def _value(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ from zipfit.study.compare import (
     loss_curve,
     main_arms,
     random_arm,
+    regress,
     speedup,
     standings,
     target_arm,
 )
-from zipfit.study.words import count, percent, plural, signed, tidy
+from zipfit.study.words import count, p_value, percent, plural, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +51,9 @@ def verdict(results: Results, model: str) -> Verdict:
     best = best_selection(ranked, budget)
     random = next((found for found in ranked if found.arm == random_arm(results)), None)
     if best is None:
-        first = ranked[0]
-        return Verdict(f"{_name(first)} ends lowest: test loss {_loss(first)} {after}.", (), ())
+        return _of_labels(results, model) or Verdict(
+            f"{_name(ranked[0])} ends lowest: test loss {_loss(ranked[0])} {after}.", (), ()
+        )
     found = _speedup(results, model, budget, best)
     return Verdict(
         _headline(best, random, after),
@@ -61,6 +64,38 @@ def verdict(results: Results, model: str) -> Verdict:
         ),
         tuple(_facts(best, found)),
     )
+
+
+def _of_labels(results: Results, model: str) -> Verdict | None:
+    """The outcome of a study that compares sources by their labels: whether alignment tells which are good."""
+    arms = [arm for arm in results.arms if arm.label is not None]
+    budget = results.main_budget(model, arms)
+    ranked = [found for found in standings(results, model, budget) if found.arm in arms and found.budget == budget]
+    points = [
+        (statistics.fmean(aligned), found.loss.mean)
+        for found in ranked
+        if (aligned := [cell.alignment for cell in found.cells if cell.alignment is not None])
+    ]
+    line = regress([x for x, _ in points], [y for _, y in points])
+    if line is None:
+        return None
+    over = plural(len(points), "source label")
+    if line.p >= 0.05:
+        headline = f"Alignment does not predict the loss over {over}."
+    elif line.slope < 0:
+        headline = f"Better aligned sources end lower, over {over}."
+    else:
+        headline = f"Better aligned sources end higher, over {over}."
+    first, last = ranked[0], ranked[-1]
+    ends = [f"{tidy(str(found.arm.label), 80)} at {_loss(found)}" for found in (first, last)]
+    sentences = [f"Lowest ends {ends[0]}, highest {ends[1]}."]
+    if any(found.against_random for found in ranked):
+        better = sum(found.against_random is not None and found.against_random.mean < 0 for found in ranked)
+        sentences.append(
+            f"{count(better)} of {plural(len(ranked), 'source')} end below random choice from all of them."
+        )
+    facts = ((f"{line.r_squared:.2f}", "R² of alignment and loss"), (p_value(line.p).replace("p ", ""), "p, two-sided"))
+    return Verdict(headline, tuple(sentences), facts)
 
 
 def _name(found: Standing) -> str:
@@ -103,9 +138,9 @@ def _gap(results: Results, ranked: Sequence[Standing], best: Standing) -> str:
         return "Training on the target itself is no better than random choice here, so there is no gap to close."
     seeds = best.gap.seeds
     around = f" ({percent(min(seeds))} to {percent(max(seeds))} by seed)" if len(seeds) > 1 else ""
-    if best.gap.share < 0:
-        return f"Of the gap between random choice and training on the target itself it closes nothing: {percent(best.gap.share)}{around}."
-    return f"It closes {percent(best.gap.share)}{around} of the gap between random choice and training on the target itself."
+    share = f"{percent(best.gap.share)}{around}"
+    between = "the gap between random choice and training on the target itself"
+    return f"It closes {share} of {between}." if best.gap.share > 0 else f"It closes nothing of {between}: {share}."
 
 
 def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
@@ -119,10 +154,10 @@ def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
         if pairs:
             ahead = sum(pair > 0 for pair in pairs)
             behind = sum(pairs) / len(pairs)
-            word = "that lead is not safe" if ahead < len(pairs) else "the lead holds in every seed"
+            word = ", so that lead is not safe" if ahead < len(pairs) else ""
             said.append(
-                f"{_name(second)} follows {signed(behind)} behind; {_name(best)} is ahead in {ahead} of "
-                f"{plural(len(pairs), 'seed')}" + (f": {word}." if len(pairs) > 1 else ".")
+                f"{_name(second)} comes next, {abs(behind):.3f} {'behind' if behind >= 0 else 'ahead'} seed by seed; "
+                f"{_name(best)} is ahead in {ahead} of {plural(len(pairs), 'seed')}{word}."
             )
         said.append(f"The best of {len(selections)} selections was picked on the test set that it is reported on.")
     if len(best.cells) == 1:
@@ -143,7 +178,8 @@ def _zipfit(ranked: Sequence[Standing], best: Standing) -> str:
         mean = plain.against_random.mean
         sentence += f"; it {'beats' if mean < 0 else 'loses to'} random choice by {abs(mean):.3f}"
     if plain.gap is not None:
-        sentence += f" and closes {percent(plain.gap.share)} of the gap"
+        share = plain.gap.share
+        sentence += f" and closes {percent(share) if share > 0 else 'nothing'} of the gap"
     return sentence + "."
 
 

@@ -224,6 +224,26 @@ def _by_seed(cells: Sequence[Cell]) -> dict[int, float]:
     return {cell.seed: cell.loss for cell in cells}
 
 
+@dataclass(frozen=True)
+class Regression:
+    """A straight line by least squares, with its squared correlation and its two-sided p value (slope 0)."""
+
+    slope: float
+    intercept: float
+    r_squared: float
+    p: float
+
+
+def regress(x: Sequence[float], y: Sequence[float]) -> Regression | None:
+    """Fit a line; None of fewer than three points or where all x, or all y, are the same."""
+    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
+        return None
+    from scipy.stats import linregress
+
+    fit = linregress(x, y)
+    return Regression(float(fit.slope), float(fit.intercept), float(fit.rvalue) ** 2, float(fit.pvalue))
+
+
 def random_arm(results: Results) -> Arm | None:
     """The arm that draws from the whole source by chance."""
     return next((arm for arm in results.arms if arm.is_random and arm.lengths_of is None), None)

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,10 +112,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class TopDocument:
-    """A document at the head of a selection; `text` is its first characters, None where they were not published."""
+    """A document at the head of a selection.
+
+    Attributes:
+        rank: from 1.
+        position: its place in the source; None if it is of the target.
+        score: the method's.
+        alignment: its ZIP-FIT alignment (gzip 6) with the target.
+        label: of its source.
+        text: its first characters; None where they were not published.
+    """
 
     rank: int
-    position: int
+    position: int | None
     score: float | None
     alignment: float | None
     label: str | None
@@ -262,10 +272,9 @@ def load_results(folder: str | Path) -> Results:
         selections={selection.key: selection for selection in selections},
         left_out=0,
     )
-    # Two cells of one place are of one study before and after a change of its settings: the later one counts.
-    of_place: dict[Place, Cell] = {}
-    for cell in sorted(cells, key=lambda cell: (str(cell.record.get("made", {}).get("at", "")), cell.key)):
-        of_place[_place(cell)] = cell
+    # The study names the cells that are its own; others in the folder are of what it was before it was changed.
+    keys = set(map(str, head.get("cells", list, none=True) or [cell.key for cell in cells]))
+    of_place = {_place(cell): cell for cell in cells if cell.key in keys}
     found = tuple(of_place[place] for place in results.places if place in of_place)
     return Results(**{**_fields(results), "cells": found, "left_out": len(cells) - len(found)})
 
@@ -308,7 +317,7 @@ def _cell(file: _File, labels: dict[str, str]) -> Cell:
     ]
     if error is None and not losses:
         raise file.damaged("losses is empty")
-    if any(after.tokens < before.tokens for before, after in zip(losses, losses[1:], strict=False)):
+    if any(after.tokens < before.tokens for before, after in pairwise(losses)):
         raise file.damaged("losses are not in the order of their tokens")
     humaneval = file.sub("humaneval", none=True)
     pass_at = humaneval.get("pass_at", dict, none=True) if humaneval else None
@@ -348,7 +357,7 @@ def _selection(file: _File) -> SelectionRecord:
     top = [
         TopDocument(
             rank=item.get("rank", int),
-            position=item.get("position", int),
+            position=item.get("position", int, none=True),
             score=item.number("score"),
             alignment=item.number("alignment"),
             label=item.get("label", str, none=True),

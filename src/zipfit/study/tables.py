@@ -1,4 +1,4 @@
-"""A study's tables: of its methods, of what the selections begin with, of what failed, and flat rows for other tools."""
+"""A study's tables: of its arms, of what selections begin with, of what failed, and flat rows for other tools."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from zipfit.study.compare import Standing, best_selection, standings
 from zipfit.study.words import count, percent, plural, seconds, seeds_of, signed, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from zipfit.study.results import Arm, Cell, Results
 
 _NONE = "–"
 _TEXT = 200
+
+# What a column's head leaves open.
+_EXPLAINED = {
+    "Test loss": "the loss in nats a token, ± the sample standard deviation of the seeds",
+    "Against random": "'against random' is the difference seed by seed, with its lowest and highest",
+    "Gap closed": "'gap closed' is (random − arm) / (random − target), with the lowest and highest seed",
+    "Test overlap": "'test overlap' counts test documents found whole / by 13-grams in the training documents",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Table:
         title: a heading.
         caption: one sentence on what stands in it.
         columns: heads, and whether a column holds numbers.
-        rows: cells, as many as columns.
+        rows: cells, as many as columns; a second line of a cell is a remark on the first.
     """
 
     name: str
@@ -37,13 +45,13 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def methods_table(results: Results, model: str, budget: int | None) -> Table | None:
-    """Every arm at one budget, the lowest loss first, with all that was measured of it; None if no cell is finished.
+def methods_table(results: Results, model: str, budget: int | None, arms: Sequence[Arm]) -> Table | None:
+    """Arms at one budget, the lowest loss first, with all that was measured of them; None if no cell is finished.
 
     A mean over seeds stands in each column; of the loss its sample standard deviation as well, and of the difference to
     random choice (seed by seed) and the share of the gap the lowest and highest seed.
     """
-    ranked = standings(results, model, budget)
+    ranked = [found for found in standings(results, model, budget) if found.arm in arms]
     if not ranked:
         return None
     columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
@@ -66,11 +74,10 @@ def methods_table(results: Results, model: str, budget: int | None) -> Table | N
     budget_words = "all tokens" if budget is None else f"{count(budget)} tokens"
     return Table(
         name="methods",
-        title=f"Every arm at {budget_words}",
-        caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first (nats a token, "
-        "± the sample standard deviation of the seeds); 'against random' is the difference seed by seed and 'gap closed' "
-        "the share (random − arm) / (random − target), both with the lowest and highest seed; 'test overlap' counts test "
-        "documents found whole / by 13-grams in the training documents.",
+        title=f"The arms at {budget_words}",
+        caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
+        + "; ".join(_EXPLAINED[title] for title, _, _ in filled if title in _EXPLAINED)
+        + ".",
         columns=tuple((title, numeric) for title, numeric, _ in filled),
         rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
     )
@@ -78,14 +85,14 @@ def methods_table(results: Results, model: str, budget: int | None) -> Table | N
 
 def _loss(found: Standing) -> str:
     deviation = found.loss.deviation
-    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
+    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f"\n± {deviation:.3f}")
 
 
 def _against(found: Standing) -> str:
     spread = found.against_random
     if spread is None:
         return _NONE
-    around = f" ({signed(spread.low)} to {signed(spread.high)})" if len(spread.values) > 1 else ""
+    around = f"\n{signed(spread.low)} to {signed(spread.high)}" if len(spread.values) > 1 else ""
     return signed(spread.mean) + around
 
 
@@ -93,7 +100,7 @@ def _gap(found: Standing) -> str:
     if found.gap is None:
         return _NONE
     seeds = found.gap.seeds
-    around = f" ({percent(min(seeds))} to {percent(max(seeds))})" if len(seeds) > 1 else ""
+    around = f"\n{percent(min(seeds))} to {percent(max(seeds))}" if len(seeds) > 1 else ""
     return percent(found.gap.share) + around
 
 
@@ -143,8 +150,8 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
     return Table(
         name="top",
         title=tidy(arm.name, 80),
-        caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the ZIP-FIT "
-        "alignment (gzip 6) with the target, the source label and the first characters.",
+        caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the "
+        "ZIP-FIT alignment (gzip 6) with the target, the source label and the first characters.",
         columns=(("Rank", True), ("Score", True), ("Alignment", True), ("Source", False), ("Text", False)),
         rows=rows,
     )
@@ -168,7 +175,7 @@ def failed_table(results: Results) -> Table | None:
     return Table(
         name="failed",
         title="Cells that failed",
-        caption="Cells that did not reach their end, each with its reason and what was finished of it; no figure shows them.",
+        caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
         columns=(
             ("Arm", False),
             ("Budget", True),
@@ -176,7 +183,7 @@ def failed_table(results: Results) -> Table | None:
             ("Seed", True),
             ("Reason", False),
             ("Finished", True),
-        ),  # fmt: skip
+        ),
         rows=tuple(rows),
     )
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _LOSS = "Test loss, nats a token"
 _BAND = "the band spans the lowest to the highest seed"
-_NAME = 19
+_NAME = 17
 
 
 @styled
@@ -62,18 +62,29 @@ def loss_against_tokens(results: Results, model: str) -> Chart | None:
     curves = _curves(results, model, [arm for arm in arms if budget in arm.budgets], budget)
     if not curves:
         return None
-    figure, axes = _draw(results, curves, looks(results))
+    figure, axes = _draw(curves, looks(results))
     faster = _arrow(axes, results, model, budget, curves)
-    lowest = min(curves, key=lambda name: curves[name].mean[-1])
+    lowest = _lowest(results, curves)
     return Chart(
         name="loss_against_tokens",
         title="Test loss along training",
-        caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is the "
-        "model before training.",
-        finding=f"{tidy(lowest, 80)} ends lowest, at {curves[lowest].mean[-1]:.3f}. {faster}".strip(),
+        caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is "
+        "the model before training.",
+        finding=f"{lowest} {faster}".strip(),
         settings=settings_line(results, model, [budget]),
         figure=figure,
     )
+
+
+def _lowest(results: Results, curves: Mapping[str, Curve]) -> str:
+    """Which curve ends lowest, other than the target's own, whose place is what the others are measured by."""
+    at_end = {name: float(curve.mean[-1]) for name, curve in curves.items()}
+    yardsticks = [name for name in curves if results.arm(name).train_on == "target"]
+    name = min((name for name in at_end if name not in yardsticks), key=lambda name: at_end[name], default=None)
+    if name is None:
+        return ""
+    beside = "".join(f"; {tidy(other, 80)} at {at_end[other]:.3f}" for other in yardsticks)
+    return f"{tidy(name, 80)} ends lowest, at {at_end[name]:.3f}{beside}."
 
 
 def _arrow(axes: Axes, results: Results, model: str, budget: int | None, curves: Mapping[str, Curve]) -> str:
@@ -91,11 +102,16 @@ def _arrow(axes: Axes, results: Results, model: str, budget: int | None, curves:
         return f"{name} reaches the lowest loss of {chance} ({found.loss:.3f}) no sooner than {chance} does."
     ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
-    low, high = axes.get_xlim()
-    middle = min(max((found.fast + found.slow) / 2, low + 0.15 * (high - low)), high - 0.15 * (high - low))
+    words = f"{percent(found.faster)} faster"
+    # Left of the arrow's head, below the curves, there is room, unless the head is at the very left.
+    room = axes.transData.transform((found.fast, found.loss))[0] - axes.get_window_extent().x0
+    if room > (text_width([words]) + 0.1) * axes.figure.dpi:
+        place, offset, side = found.fast, (-3, -10), "right"
+    else:
+        place, offset, side = (found.fast + found.slow) / 2, (0, -12), "center"
     axes.annotate(
-        f"{percent(found.faster)} faster", (middle, found.loss), (0, -13), textcoords="offset points", color=SOFT,
-        ha="center", va="center", zorder=6, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
+        words, (place, found.loss), offset, textcoords="offset points", color=SOFT, ha=side, va="center", zorder=6,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
     )  # fmt: skip
     return (
         f"{name} is as low as {chance} ever gets ({found.loss:.3f}) after {count(found.fast)} of its "
@@ -119,16 +135,18 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
         return None
     scale = Normalize(min(aligned.values()), max(aligned.values()))
     seen = {name: Look(ramp(float(scale(aligned[name]))), "solid", "o") for name in curves}
-    figure, axes = _draw(results, curves, seen, {arm.name: str(arm.label) for arm in arms})
-    bar = figure.add_axes((0.72, 1 - 0.225 / figure.get_figheight(), 0.19, 0.05 / figure.get_figheight() * 1.6))
+    figure, _ = _draw(curves, seen, {arm.name: str(arm.label) for arm in arms})
+    bar = figure.add_axes((0.74, 1 - 0.225 / figure.get_figheight(), 0.15, 0.05 / figure.get_figheight() * 1.6))
     colours = ScalarMappable(scale, ListedColormap([ramp(step / 23) for step in range(24)]))
-    figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[])
+    solids = figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[]).solids
+    if solids is not None:
+        solids.set_edgecolor("face")  # else its steps have seams
     bar.spines[:].set_visible(False)
     for value, side, place in ((scale.vmin, "right", (-4, 0)), (scale.vmax, "left", (4, 0))):
         word = f"alignment {value:.2f}" if side == "right" else f"{value:.2f}"
         bar.annotate(
             word, (0 if side == "right" else 1, 0.5), place, xycoords="axes fraction", textcoords="offset points",
-            ha=side, va="center", color=SOFT, fontsize=8.5,
+            ha=side, va="center", color=SOFT, fontsize=9,
         )  # fmt: skip
     best = min(curves, key=lambda name: curves[name].mean[-1])
     most = max(aligned, key=lambda name: aligned[name])
@@ -137,8 +155,12 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
         title="Loss along training, by source label",
         caption=f"Mean test loss of {_seeds(curves)} against tokens of each source label, coloured by the label's mean "
         f"alignment with the target; {_spread(curves)}.",
-        finding=f"{_label(arms, best)} ends lowest, at {curves[best].mean[-1]:.3f}; the best aligned is "
-        f"{_label(arms, most)}, at {curves[most].mean[-1]:.3f}.",
+        finding=f"{_label(arms, best)} ends lowest, at {curves[best].mean[-1]:.3f}; "
+        + (
+            "it is also the best aligned."
+            if best == most
+            else f"the best aligned is {_label(arms, most)}, at {curves[most].mean[-1]:.3f}."
+        ),
         settings=settings_line(results, model, [budget]),
         figure=figure,
     )
@@ -156,7 +178,7 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
         return None
     end = max(float(curve.tokens[-1]) for curve in curves.values())
     thresholds = list(curves)
-    names = {arm.name: f"> {arm.min_score:g}" for arm in swept}
+    names = {arm.name: f"≥ {arm.min_score:g}" for arm in swept}
     if len(set(names.values())) < len(names):  # of several methods
         names = {arm.name: arm.name for arm in swept}
     seen = dict(looks(results))
@@ -168,15 +190,15 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
             found = _curves(results, model, [arm], own)
             curves |= {name: curve.until(end) for name, curve in found.items()}
     others = [name for name in curves if name not in thresholds]
-    figure, axes = _draw(results, curves, seen, names)
+    figure, _ = _draw(curves, seen, names)
     best = min(thresholds, key=lambda name: curves[name].mean[-1])
     last = {name: float(curves[name].mean[-1]) for name in others}
     against = "; ".join(f"{tidy(name, 60)} is at {loss:.3f} there" for name, loss in last.items())
     return Chart(
         name="loss_by_threshold",
         title="Loss by score threshold",
-        caption=f"Mean test loss of {_seeds(curves)} when training on the documents that score above a threshold, in an "
-        f"order drawn by the seed; {_spread(curves)}.",
+        caption=f"Mean test loss of {_seeds(curves)} when training on the documents that score above a threshold, in "
+        f"an order drawn by the seed; {_spread(curves)}.",
         finding=f"{names[best]} ends lowest of the thresholds, at {curves[best].mean[-1]:.3f}"
         + (f"; {against}." if against else "."),
         settings=settings_line(results, model, [budget]),
@@ -201,7 +223,7 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
         return None
     long = max(float(curve.tokens[-1]) for curve in curves.values())
     short = max(float(curve.tokens[-1]) for curve in shorter.values())
-    figure, axes = _draw(results, curves | shorter, looks(results), log=long > 6 * short)
+    figure, _ = _draw(curves | shorter, looks(results), log=long > 6 * short)
     name = min(curves, key=lambda arm: curves[arm].mean[-1])
     ends = [
         f"{tidy(arm, 60)} is at {curve.mean[-1]:.3f} after {count(curve.tokens[-1])}" for arm, curve in shorter.items()
@@ -209,8 +231,8 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
     return Chart(
         name="loss_of_everything",
         title="Training on everything",
-        caption=f"Mean test loss of {_seeds(curves | shorter)} while training on the whole source, beside arms that stop "
-        f"at their budget; {_spread(curves | shorter)}.",
+        caption=f"Mean test loss of {_seeds(curves | shorter)} while training on the whole source, beside arms that "
+        f"stop at their budget; {_spread(curves | shorter)}.",
         finding=f"{tidy(name, 60)} ends at {curves[name].mean[-1]:.3f} after {count(curves[name].tokens[-1])} tokens; "
         + "; ".join(ends)
         + ".",
@@ -224,7 +246,6 @@ def _curves(results: Results, model: str, arms: Sequence[Arm], budget: int | Non
 
 
 def _draw(
-    results: Results,
     curves: Mapping[str, Curve],
     seen: Mapping[str, Look],
     names: Mapping[str, str] | None = None,
@@ -254,7 +275,7 @@ def _draw(
         axes.axhline(level, color=SOFT, linestyle=":", linewidth=1.2)
         axes.annotate(
             f"before training {level:.3f}", (1, level), (0, -4), xycoords=("axes fraction", "data"),
-            textcoords="offset points", color=SOFT, ha="right", va="top", fontsize=8.5,
+            textcoords="offset points", color=SOFT, ha="right", va="top", fontsize=9,
         )  # fmt: skip
     axes.margins(y=0.05)
     loss_axis(axes)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from zipfit.study.figures.style import SOFT
+from zipfit.study.figures.style import SOFT, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,15 +83,15 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
         avoid: boxes, in pixels, that hold something already.
     """
     figure = axes.figure
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = renderer_of(figure)
     unit = figure.dpi / 72
     inside = axes.get_window_extent()
-    pixels = axes.transData.transform([(x, y) for x, y, _, _ in points]) if points else []
+    pixels = [axes.transData.transform((x, y)) for x, y, _, _ in points]
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels] + list(avoid)
     for (x, y, name, colour), (px, py) in zip(points, pixels, strict=True):
         if not name:  # a point that only takes up room
             continue
-        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=8.5)
+        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=9)
         extent = text.get_window_extent(renderer)
         wide, tall = extent.width / unit, extent.height / unit
         best: tuple[float, float, float] | None = None

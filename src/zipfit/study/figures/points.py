@@ -1,13 +1,11 @@
-"""One point an arm: alignment against loss (Figure 3 of arXiv 2410.18194) and selection time against loss (Figure 8)."""
+"""One point an arm: alignment and selection time against loss (Figures 3 and 8 of arXiv 2410.18194)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy.stats import linregress
-
-from zipfit.study.compare import Spread, main_arms, standings
+from zipfit.study.compare import Spread, main_arms, regress, standings
 from zipfit.study.figures.labels import label_points
 from zipfit.study.figures.style import (
     SOFT,
@@ -29,24 +27,6 @@ if TYPE_CHECKING:
     from zipfit.study.results import Arm, Cell, Results
 
 _NAME = 18
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A straight line by least squares, with its squared correlation and its two-sided p value (slope 0)."""
-
-    slope: float
-    intercept: float
-    r_squared: float
-    p: float
-
-
-def regress(x: Sequence[float], y: Sequence[float]) -> Regression | None:
-    """Fit a line; None of fewer than three points or where all x, or all y, are the same."""
-    if len(x) < 3 or len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    fit = linregress(x, y)
-    return Regression(float(fit.slope), float(fit.intercept), float(fit.rvalue) ** 2, float(fit.pvalue))
 
 
 @dataclass(frozen=True)
@@ -106,8 +86,8 @@ def _alignment(
     return Chart(
         name=name,
         title=title,
-        caption=f"One point {what}: the mean alignment of its documents with the target against the mean test loss after "
-        f"training, over {_seeds(points)}; {_bars(points)}, the dashed line is the least-squares fit.",
+        caption=f"One point {what}: the mean alignment of its documents with the target against the mean test loss "
+        f"after training, over {_seeds(points)}; {_bars(points)}, the dashed line is the least-squares fit.",
         finding=finding,
         settings=settings_line(results, model, [budget]),
         figure=figure,
@@ -124,7 +104,7 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     budget = results.main_budget(model, arms)
     points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
     timed = [point for point in points if point.x.low > 0]
-    if not timed:
+    if not timed or len(points) < 2:
         return None
     figure, axes = new_axes("Test loss after training, nats a token", "Time to select (log axis)", height=4.2)
     low, high = min(point.x.low for point in timed), max(point.x.high for point in timed)
@@ -145,12 +125,13 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
         f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {seconds(best.x.mean)} to select"
     )
     if slowest.arm is not best.arm:
-        finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {seconds(slowest.x.mean)} and ends at {slowest.y.mean:.3f}"
+        finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {seconds(slowest.x.mean)}"
+        finding += f" and ends at {slowest.y.mean:.3f}"
     return Chart(
         name="time_against_loss",
         title="Selection time against loss",
-        caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, over "
-        f"{_seeds(points)}; {_bars(points)}.",
+        caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, "
+        f"over {_seeds(points)}; {_bars(points)}.",
         finding=finding + ".",
         settings=settings_line(results, model, [budget]),
         figure=figure,

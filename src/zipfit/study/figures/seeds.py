@@ -36,7 +36,7 @@ def spread_over_seeds(results: Results, model: str) -> Chart | None:
     arms = main_arms(results)
     budget = results.main_budget(model, arms)
     ranked = [found for found in standings(results, model, budget) if found.arm in arms and found.budget == budget]
-    if not ranked:
+    if len(ranked) < 2:
         return None
     seen = looks(results)
     figure = _rows([(found.arm.name, found.loss, seen[found.arm.name]) for found in ranked])
@@ -49,8 +49,9 @@ def spread_over_seeds(results: Results, model: str) -> Chart | None:
     return Chart(
         name="spread_over_seeds",
         title="Loss after training, every seed",
-        caption=f"Test loss after training, one point a seed ({seeds_of([len(found.loss.values) for found in ranked])}), "
-        "lowest mean first; the bar is the mean, the line spans the lowest to the highest seed.",
+        caption="Test loss after training, one point a seed "
+        f"({seeds_of([len(found.loss.values) for found in ranked])}), lowest mean first; the bar is the mean, the line "
+        "spans the lowest to the highest seed.",
         finding=finding + ".",
         settings=settings_line(results, model, [budget]),
         figure=figure,
@@ -86,8 +87,8 @@ def length_control(results: Results, model: str) -> Chart | None:
         name="length_control",
         title="A control for document length",
         caption="Test loss after training on a selection and on random documents of the same lengths, one point a seed "
-        f"({seeds_of([len(spread.values) for _, spread, _ in rows])}); the bar is the mean, the line spans the lowest to "
-        "the highest seed.",
+        f"({seeds_of([len(spread.values) for _, spread, _ in rows])}); the bar is the mean, the line spans the lowest "
+        "to the highest seed.",
         finding=" ".join(said),
         settings=settings_line(results, model, [budget]),
         figure=_rows(rows),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A figure is as wide as a phone is, at one point a pixel: its letters are then read as they are, and a larger screen
 # shows it enlarged, letters and all.
-WIDTH = 5.4
+WIDTH = 5.0
 HEIGHT = 3.9
 _INCH = 72.0
 
@@ -75,7 +75,7 @@ ON_DARK = {
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
-    "font.size": 9.5,
+    "font.size": 10,
     "text.color": INK,
     "text.parse_math": False,  # a name with a dollar is a name
     "axes.edgecolor": SOFT,
@@ -164,7 +164,7 @@ def save(figure: Figure, kind: str) -> bytes:
 
 
 def new_axes(
-    y: str, x: str, right: float = 0.15, left: float = 0.6, height: float = HEIGHT, bottom: float = 0.5
+    y: str, x: str, right: float = 0.15, left: float = 0.58, height: float = HEIGHT, bottom: float = 0.5
 ) -> tuple[Figure, Axes]:
     """An empty figure and its axes, named above and below rather than along the side.
 
@@ -187,10 +187,15 @@ def new_axes(
     return figure, axes
 
 
+def renderer_of(figure: Any) -> Any:
+    """What measures a figure's texts."""
+    return FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+
+
 def text_width(texts: Iterable[str]) -> float:
     """Width of the widest text, inches."""
     figure = Figure(figsize=(WIDTH, HEIGHT))
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = renderer_of(figure)
     widths = [figure.text(0, 0, text).get_window_extent(renderer).width / figure.dpi for text in texts]
     return max(widths, default=0.0)
 

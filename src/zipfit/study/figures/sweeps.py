@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOSS = "Test loss after training, nats a token"
 _SPREAD = "bars span the lowest to the highest seed"
-_NAME = 19
+_NAME = 17
 
 Line = dict[float, Spread]
 """Place on the horizontal axis to what the seeds gave there."""
@@ -63,15 +63,19 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
         log=True,
     )
     fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
+    rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
     best = {
-        budget: min((line[budget].mean, name) for name, line in lines.items() if budget in line) for budget in budgets
+        at: min((line[at].mean, name) for name, line in rivals.items() if at in line)
+        for at in budgets
+        if any(at in line for line in rivals.values())
     }
     ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
     return chart(
         "loss_against_budget",
         "Loss by budget",
-        f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; {_SPREAD}.",
-        "Lowest: " + ", ".join(ends) + ".",
+        f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; "
+        f"{_SPREAD}.",
+        ("Lowest: " if rivals is lines else "Lowest, the target aside: ") + ", ".join(ends) + ".",
     )
 
 
@@ -172,7 +176,7 @@ def _by_compressor(
         for place, spread in line.items():
             axes.annotate(
                 str(levels[compressor][place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
-                va="bottom", color=seen[compressor].colour, fontsize=8,
+                va="bottom", color=seen[compressor].colour, fontsize=9,
             )  # fmt: skip
     best = min if name == "loss_by_compressor" else max
     mean, compressor, place = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
