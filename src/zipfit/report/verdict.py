@@ -169,7 +169,7 @@ def _zipfit(ranked: Sequence[Standing], best: Standing) -> str:
     """How the paper's own method did, wherever it stands."""
     selections = [found for found in ranked if found.arm.is_selection]
     own = [found for found in selections if found.arm.method == "zipfit"]
-    plain = next((found for found in own if not found.arm.swept and not found.arm.options), own[0] if own else None)
+    plain = next((found for found in own if found.arm.is_plain), own[0] if own else None)
     if plain is None or plain is best:
         return ""
     place = f"place {selections.index(plain) + 1} of {len(selections)} selections"

@@ -246,7 +246,7 @@ def regress(x: Sequence[float], y: Sequence[float]) -> Regression | None:
 
 def random_arm(results: Results) -> Arm | None:
     """The arm that draws from the whole source by chance."""
-    return next((arm for arm in results.arms if arm.is_random and arm.lengths_of is None), None)
+    return next((arm for arm in results.arms if arm.is_random), None)
 
 
 def target_arm(results: Results) -> Arm | None:

@@ -45,9 +45,14 @@ class Arm:
         return self.method not in (None, "random") and self.train_on is None and self.lengths_of is None
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is a method as it comes: no options, and neither a score nor a part of the target set."""
+        return not (self.options or self.swept or self.label) and self.min_score is None and self.target_size is None
+
+    @property
     def is_random(self) -> bool:
         """Whether its documents are drawn from the whole source by chance: what a selection must beat."""
-        return self.method == "random" and self.label is None and self.min_score is None and not self.swept
+        return self.method == "random" and self.is_plain and self.lengths_of is None
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class Cell:
         losses: the first before training, the last after it; at least one in a finished cell.
         alignment: mean ZIP-FIT alignment (gzip 6) with the target of the documents trained on, or None.
         pass_at: k to HumanEval's pass@k, in 0..1; empty if it was not run.
-        overlap: test documents that the training documents hold (`exact`, `ngram`, `test_documents`), or None.
+        overlap: how many test documents the training documents hold, `exact` and by 13-`ngram`s; or None.
         record: all that the file holds.
     """
 
@@ -253,10 +258,14 @@ def load_results(folder: str | Path) -> Results:
     head = _File.read(folder / "study.json", f"{folder}: is no results folder: it holds no study.json")
     study = head.sub("study")
     study.get("name", str)
-    arms = tuple(_arm(item, tuple(study.get("budgets", list))) for item in study.subs("arms"))
+    study.get("description", str, none=True)
+    study.get("settings", dict, none=True)
+    study.get("evaluate_every", int, none=True)
+    budgets = study.whole("budgets", none=True)
+    arms = tuple(_arm(item, budgets) for item in study.subs("arms"))
     models = [(item.get("name", str), item.get("label", str, none=True)) for item in study.subs("models")]
     labels = {name: label or name for name, label in models} | {label: label for _, label in models if label}
-    seeds = tuple(study.get("seeds", list))
+    seeds = tuple(seed for seed in study.whole("seeds") if seed is not None)
 
     cells = [_cell(_File.read(path), labels) for path in sorted((folder / "cells").glob("[!.]*.json"))]
     selections = [_selection(_File.read(path)) for path in sorted((folder / "selections").glob("[!.]*.json"))]
@@ -265,7 +274,7 @@ def load_results(folder: str | Path) -> Results:
         study=study.record,
         versions=head.get("versions", dict, none=True) or {},
         arms=arms,
-        budgets=tuple(Results._ascending(study.get("budgets", list))),
+        budgets=tuple(Results._ascending(budgets)),
         models=tuple(dict.fromkeys(label or name for name, label in models)),
         seeds=seeds,
         cells=(),
@@ -288,7 +297,7 @@ def _place(cell: Cell) -> Place:
 
 
 def _arm(item: _File, budgets: tuple[int | None, ...]) -> Arm:
-    own = item.get("budgets", list, none=True)
+    own = None if item.record.get("budgets") is None else item.whole("budgets", none=True)
     return Arm(
         name=item.get("name", str),
         family=item.get("family", str),
@@ -322,6 +331,9 @@ def _cell(file: _File, labels: dict[str, str]) -> Cell:
     humaneval = file.sub("humaneval", none=True)
     pass_at = humaneval.get("pass_at", dict, none=True) if humaneval else None
     model = file.get("model", str)
+    overlap = file.sub("overlap", none=True)
+    file.subs("training_losses", none=True)
+    file.get("test", dict, none=True)
     made = file.sub("made", none=True)
     file.record["made"] = made.record if made else {}
     return Cell(
@@ -340,7 +352,7 @@ def _cell(file: _File, labels: dict[str, str]) -> Cell:
         selection_seconds=file.number("selection_seconds"),
         training_seconds=file.number("training_seconds"),
         pass_at={k: share for k, share in _pass_at(file, pass_at or {}).items() if share is not None},
-        overlap=file.get("overlap", dict, none=True),
+        overlap={name: overlap.get(name, int) for name in ("exact", "ngram")} if overlap else None,
         record=file.record,
     )
 
@@ -354,6 +366,8 @@ def _pass_at(file: _File, found: dict[str, Any]) -> dict[int, float | None]:
 
 
 def _selection(file: _File) -> SelectionRecord:
+    for name in ("position", "score", "label", "tokens", "bytes"):
+        file.get(name, list, none=True)
     top = [
         TopDocument(
             rank=item.get("rank", int),
@@ -419,6 +433,15 @@ class _File:
             return None
         found = "missing" if value is None else json.dumps(value, default=str)[:60]
         raise self.damaged(f"{self.at}{name} must be a finite number, not {found}")
+
+    def whole(self, name: str, none: bool = False) -> tuple[int | None, ...]:
+        """A list of whole numbers, with null among them only where `none` says so."""
+        values = tuple(self.get(name, list))
+        if all(
+            (value is None and none) or (isinstance(value, int) and not isinstance(value, bool)) for value in values
+        ):
+            return values
+        raise self.damaged(f"{self.at}{name} must be a list of whole numbers, not {json.dumps(values)[:60]}")
 
     def sub(self, name: str, none: bool = False) -> Any:
         """The object of this name, or None where `none` says that it may be missing."""

@@ -60,9 +60,9 @@ def percent(share: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """A duration for reading: 40 ms, 4.2 s, 12 min, 3.1 h."""
+    """A duration for reading: 0 s, < 1 ms, 40 ms, 4.2 s, 12 min, 3.1 h."""
     if number < 1:
-        return f"{1000 * number:.0f} ms" if number else "0 s"
+        return "0 s" if number == 0 else f"{1000 * number:.0f} ms" if number >= 0.001 else "< 1 ms"
     if number < 120:
         return f"{number:.1f} s" if number < 10 and number % 1 else f"{number:.0f} s"
     return f"{number / 60:.0f} min" if number < 6000 else f"{number / 3600:.1f} h"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from zipfit.study.results import Arm, Cell, Results
 
 _NAME = 18
+_INSTANT = 1e-3  # seconds that nobody waits for, and a log axis would spread over half its width
 
 
 @dataclass(frozen=True)
@@ -98,23 +99,23 @@ def _alignment(
 def time_against_loss(results: Results, model: str) -> Chart | None:
     """Seconds that a method takes to select, on a log axis, against the test loss after training (Figure 8).
 
-    Arms that need no time to choose, as random choice, stand at the left edge.
+    Arms that need no time to choose (under a millisecond), as random choice, stand at the left edge.
     """
     arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not _is_cut(arm))]
     budget = results.main_budget(model, arms)
     points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
-    timed = [point for point in points if point.x.low > 0]
+    timed = [point for point in points if point.x.mean >= _INSTANT]
     if not timed or len(points) < 2:
         return None
     figure, axes = new_axes("Test loss after training, nats a token", "Time to select (log axis)", height=4.2)
     low, high = min(point.x.low for point in timed), max(point.x.high for point in timed)
     left = low / 6
-    at_edge = [_Point(point.arm, Spread((left,)), point.y) for point in points if point.x.low <= 0]
+    at_edge = [_Point(point.arm, Spread((left,)), point.y) for point in points if point not in timed]
     axes.set_xscale("log")
     _scatter(axes, results, timed + at_edge)
     marks = [mark for mark in (1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36000, 360000) if low / 3 < mark < high * 3]
     places = ([left] if at_edge else []) + (marks or [low, high])
-    fixed_ticks(axes.xaxis, places, [seconds(0 if at_edge and place == left else place) for place in places])
+    fixed_ticks(axes.xaxis, places, ["< 1 ms" if at_edge and place == left else seconds(place) for place in places])
     axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
     axes.margins(y=0.12)
     loss_axis(axes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from zipfit.study.compare import main_arms
 from zipfit.study.words import count, joined, short_tokens, tidy
@@ -207,14 +207,9 @@ def tokens_axis(axes: Axes) -> None:
 
 
 def loss_axis(axes: Axes) -> None:
-    """Let the vertical axis show losses, with as many decimals as its ticks need."""
+    """Let the vertical axis show losses, whole, with as many decimals as its ticks need."""
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(FuncFormatter(_loss_tick))
-
-
-def _loss_tick(value: float, _: Any) -> str:
-    text = f"{value:.4f}".rstrip("0")
-    return text + "0" * max(0, 2 - len(text.split(".")[1]))
+    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
 def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> None:

@@ -136,7 +136,8 @@ def pass_by_compressor(results: Results, model: str) -> Chart | None:
 def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
-    plain = arm.target_size is None and arm.min_score is None and arm.lengths_of is None and arm.label is None
+    plain = arm.min_score is None and arm.lengths_of is None and arm.label is None and "target_size" not in arm.swept
+    plain = plain and arm.target_size is None
     compressor = options.get("compressor", "gzip")
     if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
         return None
@@ -163,7 +164,7 @@ def _by_compressor(
         if values:
             low, high, _ = LEVELS[compressor]
             place = (level - low) / (high - low)
-            lines.setdefault(compressor, {})[place] = Spread(tuple(values))
+            lines.setdefault(compressor, {}).setdefault(place, Spread(tuple(values)))  # two arms may be the same
             levels.setdefault(compressor, {})[place] = level
     if sum(map(len, lines.values())) < 3:
         return None
