@@ -1,0 +1,251 @@
+"""A study's report: one page that needs nothing but itself, its figures as files, and its numbers as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipfit.corpus.write import replacing
+from zipfit.errors import ZipfitError
+from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
+from zipfit.report.verdict import Verdict, verdict
+from zipfit.study.compare import main_arms
+from zipfit.study.figures import CHARTS, draw_charts, save
+from zipfit.study.results import load_results
+from zipfit.study.tables import (
+    arms_table,
+    cell_rows,
+    failed_table,
+    loss_rows,
+    methods_table,
+    missing_table,
+    selection_rows,
+    top_documents,
+)
+from zipfit.study.words import count, plural, tidy
+
+if TYPE_CHECKING:
+    from zipfit.study.figures import Chart
+    from zipfit.study.results import Results
+
+# The figure beside the verdict: of methods, and of a study that compares source labels only.
+_HERO = "loss_against_tokens"
+_LABELS = "loss_against_alignment"
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write a results folder's report, beside what it is made of; the same results give the same bytes.
+
+    Beside `report.html` it writes `figures/*.png` and `*.svg`, and `cells.jsonl`, `losses.jsonl` and
+    `selections.jsonl`, the tables that figures are drawn from. Figures of an earlier report that the study no longer
+    has the data for are removed.
+
+    Args:
+        folder: with `study.json` in it.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        ZipfitError: the folder holds no results, a file in it is damaged, or the report cannot be written.
+        MissingExtraError: matplotlib or scipy is not installed.
+    """
+    folder = Path(folder)
+    results = load_results(folder)
+    for name, rows in (
+        ("cells", cell_rows(results)),
+        ("losses", loss_rows(results)),
+        ("selections", selection_rows(results)),
+    ):
+        _write(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    figures = folder / "figures"
+    try:
+        figures.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ZipfitError(f"{figures}: cannot be made ({error.strerror or error})") from error
+
+    written = set()
+    models = []
+    for index, model in enumerate(results.models):
+        after = f"-{index + 1}-{_slug(model)}" if len(results.models) > 1 else ""
+        cards: dict[str, str] = {}
+        for chart in draw_charts(results, model):
+            svg = save(chart.figure, "svg")
+            for kind, content in (("svg", svg), ("png", save(chart.figure, "png"))):
+                path = figures / f"{chart.name}{after}.{kind}"
+                _write(path, content)
+                written.add(path.name)
+            cards[chart.name] = _card(chart, svg, after)
+        models.append(_model(results, model, cards))
+    _remove_old(figures, written)
+
+    report = folder / "report.html"
+    _write(report, page(f"{results.name} · zipfit study", _body(results, models)).encode("utf-8"))
+    return report
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(str(path)) as written:
+        written.file.write(content)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "model"
+
+
+def _remove_old(figures: Path, written: set[str]) -> None:
+    names = "|".join(draw.__name__ for draw in CHARTS)
+    ours = re.compile(rf"({names})(-\d+-[a-z0-9-]+)?\.(svg|png)")
+    for path in figures.iterdir():
+        if path.name not in written and ours.fullmatch(path.name):
+            path.unlink()
+
+
+def _card(chart: Chart, svg: bytes, after: str) -> str:
+    return figure_card(chart, svg.decode("utf-8"), f"{chart.name}{after}".replace("_", "-"))
+
+
+def _body(results: Results, models: list[str]) -> str:
+    description = str(results.study.get("description") or "")
+    lead = f'<p class="lead">{escape(description)}</p>' if description else ""
+    return (
+        '<main><header class="top"><p class="eyebrow">zipfit study</p>'
+        f"<h1>{escape(results.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
+        "<footer>Spread over seeds is shown as lowest to highest in figures, and as ± the sample standard deviation in "
+        "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, "
+        "losses.jsonl and selections.jsonl beside this page.</footer>"
+    )
+
+
+def _model(results: Results, model: str, cards: dict[str, str]) -> str:
+    """All that there is to say of one model: the verdict beside the main figure, the table, the other figures."""
+    several = len(results.models) > 1
+    heading = f"<h2>{escape(model)}</h2>" if several else ""
+    first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in cards else _LABELS
+    hero = cards.get(first, "")
+    others = "".join(card for name, card in cards.items() if name != first)
+    parts = [f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>']
+    parts.append(_methods(results, model))
+    if others:
+        parts.append(
+            "<h2>Figures</h2><p>Lower loss is better throughout. Under each figure: what comes out, what is plotted, "
+            "its settings.</p>"
+            f'<section class="grid">{others}</section>'
+        )
+    tops = top_documents(results, model)
+    if tops:
+        inner = "".join(folded(table.title, table_html(table, "text"), index == 0) for index, table in enumerate(tops))
+        parts.append(
+            "<h2>What the selections begin with</h2><p>The documents that rank highest, scored by alignment whichever "
+            f'method chose them.</p><section class="card">{inner}</section>'
+        )
+    return "".join(parts)
+
+
+def _verdict(said: Verdict, results: Results) -> str:
+    facts = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd></div>" for number, what in said.facts)
+    return (
+        f'<div class="card"><p class="headline">{escape(said.headline)}</p>'
+        + (f'<dl class="facts">{facts}</dl>' if facts else "")
+        + f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in said.sentences)}</ul>{_state(results)}</div>"
+    )
+
+
+def _state(results: Results) -> str:
+    """How much of the grid is there."""
+    asked, failed, missing = len(results.places), len(results.failed), len(results.missing)
+    words = f"{count(asked - failed - missing)} of {plural(asked, 'cell')} finished"
+    if not failed and not missing:
+        return f'<p class="state whole">{words}.</p>'
+    rest = [f"{count(failed)} failed"] * bool(failed) + [f"{count(missing)} not run yet"] * bool(missing)
+    return f'<p class="state">{words}; <a href="#unfinished">{", ".join(rest)}</a>.</p>'
+
+
+def _methods(results: Results, model: str) -> str:
+    main = results.main_budget(model, main_arms(results))
+    first = main_arms(results)
+    table = methods_table(results, model, main, first)
+    if table is None:
+        return ""
+    rest = [arm for arm in results.arms if arm not in first]
+    others = [("Sweeps and controls", methods_table(results, model, main, rest))]
+    for budget in results.budgets:
+        other = methods_table(results, model, budget, results.arms) if budget != main else None
+        others.append((other.title if other else "", other))
+    inner = "".join(folded(title, table_html(other)) for title, other in others if other is not None)
+    more = f'<section class="card">{inner}</section>' if inner else ""
+    return (
+        f"<h2>{escape(table.title)}</h2><p>{escape(_tested(results, model))}</p>"
+        f'<section class="card">{table_html(table)}</section>{more}'
+    )
+
+
+def _tested(results: Results, model: str) -> str:
+    """What the losses were measured on."""
+    tests = [cell.record.get("test") for cell in results.cells if cell.is_done and cell.model == model]
+    test: dict[str, Any] = next((found for found in tests if isinstance(found, dict)), {})
+    parts = [f"{count(test[key])} {key}" for key in ("documents", "tokens", "bytes") if isinstance(test.get(key), int)]
+    cut = test.get("truncated")
+    truncated = f"; {plural(cut, 'document')} cut to the longest scored length" if isinstance(cut, int) and cut else ""
+    return f"Tested on {', '.join(parts)}{truncated}." if parts else "Loss on the test set after training."
+
+
+def _unfinished(results: Results) -> str:
+    tables = [table for table in (failed_table(results), missing_table(results)) if table is not None]
+    left = ""
+    if results.left_out:
+        left = f"<p>{plural(results.left_out, 'cell')} in the folder belong to no cell of the study as it is now.</p>"
+    if not tables and not left:
+        return ""
+    inner = "".join(folded(table.title, table_html(table, "long"), table.name == "failed") for table in tables)
+    return f'<h2 id="unfinished">What is not in the figures</h2><section class="card">{left}{inner}</section>'
+
+
+def _settings(results: Results) -> str:
+    study = results.study
+    values = {
+        **{name.capitalize(): _data(study.get(name)) for name in ("source", "target", "test")},
+        "Models": ", ".join(results.models),
+        "Seeds": ", ".join(map(str, results.seeds)),
+        "Evaluated every": f"{count(study['evaluate_every'])} tokens"
+        if study.get("evaluate_every")
+        else "before and after",
+    }
+    training = {name.replace("_", " "): _value(value) for name, value in (study.get("settings") or {}).items()}
+    made = [cell.record["made"] for cell in results.cells if cell.record["made"]]
+    versions = {name: str(version) for name, version in results.versions.items()}
+    for name in ("device", "precision"):
+        versions[name] = ", ".join(sorted({str(one[name]) for one in made if one.get(name)}))
+    times = sorted(str(one["at"]) for one in made if one.get("at"))
+    if times:
+        versions["cells made"] = f"{times[0]} to {times[-1]}" if times[0] != times[-1] else times[0]
+    return (
+        "<h2>Settings</h2><p>What every figure and table above rests on.</p>"
+        f'<section class="card">{pairs({name: value for name, value in values.items() if value})}</section>'
+        '<section class="card">'
+        + folded("Training settings", pairs(training))
+        + folded("Arms", table_html(arms_table(results), "long"))
+        + folded("Versions and machine", pairs({name: value for name, value in versions.items() if value}))
+        + "</section>"
+    )
+
+
+def _data(value: Any) -> str:
+    """The files of a data set, or of several, and what is taken of them."""
+    parts = []
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            taken = {
+                name: found for name, found in one.items() if name != "files" and found not in (None, [None, None])
+            }
+            extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
+            parts.append("; ".join([", ".join(map(str, one.get("files") or [])), *extras]))
+    return tidy(" + ".join(parts), 600)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
