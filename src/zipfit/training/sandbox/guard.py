@@ -16,7 +16,6 @@ import resource
 import selectors
 import signal
 import sys
-import sysconfig
 import time
 import types
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -152,7 +151,8 @@ def end_all(program: int, ended: tuple[int, float] | None, alone: bool) -> tuple
 
 def become(request: dict[str, Any], token: str, output: int, report: int) -> NoReturn:
     """Turn this forked process into the confined program."""
-    leave, tell = os._exit, os.write  # the program may put others in their places
+    leave, tell, identify = os._exit, os.write, os.fstat  # the program may put others in their places
+    told_on = identify(report)
     try:
         try:
             os.setsid()
@@ -169,7 +169,8 @@ def become(request: dict[str, Any], token: str, output: int, report: int) -> NoR
             reason, detail = _BROKEN, str(error)
         else:
             reason, detail = run(request["program"])
-        tell(_REPORT, f"{token}\n{reason}\n{detail}".encode(errors="replace"))
+        if identify(_REPORT).st_ino == told_on.st_ino:
+            tell(_REPORT, f"{token}\n{reason}\n{detail}".encode(errors="replace"))
     finally:
         leave(0)
 
@@ -201,10 +202,9 @@ def give_up(request: dict[str, Any]) -> None:
 
 def library_folders() -> list[str]:
     """Where Python's own modules and the shared libraries that they need lie."""
-    paths = sysconfig.get_paths()
-    folders = [paths["stdlib"], paths["platstdlib"], os.path.join(sys.base_prefix, "lib")]
     shared = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"]
-    return [*dict.fromkeys(map(os.path.realpath, [*folders, *shared, "/dev/urandom"]))]
+    folders = [*sys.path, os.path.join(sys.base_prefix, "lib"), *shared, "/dev/urandom"]
+    return [*dict.fromkeys(map(os.path.realpath, folders))]
 
 
 def run(source: str) -> tuple[str, str]:
