@@ -1,4 +1,4 @@
-"""The process between zipfit and an untrusted program: starts it confined, ends it and all it started, tells how it went.
+"""The process between zipfit and an untrusted program: starts it confined, ends all it started, tells how it went.
 
 Run as a script in a fresh interpreter without site-packages: reads a request, the JSON of `run.run_program`, from
 standard input and writes a JSON object to standard output. The program runs in a fork of this interpreter, after
@@ -18,13 +18,14 @@ import signal
 import sys
 import time
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 LINUX = sys.platform == "linux"
-if TYPE_CHECKING:
+if TYPE_CHECKING or (LINUX and __name__ != "__main__"):
     from zipfit.training.sandbox import confine
 elif LINUX:
-    import confine
+    import confine  # of a script, the folder is where modules are looked for
 
 _REPORT = 3  # the descriptor on which the program's process tells how it ended
 _BROKEN = "broken"
@@ -95,7 +96,9 @@ def supervise(request: dict[str, Any]) -> dict[str, Any]:
     status, seconds = ended
     first, _, rest = kept[report_end].decode(errors="replace").partition("\n")
     answer = {"status": status, "output": kept[output_end].decode(errors="replace")}
-    if out_of_time or (os.WIFSIGNALED(status) and seconds > 0.95 * request["cpu_seconds"]):
+    fatal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    used_up = fatal == signal.SIGXCPU or (fatal == signal.SIGKILL and seconds > request["cpu_seconds"])
+    if out_of_time or used_up:
         return {**answer, "reason": "timeout", "detail": "wall time" if out_of_time else "processor time"}
     if first != token:
         return {**answer, "reason": None, "detail": ""}
@@ -126,18 +129,15 @@ def end_all(program: int, ended: tuple[int, float] | None, alone: bool) -> tuple
     arise. Elsewhere still, the program's own group is all that can be reached.
     """
     while True:
-        for kill, group in ((os.killpg, program), (os.kill, -1)):
-            if kill is os.killpg or alone:
-                try:
-                    kill(group, signal.SIGKILL)
-                except (ProcessLookupError, PermissionError):
-                    pass
+        with suppress(ProcessLookupError, PermissionError):
+            if alone:
+                os.kill(-1, signal.SIGKILL)
+            else:
+                os.killpg(program, signal.SIGKILL)
         if LINUX and not alone:
             for child in confine.children():
-                try:
+                with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         try:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
@@ -178,19 +178,20 @@ def become(request: dict[str, Any], token: str, output: int, report: int) -> NoR
 def give_up(request: dict[str, Any]) -> None:
     """Set the limits and apply the protections of the request."""
     limits = {
-        "RLIMIT_CORE": 0,
-        "RLIMIT_CPU": request["cpu_seconds"],  # at the hard limit the kernel kills
-        "RLIMIT_FSIZE": request["file_size"],
-        "RLIMIT_NOFILE": request["open_files"],
-        "RLIMIT_NPROC": 1,  # there is one already; the kernel spares root
-        "RLIMIT_AS": request["memory"],
+        "RLIMIT_CORE": (0, 0),
+        # A signal at the first, which may be ignored, and the end a second later, which may not.
+        "RLIMIT_CPU": (request["cpu_seconds"], request["cpu_seconds"] + 1),
+        "RLIMIT_FSIZE": (request["file_size"],) * 2,
+        "RLIMIT_NOFILE": (request["open_files"],) * 2,
+        "RLIMIT_NPROC": (1, 1),  # there is one already; the kernel spares root
+        "RLIMIT_AS": (request["memory"],) * 2,
     }
     if LINUX:
         confine.die_with_parent()
         confine.drop_privileges()
     for name, limit in limits.items():
         try:
-            resource.setrlimit(getattr(resource, name), (limit, limit))
+            resource.setrlimit(getattr(resource, name), limit)
         except (ValueError, AttributeError, OSError):
             if LINUX:
                 raise

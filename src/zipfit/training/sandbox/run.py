@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +29,7 @@ class Limits:
     """What a program may use.
 
     Attributes:
-        cpu_seconds: processor time, a whole number as the kernel counts it. Unlike the wall time it does not pass faster
+        cpu_seconds: processor time, in whole seconds as the kernel counts it. Unlike wall time it does not pass faster
             on a busy machine, so that verdicts do not hang on what else runs.
         wall_seconds: time until it is killed, whatever it waits for.
         memory: bytes of address space, of which the interpreter itself takes some 30 MB.
@@ -64,9 +65,9 @@ class Outcome:
     """How a program ended.
 
     Attributes:
-        reason: `passed` (it ran to its last line), `exception` (none of its own handlers caught one; SystemExit is one),
-            `timeout` (wall or processor time), `memory` (MemoryError), `files` (too large, too many), `exited` (it ended
-            its process, or closed what it tells its end on), `killed` (by a signal, such as a segmentation fault).
+        reason: `passed` (it ran to its last line), `exception` (one that it did not catch; SystemExit is one),
+            `timeout` (wall or processor time), `memory` (MemoryError), `files` (too large, too many), `exited` (it
+            ended its process, or closed what its end is told on), `killed` (by a signal, such as a segmentation fault).
         detail: the exception, the signal, or which time was over.
         output: the first of what it printed.
     """
@@ -116,16 +117,18 @@ class Protections:
     def guarantees(self) -> dict[str, bool]:
         """What a program is kept from with these protections on this system, in words; `docs/humaneval.md` has more."""
         linux = sys.platform == "linux"
+        alone = self.seccomp or (linux and os.geteuid() != 0)  # RLIMIT_NPROC does not bind root
+        no_signals = self.namespaces or self.seccomp or self.landlock >= 6
         return {
             "time, file size and descriptors are limited": True,
             "memory is limited": linux,
             "the number and total size of files are limited": self.namespaces,
-            "no other process or thread can be started": self.seccomp or (linux and os.geteuid() != 0),
-            "nothing outlives the run": linux,
+            "no other process or thread can be started": alone,
+            "nothing outlives the run": linux and (alone or no_signals),
             "no network": self.namespaces or self.seccomp,
             "nothing is written outside its folder": self.landlock > 0,
             "nothing is read but Python's own files": self.landlock > 0,
-            "other processes cannot be signalled": self.namespaces or self.seccomp or self.landlock >= 6,
+            "other processes cannot be signalled": no_signals,
             "other processes' environment and memory cannot be read": self.namespaces or self.landlock > 0,
         }
 
@@ -201,17 +204,15 @@ def _answer(program: str, limits: Limits, protections: Protections) -> dict[str,
         _remove(folder)
     if "broken" in answer:
         raise ZipfitError(f"the sandbox does not hold here: {answer['broken']}")
-    if not answer:  # only a program that can signal other processes gets here
+    if not answer:  # only a program that can signal other processes gets here; its own process follows the guard
         answer = {"reason": "killed", "detail": "together with the process that guarded it", "output": ""}
     return answer
 
 
 def _remove(folder: str) -> None:
     """Also folders without rights, and folders in folders, more than Python before 3.13 can follow."""
-    try:
+    with suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:
-        pass
     if os.path.exists(folder):
         subprocess.run(["chmod", "-R", "u+rwx", folder], check=False)  # follows no links
         subprocess.run(["rm", "-rf", folder], check=False)
