@@ -32,9 +32,11 @@ def _checked(what: str, result: int) -> int:
     return result
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, and end it if that has died already."""
     _checked("prctl", _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import resource
+import select
 import selectors
 import signal
 import sys
@@ -38,15 +39,20 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.read())
     try:
         if LINUX:
-            confine.die_with_parent()
+            confine.die_with_parent(request["parent"])
             confine.adopt_orphans()
         if request["namespaces"]:
             confine.enter_namespaces()
+            alive, held = os.pipe()
             first = os.fork()
             if first:
                 os.waitpid(first, 0)
                 os._exit(0)
-            confine.die_with_parent()
+            os.close(held)
+            confine.die_with_parent(0)  # whatever its number, a parent outside of the namespace
+            if select.select([alive], [], [], 0)[0]:  # the other end is closed: that parent died before
+                os._exit(1)
+            os.close(alive)
             confine.mount_folder(request["folder"], request["disk"], request["entries"])
             os.chdir(request["folder"])
         answer = supervise(request)
@@ -69,8 +75,11 @@ def supervise(request: dict[str, Any]) -> dict[str, Any]:
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     deadline = time.monotonic() + request["wall_seconds"]
+    guard = os.getpid()
     program = os.fork()
     if program == 0:
+        if LINUX:
+            confine.die_with_parent(guard)
         become(request, token, output, report)
     os.close(output)
     os.close(report)
@@ -187,7 +196,6 @@ def give_up(request: dict[str, Any]) -> None:
         "RLIMIT_AS": (request["memory"],) * 2,
     }
     if LINUX:
-        confine.die_with_parent()
         confine.drop_privileges()
     for name, limit in limits.items():
         try:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -176,7 +174,7 @@ def _answer(program: str, limits: Limits, protections: Protections) -> dict[str,
     if os.name != "posix":
         raise ZipfitError("programs are run in a sandbox only on Linux and macOS, not on this system")
     folder = os.path.realpath(tempfile.mkdtemp(prefix="zipfit-sandbox-"))
-    request = {"program": program, "folder": folder, **asdict(limits), **asdict(protections)}
+    request = {"program": program, "folder": folder, "parent": os.getpid(), **asdict(limits), **asdict(protections)}
     environment = {"HOME": folder, "TMPDIR": folder, "PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
     try:
         # Not -I, which would not take the hash seed; the environment and the search path are ours anyway.
@@ -210,9 +208,9 @@ def _answer(program: str, limits: Limits, protections: Protections) -> dict[str,
 
 
 def _remove(folder: str) -> None:
-    """Also folders without rights, and folders in folders, more than Python before 3.13 can follow."""
-    with suppress(RecursionError):
-        shutil.rmtree(folder, ignore_errors=True)
-    if os.path.exists(folder):
-        subprocess.run(["chmod", "-R", "u+rwx", folder], check=False)  # follows no links
+    """Also what a program left in it: folders without rights, folders in folders beyond Python's recursion."""
+    try:
+        os.rmdir(folder)  # all there is to do where its files were in memory
+    except OSError:
+        subprocess.run(["chmod", "-R", "u+rwx", folder], check=False, stderr=subprocess.DEVNULL)  # follows no links
         subprocess.run(["rm", "-rf", folder], check=False)
