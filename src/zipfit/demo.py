@@ -13,7 +13,7 @@ import sysconfig
 import textwrap
 import warnings
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 

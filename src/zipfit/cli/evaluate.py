@@ -3,24 +3,62 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zipfit.cli import common, training
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.write import check_output, replacing, write_records
-from zipfit.progress import Silent, TerminalProgress
+from zipfit.errors import ZipfitError
+from zipfit.progress import Silent, TerminalProgress, is_watched
+from zipfit.task import available_cores
+from zipfit.training.humaneval import evaluate_samples, humaneval, need_consent
+
+if TYPE_CHECKING:
+    from zipfit.training.evaluation import Evaluation
+
+_HumanEvalPanel = "HumanEval"
 
 
 def evaluate_command(
-    model: training.Model,
-    test: Annotated[list[str], typer.Option("--test", help="Documents to measure the loss on; repeatable.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
+    ] = None,
+    test: Annotated[
+        list[str] | None, typer.Option("--test", help="Documents to measure the loss on; repeatable.")
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Also write each document's tokens, bytes and loss.")
     ] = None,
     test_tokens: training.TestTokens = 1024,
+    on_humaneval: Annotated[
+        bool, typer.Option("--humaneval", help="Let the model solve HumanEval.", rich_help_panel=_HumanEvalPanel)
+    ] = False,
+    completions: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge ready completions instead: JSON Lines of task_id and completion.",
+            rich_help_panel=_HumanEvalPanel,
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Completions of each problem.", rich_help_panel=_HumanEvalPanel)] = 1,
+    temperature: Annotated[
+        float, typer.Option(help="0 takes the likeliest token each time.", rich_help_panel=_HumanEvalPanel)
+    ] = 0.0,
+    k: Annotated[str, typer.Option(help="Of pass@k; several with commas.", rich_help_panel=_HumanEvalPanel)] = "1",
+    rows: Annotated[
+        str | None,
+        typer.Option(help="Problems FROM:TO, as in 82: for the second half.", rich_help_panel=_HumanEvalPanel),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the samples.", rich_help_panel=_HumanEvalPanel)] = 0,
+    timeout: Annotated[
+        int, typer.Option(help="Seconds of processor time for each program.", rich_help_panel=_HumanEvalPanel)
+    ] = 3,
+    allow_code_execution: training.AllowCodeExecution = False,
     revision: training.Revision = None,
     trust_remote_code: training.TrustRemoteCode = False,
     overwrite: common.Overwrite = False,
@@ -31,35 +69,107 @@ def evaluate_command(
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
-    """Measure how well a model predicts documents: cross-entropy a token, and bits a byte."""
+    """Measure how well a model predicts documents, and what share of HumanEval's problems it solves."""
+    if test is None and not on_humaneval and completions is None:
+        raise ZipfitError("there is nothing to evaluate on: give --test FILE, --humaneval, or --completions FILE")
+    if model is None and (test is not None or on_humaneval):
+        raise ZipfitError("there is no model to evaluate: give --model")
+    if on_humaneval and completions is not None:
+        raise ZipfitError("--humaneval has the model write completions, --completions takes ready ones: give one")
+    if output is not None and test is None:
+        raise ZipfitError("--output is for the documents of --test")
     if output is not None:
         check_output(output, overwrite)
+    said: dict[str, Any] = {"model": model}
+    lines: list[str] = []
+    progress = TerminalProgress() if common.show_progress(quiet) else Silent()
+    judging: dict[str, Any] = {
+        "k": _numbers(k),
+        "rows": _range(rows),
+        "workers": available_cores(),
+        "timeout": timeout,
+        "consent": allow_code_execution,
+    }
+    if model is not None:
+        if on_humaneval:
+            need_consent(allow_code_execution)
+        from zipfit.training.evaluating import evaluate
+        from zipfit.training.models import load_model
+
+        loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+        if test is not None:
+            with progress.reading(None, 0) as advance:
+                evaluation = evaluate(
+                    loaded,
+                    Files(test, format_name, sample_by),
+                    test_tokens=test_tokens,
+                    text_field=text_field,
+                    template=template,
+                    on_documents=advance.documents,
+                )
+            if output is not None:
+                _write_documents(evaluation, output)
+            names = ("loss", "bits_per_byte", "tokens", "bytes", "truncated")
+            said |= {"documents": len(evaluation.documents), **{name: getattr(evaluation, name) for name in names}}
+            lines += _evaluation_lines(evaluation, test_tokens)
+        if on_humaneval:
+            said["humaneval"] = humaneval(
+                loaded.network,
+                loaded.tokenizer,
+                samples=samples,
+                temperature=temperature,
+                seed=seed,
+                on_progress=None if quiet else _tell,
+                **judging,
+            ).to_json()
+    if completions is not None:
+        said["humaneval"] = evaluate_samples(completions, on_progress=None if quiet else _tell, **judging).to_json()
+    if "humaneval" in said:
+        rates = ", ".join(f"pass@{each} {rate:.1%}" for each, rate in said["humaneval"]["pass_at"].items())
+        lines.append(f"HumanEval: {rates} ({said['humaneval']['problems']} problems)")
+    if as_json:
+        print(json.dumps(said))
+    elif not quiet:
+        print("\n".join(lines))
+
+
+def _write_documents(evaluation: Evaluation, output: str) -> None:
     import pyarrow as pa
 
-    from zipfit.training.evaluating import evaluate
+    batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
+    with replacing(output) as written:
+        write_records(written.file, output, [batch], range(batch.num_rows), None)
 
-    progress = TerminalProgress() if common.show_progress(quiet) else Silent()
-    with progress.reading(None, 0) as advance:
-        evaluation = evaluate(
-            model,
-            Files(test, format_name, sample_by),
-            test_tokens=test_tokens,
-            text_field=text_field,
-            template=template,
-            revision=revision,
-            trust_remote_code=trust_remote_code,
-            on_documents=advance.documents,
-        )
-    if output is not None:
-        batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
-        with replacing(output) as written:
-            write_records(written.file, output, [batch], range(batch.num_rows), None)
-    if as_json:
-        names = ("loss", "bits_per_byte", "tokens", "bytes", "truncated")
-        values = {name: getattr(evaluation, name) for name in names}
-        print(json.dumps({"model": model, "documents": len(evaluation.documents), **values}))
-    elif not quiet:
-        print(f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte")
-        print(f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes")
-        if evaluation.truncated:
-            print(f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored")
+
+def _evaluation_lines(evaluation: Evaluation, test_tokens: int) -> list[str]:
+    lines = [
+        f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte",
+        f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes",
+    ]
+    if evaluation.truncated:
+        lines.append(f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored")
+    return lines
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise ZipfitError(f"--k takes whole numbers with commas, as in 1,10, not {text!r}") from error
+
+
+def _range(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    try:
+        first, last = (int(part) if part else None for part in text.split(":"))
+    except ValueError as error:
+        raise ZipfitError(f"--rows takes FROM:TO, as in 0:82 or 82:, not {text!r}") from error
+    return first, last
+
+
+def _tell(what: str, done: int, whole: int) -> None:
+    """One line that counts, where somebody watches."""
+    if is_watched():
+        doing = {"generate": "problems completed", "check": "programs run"}[what]
+        print(f"\r{done:,} of {whole:,} {doing}", end="\n" if done == whole else "", file=sys.stderr, flush=True)

@@ -20,7 +20,9 @@ from zipfit.errors import ZipfitError
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
 from zipfit.study.data import digest, identify, open_source, read_texts
 from zipfit.study.store import Store
+from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
+from zipfit.training.humaneval import humaneval
 from zipfit.training.models import load_model, locate_model
 from zipfit.training.train import Unobserved, train
 
@@ -288,7 +290,7 @@ class _Workshop:
             "truncated": before.truncated,
         }
         result["made"] |= {"device": run.device, "precision": run.precision}
-        result["humaneval"] = self._humaneval(model, cell)
+        result["humaneval"] = self._humaneval(model, cell.seed)
         self._by_documents[result["training_key"]] = result | {"key": cell.key}
 
     def _load(self, seed: int) -> LanguageModel:
@@ -301,8 +303,22 @@ class _Workshop:
             trust_remote_code=spec.trust_remote_code,
         )
 
-    def _humaneval(self, model: LanguageModel, cell: Cell) -> dict[str, Any] | None:
-        return None
+    def _humaneval(self, model: LanguageModel, seed: int) -> dict[str, Any] | None:
+        """pass@1 and, with as many samples, pass@10; to run the programs was agreed to before."""
+        spec = self.study.humaneval
+        if spec is None:
+            return None
+        return humaneval(
+            model.network,
+            model.tokenizer,
+            samples=spec.samples,
+            temperature=spec.temperature,
+            k=[k for k in (1, 10, 100) if k <= spec.samples],
+            seed=seed,
+            rows=spec.rows,
+            workers=available_cores(),
+            consent=True,
+        ).summary()
 
     def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
         seed = cell.seed if is_seeded(cell.arm) else None

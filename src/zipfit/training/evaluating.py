@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.inputs import Documents
     from zipfit.training.evaluation import Evaluation
+    from zipfit.training.models import LanguageModel
 
 
 def evaluate(
-    model: str,
+    model: str | LanguageModel,
     test: Documents,
     *,
     test_tokens: int = 1024,
@@ -30,7 +31,8 @@ def evaluate(
     """Measure the cross-entropy of documents under a model, each document on its own.
 
     Args:
-        model: a name on the hub, a folder, a `.gguf` file, or `smollm2`; see `zipfit.training.models.load_model`.
+        model: a name on the hub, a folder, a `.gguf` file, or `smollm2`; or what `zipfit.training.models.load_model`
+            returned.
         test: the documents, as `source` of `zipfit.select`.
         test_tokens: longest prefix of a document to score, in tokens.
         text_field: as in `zipfit.select`.
@@ -44,5 +46,6 @@ def evaluate(
         ZipfitError: the model cannot be loaded, a document cannot be read, or there is no text.
     """
     texts = [text for text, _ in read_documents("test set", test, TextOf(text_field, template))]
-    loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
-    return cross_entropy(loaded, texts, test_tokens, on_documents)
+    if isinstance(model, str):
+        model = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+    return cross_entropy(model, texts, test_tokens, on_documents)

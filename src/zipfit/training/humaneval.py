@@ -120,6 +120,19 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.prod(1.0 - k / i for i in range(n - c + 1, n + 1))
 
 
+def need_consent(consent: bool) -> None:
+    """Check that running programs which a model wrote is agreed to.
+
+    Raises:
+        ZipfitError: it is not.
+    """
+    _need(
+        consent,
+        "HumanEval runs programs that a language model wrote, on this machine, in a sandbox that may have holes: "
+        "agree with --allow-code-execution (in Python: consent=True)",
+    )
+
+
 def humaneval(
     model: Any,
     tokenizer: Any,
@@ -258,11 +271,7 @@ class _Judge:
     def __init__(
         self, consent: bool, workers: int, timeout: int, on_progress: Callable[[str, int, int], None] | None
     ) -> None:
-        _need(
-            consent,
-            "HumanEval runs programs that a language model wrote, on this machine, in a sandbox that may have holes: "
-            "agree with --allow-code-execution (in Python: consent=True)",
-        )
+        need_consent(consent)
         _need(workers >= 1, f"workers must be at least 1, not {workers}")
         _need(timeout == int(timeout) >= 1, f"timeout must be a whole number of seconds, at least 1, not {timeout}")
         self._workers = workers

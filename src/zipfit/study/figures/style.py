@@ -189,7 +189,7 @@ def new_axes(
 
 def renderer_of(figure: Any) -> Any:
     """What measures a figure's texts."""
-    return FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    return FigureCanvasAgg(figure).get_renderer()
 
 
 def text_width(texts: Iterable[str]) -> float:
