@@ -22,6 +22,8 @@ DataFolder = Annotated[
     str | None, typer.Option("--data", help="Folder that the study's paths are relative to.", show_default="its own")
 ]
 
+Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser.")]
+
 
 def check_command(
     files: Annotated[list[str], typer.Argument(help="Study files (YAML).")],
@@ -65,6 +67,7 @@ def run_command(
     data: DataFolder = None,
     allow_code_execution: training.AllowCodeExecution = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    open_it: Open = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Fine-tune and evaluate every cell of a study that is not finished yet; then write its report.
@@ -81,14 +84,16 @@ def run_command(
         results = run_study(study, folder, allow_code_execution=allow_code_execution, observer=terminal)
     failed = [result for result in results if result["status"] == "failed"]
     if report:
-        report_command(folder, quiet)
+        report_command(folder, open_it, quiet)
     if failed:
         common.warn(f"{len(failed)} of {len(results)} runs failed; the same command tries them again")
         raise typer.Exit(1)
 
 
 def report_command(
-    folder: Annotated[Path, typer.Argument(help="Results folder of a study.")], quiet: common.Quiet = False
+    folder: Annotated[Path, typer.Argument(help="Results folder of a study.")],
+    open_it: Open = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Write a study's report.html, figures and tables from what is kept in its results folder."""
     from zipfit.report.study import write_report
@@ -96,6 +101,8 @@ def report_command(
     path = write_report(folder)
     if not quiet:
         print(f"the report is {path}")
+    if open_it:
+        typer.launch(str(path))
 
 
 class TerminalStudy:
