@@ -82,7 +82,7 @@ def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_
         assert json.loads((tmp_path / "cells" / f"{result['key']}.json").read_text())["losses"] == result["losses"]
         assert [loss["tokens"] for loss in result["losses"]] == [0, 256, 512][: result["budget"] // 256 + 1]
         assert result["tokens"] == result["budget"]
-        assert result["test"] == {"documents": 4, "tokens": result["test"]["tokens"], "bytes": 220, "truncated": 0}
+        assert result["test"] == {"documents": 4, "tokens": result["test"]["tokens"], "bytes": 200, "truncated": 0}
     assert len({str(result["losses"][0]) for result in results}) == 1
     zipfit = results[4]
     assert (zipfit["arm"], zipfit["budget"]) == ("zipfit", 512)
@@ -103,7 +103,7 @@ def test_a_finished_study_runs_nothing_again_and_a_new_method_runs_alone(folder:
     assert not counting.began_cells
     assert again == first
     more = run_study(study_of(folder, only("{chance: {method: random}, dsir: {}}")), tmp_path, observer=counting)
-    assert counting.began_cells == ["dsir, 256 tokens, ./tiny, seed 0"]
+    assert counting.began_cells == ["dsir, 256 tokens, tiny, seed 0"]
     assert more[0]["key"] == first[0]["key"]
 
 
@@ -148,7 +148,7 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_tried_again(folder: Path,
     assert results[1]["error"] == "arm none: no document of the source has the label 'nothing of the kind'"
     counting = Counting()
     run_study(study, tmp_path, observer=counting)
-    assert counting.began_cells == ["none, 256 tokens, ./tiny, seed 0"]
+    assert counting.began_cells == ["none, 256 tokens, tiny, seed 0"]
 
 
 def test_a_run_that_fails_half_way_keeps_what_it_measured(folder: Path, tmp_path: Path):

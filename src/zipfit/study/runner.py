@@ -168,7 +168,7 @@ def run_study(
             workshop = _Workshop(study, cell.model, store)
         result = workshop.run(cell, observer.began(cell))
         store.write("cells", cell.key, result)
-        results[cell.key] = {"key": cell.key, **result}
+        results[cell.key] = store.read("cells", cell.key)
         observer.ended(cell, result)
     return [result for result in results.values() if result is not None]
 
