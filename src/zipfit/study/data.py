@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import asdict, dataclass
+import random
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.corpus import read_documents
@@ -37,7 +38,7 @@ class Source:
 def open_source(study: Study) -> Source:
     """The study's pool. A single part is read from its files by every pass; a mixture is held in memory."""
     first = study.source[0]
-    if len(study.source) == 1 and first.label is None and first.rows == (None, None):
+    if len(study.source) == 1 and first == replace(first, label=None, rows=(None, None), sample=None):
         parameters = task_parameters(text_field=first.text_field, template=first.template, by=first.by)
         return Source(_files(study, first), parameters)
     records = [{"text": text, "source": label} for part in study.source for text, label in read_part(study, part)]
@@ -75,8 +76,15 @@ def digest(value: Any) -> str:
 def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
     """Text and label of each document of one part."""
     read = read_documents("study", _files(study, part), TextOf(part.text_field, part.template), part.by)
-    documents = ((text, part.label or label) for text, label in read)
-    return itertools.islice(documents, *part.rows)
+    documents: Iterator[tuple[str, str]] = ((text, part.label or label) for text, label in read)
+    documents = itertools.islice(documents, *part.rows)
+    if part.sample is None:
+        return documents
+    everything = list(documents)
+    if part.sample > len(everything):
+        raise ZipfitError(f"a sample of {part.sample} was asked for out of {len(everything)} documents")
+    places = sorted(random.Random(0).sample(range(len(everything)), part.sample))
+    return iter([everything[place] for place in places])
 
 
 def _drained(study: Study, part: Data) -> list[Any]:

@@ -39,6 +39,7 @@ class Data:
         by: field that labels a document; None as in `zipfit.corpus.corpus.Corpus`.
         label: the label of all of these documents, instead of a field's value.
         rows: half-open range of documents among all those of `files`; None for an open end.
+        sample: number of documents drawn from these at random, always the same ones, in their order; None for all.
     """
 
     files: tuple[str, ...]
@@ -49,6 +50,7 @@ class Data:
     by: str | None = None
     label: str | None = None
     rows: tuple[int | None, int | None] = (None, None)
+    sample: int | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         by=text.get("by"),
         label=text.get("label"),
         rows=_rows(found["rows"]) if "rows" in found else (None, None),
+        sample=found["sample"].whole(1) if "sample" in found else None,
     )
     if data.by is not None and data.label is not None:
         node.fail("give by (a field that labels each document) or label (one for all of them), not both")
