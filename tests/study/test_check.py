@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,10 @@ def test_the_papers_studies_are_valid_and_cover_its_five_models():
         assert (settings.epochs, settings.weight_decay, settings.max_grad_norm) == (1, 0.01, 1.0)
         labels = {part.label for part in study.source}
         assert {arm.label for arm in study.arms} - {None} <= labels
+
+
+def test_the_example_of_the_docs_is_valid(corpora):
+    page = (STUDIES.parent / "docs" / "study.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (corpora / "example.yaml").write_text(example)
+    assert check_study(load_study(corpora / "example.yaml")).cells == 7 * 2 * 3
