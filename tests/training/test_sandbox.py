@@ -515,6 +515,13 @@ def test_a_protection_that_does_not_hold_is_an_error(monkeypatch: pytest.MonkeyP
             run_program("", Limits(memory=1 << 70))
 
 
+def test_a_sandbox_that_runs_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "guard.py").write_text("import nothing_of_the_kind")
+    monkeypatch.setattr(running, "_GUARD", tmp_path / "guard.py")
+    with pytest.raises(ZipfitError, match="an empty program was killed"):
+        Protections.available.__wrapped__()
+
+
 def test_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(running.os, "name", "nt")

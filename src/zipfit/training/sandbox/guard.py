@@ -170,7 +170,7 @@ def become(request: dict[str, Any], token: str, output: int, report: int) -> NoR
             null = os.open(os.devnull, os.O_RDONLY)
             for source, wanted in ((report, 64), (output, 65), (null, 0), (65, 1), (65, 2), (64, _REPORT)):
                 os.dup2(source, wanted)
-            os.closerange(_REPORT + 1, os.sysconf("SC_OPEN_MAX"))
+            os.closerange(_REPORT + 1, 256)  # started with 0, 1 and 2 only, the guard has no higher ones
             os.umask(0o077)
             random.seed(0)  # verdicts are the same in every run
             give_up(request)

@@ -102,14 +102,16 @@ class Protections:
             ZipfitError: nothing can be run here at all, as on Windows.
         """
         none = Protections(namespaces=False, landlock=0, seccomp=False)
-        _answer("", Limits(), none)
+        trial = _answer("", Limits(), none)
+        if trial["reason"] != "passed":
+            raise ZipfitError(f"the sandbox does not work here: an empty program was {trial['reason']}")
         if sys.platform != "linux":
             return none
         landlock = _holds(replace(none, landlock=1))
         return Protections(
-            namespaces=_holds(replace(none, namespaces=True)) is not None,
-            landlock=int(landlock["landlock"]) if landlock else 0,
-            seccomp=_holds(replace(none, seccomp=True)) is not None,
+            namespaces=bool(_holds(replace(none, namespaces=True))),
+            landlock=landlock["landlock"] if landlock else 0,
+            seccomp=bool(_holds(replace(none, seccomp=True))),
         )
 
     def guarantees(self) -> dict[str, bool]:
@@ -122,7 +124,7 @@ class Protections:
             "memory is limited": linux,
             "the number and total size of files are limited": self.namespaces,
             "no other process or thread can be started": alone,
-            "nothing outlives the run": linux and (alone or no_signals),
+            "nothing outlives the run": linux and no_signals,  # or it could kill its guard
             "no network": self.namespaces or self.seccomp,
             "nothing is written outside its folder": self.landlock > 0,
             "nothing is read but Python's own files": self.landlock > 0,
@@ -163,10 +165,12 @@ def run_program(program: str, limits: Limits | None = None, protections: Protect
 
 
 def _holds(protections: Protections) -> dict[str, Any] | None:
+    """The guard's answer of an empty program, if that passes."""
     try:
-        return _answer("", Limits(), protections)
+        answer = _answer("", Limits(), protections)
     except ZipfitError:
         return None
+    return answer if answer["reason"] == "passed" else None
 
 
 def _answer(program: str, limits: Limits, protections: Protections) -> dict[str, Any]:
@@ -202,7 +206,7 @@ def _answer(program: str, limits: Limits, protections: Protections) -> dict[str,
         _remove(folder)
     if "broken" in answer:
         raise ZipfitError(f"the sandbox does not hold here: {answer['broken']}")
-    if not answer:  # only a program that can signal other processes gets here; its own process follows the guard
+    if not answer:  # a program that can signal other processes ended its guard, and itself with it
         answer = {"reason": "killed", "detail": "together with the process that guarded it", "output": ""}
     return answer
 
