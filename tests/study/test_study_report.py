@@ -351,7 +351,7 @@ def test_top_documents(rich):
     tables = top_documents(results, "smollm2")
     assert [table.title for table in tables] == ["zipfit", "dsir", "cover"]
     assert [len(table.rows) for table in tables] == [20, 20, 20]
-    assert tables[0].rows[0][:4] == ("1", "0.395", "0.346", "lean4-putnam")
+    assert tables[0].rows[0][:4] == ("1", "0.3950", "0.346", "lean4-putnam")
     assert html.escape(HOSTILE) not in tables[0].rows[0][4]
     assert tables[0].rows[0][4].startswith(HOSTILE)
 

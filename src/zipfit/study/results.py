@@ -6,7 +6,6 @@ text, so what is not there yet is no error; a file that is there and cannot be w
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -15,12 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.study.checked import CheckedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -255,7 +252,7 @@ def load_results(folder: str | Path) -> Results:
         ZipfitError: it is no results folder, or a file in it is damaged; the message names the file and what is wrong.
     """
     folder = Path(folder)
-    head = _File.read(folder / "study.json", f"{folder}: is no results folder: it holds no study.json")
+    head = CheckedFile.read(folder / "study.json", f"{folder}: is no results folder: it holds no study.json")
     study = head.sub("study")
     study.get("name", str)
     study.get("description", str, none=True)
@@ -267,8 +264,8 @@ def load_results(folder: str | Path) -> Results:
     labels = {name: label or name for name, label in models} | {label: label for _, label in models if label}
     seeds = tuple(seed for seed in study.whole("seeds") if seed is not None)
 
-    cells = [_cell(_File.read(path), labels) for path in sorted((folder / "cells").glob("[!.]*.json"))]
-    selections = [_selection(_File.read(path)) for path in sorted((folder / "selections").glob("[!.]*.json"))]
+    cells = [_cell(CheckedFile.read(path), labels) for path in sorted((folder / "cells").glob("[!.]*.json"))]
+    selections = [_selection(CheckedFile.read(path)) for path in sorted((folder / "selections").glob("[!.]*.json"))]
     results = Results(
         folder=folder,
         study=study.record,
@@ -296,7 +293,7 @@ def _place(cell: Cell) -> Place:
     return Place(cell.arm, cell.budget, cell.model, cell.seed)
 
 
-def _arm(item: _File, budgets: tuple[int | None, ...]) -> Arm:
+def _arm(item: CheckedFile, budgets: tuple[int | None, ...]) -> Arm:
     own = None if item.record.get("budgets") is None else item.whole("budgets", none=True)
     return Arm(
         name=item.get("name", str),
@@ -313,7 +310,7 @@ def _arm(item: _File, budgets: tuple[int | None, ...]) -> Arm:
     )
 
 
-def _cell(file: _File, labels: dict[str, str]) -> Cell:
+def _cell(file: CheckedFile, labels: dict[str, str]) -> Cell:
     status = file.get("status", str)
     if status not in ("done", "failed"):
         raise file.damaged(f"status must be done or failed, not {status!r}")
@@ -357,15 +354,15 @@ def _cell(file: _File, labels: dict[str, str]) -> Cell:
     )
 
 
-def _pass_at(file: _File, found: dict[str, Any]) -> dict[int, float | None]:
-    inner = _File(file.path, found, "humaneval.pass_at.")
+def _pass_at(file: CheckedFile, found: dict[str, Any]) -> dict[int, float | None]:
+    inner = CheckedFile(file.path, found, "humaneval.pass_at.")
     try:
         return {int(k): inner.number(k) for k in found}
     except ValueError as error:
         raise file.damaged("humaneval.pass_at has a k that is no whole number") from error
 
 
-def _selection(file: _File) -> SelectionRecord:
+def _selection(file: CheckedFile) -> SelectionRecord:
     for name in ("position", "score", "label", "tokens", "bytes"):
         file.get(name, list, none=True)
     top = [
@@ -380,86 +377,3 @@ def _selection(file: _File) -> SelectionRecord:
         for item in file.subs("top", none=True)
     ]
     return SelectionRecord(file.key(), tuple(top), file.record)
-
-
-def _finite(digits: str) -> float | None:
-    value = float(digits)
-    return value if math.isfinite(value) else None
-
-
-@dataclass(frozen=True)
-class _File:
-    """A JSON object of a file, whose values are checked as they are taken; `at` is where in the file it lies."""
-
-    path: Path
-    record: dict[str, Any]
-    at: str = ""
-
-    @staticmethod
-    def read(path: Path, absent: str | None = None) -> _File:
-        """Read a file's object. NaN and infinity, which JSON does not have, are taken for null."""
-        try:
-            record = json.loads(path.read_bytes(), parse_constant=lambda _: None, parse_float=_finite)
-        except FileNotFoundError as error:
-            raise ZipfitError(absent or f"{path}: is missing") from error
-        except OSError as error:
-            raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except (ValueError, RecursionError) as error:
-            raise ZipfitError(f"{path}: is damaged: it is no JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise ZipfitError(f"{path}: is damaged: it holds no JSON object")
-        if record.get("format") != FORMAT:
-            raise ZipfitError(f"{path}: has format {record.get('format')!r}; this zipfit reads format {FORMAT}")
-        return _File(path, record)
-
-    def damaged(self, what: str) -> ZipfitError:
-        return ZipfitError(f"{self.path}: is damaged: {what}")
-
-    def get(self, name: str, kind: type, none: bool = False) -> Any:
-        """A value of a type; null, or no value at all, only where `none` says so."""
-        value = self.record.get(name)
-        if (value is None and none) or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
-            return value
-        words = {str: "text", int: "a whole number", dict: "an object", list: "a list"}
-        found = "missing" if value is None else f"{json.dumps(value, default=str)[:60]}"
-        raise self.damaged(f"{self.at}{name} must be {words[kind]}, not {found}")
-
-    def number(self, name: str, none: bool = True) -> float | None:
-        """A number; null, or no value at all, only where `none` says so."""
-        value = self.record.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300:
-            return float(value)
-        if value is None and none:
-            return None
-        found = "missing" if value is None else json.dumps(value, default=str)[:60]
-        raise self.damaged(f"{self.at}{name} must be a finite number, not {found}")
-
-    def whole(self, name: str, none: bool = False) -> tuple[int | None, ...]:
-        """A list of whole numbers, with null among them only where `none` says so."""
-        values = tuple(self.get(name, list))
-        if all(
-            (value is None and none) or (isinstance(value, int) and not isinstance(value, bool)) for value in values
-        ):
-            return values
-        raise self.damaged(f"{self.at}{name} must be a list of whole numbers, not {json.dumps(values)[:60]}")
-
-    def sub(self, name: str, none: bool = False) -> Any:
-        """The object of this name, or None where `none` says that it may be missing."""
-        value = self.get(name, dict, none)
-        return None if value is None else _File(self.path, value, f"{self.at}{name}.")
-
-    def subs(self, name: str, none: bool = False) -> list[_File]:
-        """The objects of the list of this name."""
-        found = []
-        for index, item in enumerate(self.get(name, list, none) or []):
-            if not isinstance(item, dict):
-                raise self.damaged(f"{self.at}{name}[{index}] must be an object")
-            found.append(_File(self.path, item, f"{self.at}{name}[{index}]."))
-        return found
-
-    def key(self) -> str:
-        """The file's key, which its name must be."""
-        key = self.get("key", str)
-        if key != self.path.stem:
-            raise self.damaged(f"its key is {key!r}, which is not its name")
-        return str(key)

@@ -140,7 +140,7 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
     rows = tuple(
         (
             str(document.rank),
-            _NONE if document.score is None else f"{document.score:.4g}",
+            _NONE if document.score is None else f"{document.score:#.4g}",
             _NONE if document.alignment is None else f"{document.alignment:.3f}",
             _NONE if document.label is None else tidy(document.label, 40),
             "(text not published)" if document.text is None else tidy(" ".join(document.text.split()), _TEXT),

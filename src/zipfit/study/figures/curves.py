@@ -50,12 +50,17 @@ _NAME = 17
 
 
 @styled
-def loss_against_tokens(results: Results, model: str) -> Chart | None:
+def loss_against_tokens(results: Results, model: str, arrow: tuple[str, str] | None = None) -> Chart | None:
     """Test loss against training tokens, a curve an arm (Figures 2, 5 and 7).
 
     The arms are the study's main ones (no sweeps), at the largest budget that is complete. Dotted: the loss before
-    training. The arrow is the paper's 'x% faster': the tokens at which the best selection's mean curve is as low as
-    random choice ever gets, against the tokens at which random choice is.
+    training. The arrow is the paper's 'x% faster': the tokens at which one arm's mean curve is as low as another's ever
+    gets, against the tokens at which that other's is.
+
+    Args:
+        results: the study.
+        model: label of the model.
+        arrow: names of the faster and the slower arm; None for the best selection and random choice.
     """
     arms = main_arms(results)
     budget = results.main_budget(model, arms)
@@ -63,7 +68,10 @@ def loss_against_tokens(results: Results, model: str) -> Chart | None:
     if not curves:
         return None
     figure, axes = _draw(curves, looks(results))
-    faster = _arrow(axes, results, model, budget, curves)
+    best, random = best_selection(standings(results, model, budget), budget), random_arm(results)
+    if arrow is None and best is not None and random is not None:
+        arrow = best.arm.name, random.name
+    faster = _arrow(axes, curves, *arrow) if arrow is not None and curves.keys() >= set(arrow) else ""
     lowest = _lowest(results, curves)
     return Chart(
         name="loss_against_tokens",
@@ -87,19 +95,16 @@ def _lowest(results: Results, curves: Mapping[str, Curve]) -> str:
     return f"{tidy(name, 80)} ends lowest, at {at_end[name]:.3f}{beside}."
 
 
-def _arrow(axes: Axes, results: Results, model: str, budget: int | None, curves: Mapping[str, Curve]) -> str:
+def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str:
     """Draw the arrow 'x% faster' where there is one, and say it."""
-    best, random = best_selection(standings(results, model, budget), budget), random_arm(results)
-    if best is None or random is None or best.arm.name not in curves or random.name not in curves:
-        return ""
-    found = speedup(curves[best.arm.name], curves[random.name])
-    name, chance = tidy(best.arm.name, 80), tidy(random.name, 80)
+    found = speedup(curves[fast], curves[slow])
+    name, other = tidy(fast, 80), tidy(slow, 80)
     if found is None:
-        return f"Training never lowers the loss of {chance}, so there is no level for {name} to reach sooner."
+        return f"Training never lowers the loss of {other}, so there is no level for {name} to reach sooner."
     if found.faster is None or found.fast is None:
-        return f"{name}, the best selection, never reaches the lowest loss of {chance} ({found.loss:.3f})."
+        return f"{name} never reaches the lowest loss of {other} ({found.loss:.3f})."
     if found.faster <= 0:
-        return f"{name} reaches the lowest loss of {chance} ({found.loss:.3f}) no sooner than {chance} does."
+        return f"{name} reaches the lowest loss of {other} ({found.loss:.3f}) no sooner than {other} does."
     ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
     words = f"{percent(found.faster)} faster"
@@ -114,8 +119,8 @@ def _arrow(axes: Axes, results: Results, model: str, budget: int | None, curves:
         bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
     )  # fmt: skip
     return (
-        f"{name} is as low as {chance} ever gets ({found.loss:.3f}) after {count(found.fast)} of its "
-        f"{count(found.slow)} tokens: {percent(found.faster)} faster."
+        f"{name} is as low as {other} ever gets ({found.loss:.3f}) after {count(found.fast)} tokens instead of "
+        f"{count(found.slow)}: {percent(found.faster)} faster."
     )
 
 

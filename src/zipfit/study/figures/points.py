@@ -147,7 +147,7 @@ def _family_names(results: Results, arms: Sequence[Arm]) -> dict[str, str]:
 
 def _is_cut(arm: Arm) -> bool:
     """Whether it is a method's ranking cut at a score, or for a part of the target: its time is the method's."""
-    return arm.min_score is not None or arm.target_size is not None
+    return arm.min_score is not None or arm.target_size is not None or "target_size" in arm.swept
 
 
 def _points(

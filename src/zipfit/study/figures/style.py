@@ -7,7 +7,7 @@ import io
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -72,6 +72,8 @@ ON_DARK = {
         )
     ),
 }
+
+_Given = ParamSpec("_Given")
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -143,13 +145,13 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[[Results, str], Chart | None]) -> Callable[[Results, str], Chart | None]:
+def styled(draw: Callable[_Given, Chart | None]) -> Callable[_Given, Chart | None]:
     """Let a function draw in the style of all figures."""
 
     @functools.wraps(draw)
-    def inner(results: Results, model: str) -> Chart | None:
+    def inner(*args: _Given.args, **kwargs: _Given.kwargs) -> Chart | None:
         with _styled():
-            return draw(results, model)
+            return draw(*args, **kwargs)
 
     return inner
 

@@ -136,8 +136,7 @@ def pass_by_compressor(results: Results, model: str) -> Chart | None:
 def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
-    plain = arm.min_score is None and arm.lengths_of is None and arm.label is None and "target_size" not in arm.swept
-    plain = plain and arm.target_size is None
+    plain = arm.min_score is None and arm.target_size is None and arm.label is None and "target_size" not in arm.swept
     compressor = options.get("compressor", "gzip")
     if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
         return None
