@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from bisect import bisect_left
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from zipfit.training.blocks import encode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from zipfit.pool import CorpusPool
+    from zipfit.pool import CorpusPool, Facts
     from zipfit.study.arm import Arm
     from zipfit.study.data import Source
 
@@ -31,50 +31,70 @@ _RUN = 256  # documents fetched at a time
 
 
 @dataclass(frozen=True)
+class Document:
+    """A document to train on.
+
+    Attributes:
+        position: in the source; None for an example of the target.
+        score: the method's, 0 where there is none.
+        label: of the source.
+        text: the document.
+        tokens: its number of tokens, end-of-text token included.
+        alignment: with the target: ZIP-FIT's score by gzip at level 6 (eq. 1 of arXiv 2410.18194).
+    """
+
+    position: int | None
+    score: float
+    label: str
+    text: str
+    tokens: int
+    alignment: float
+
+    @property
+    def bytes(self) -> int:
+        """Length in UTF-8."""
+        return len(self.text.encode("utf-8", "replace"))
+
+
+@dataclass(frozen=True)
 class Chosen:
     """An arm's documents, in the order in which a budget takes them.
 
     Attributes:
-        positions: in the source; empty for documents of the target.
-        scores: the method's, 0 where there is none.
-        labels: of the source.
-        texts: the documents.
-        tokens: of each, end-of-text token included.
+        documents: best first.
         seconds: that the method took, by stage.
-        alignment: of each text with the target: ZIP-FIT's score by gzip at level 6 (eq. 1 of arXiv 2410.18194).
     """
 
-    positions: list[int]
-    scores: list[float]
-    labels: list[str]
-    texts: list[str]
-    tokens: list[int]
+    documents: list[Document]
     seconds: dict[str, float]
-    alignment: list[float]
 
-    def to_json(self, key: str, arm: Arm) -> dict[str, Any]:
+    def within(self, budget: int | None) -> Chosen:
+        """The first documents, as many as fill a budget of tokens."""
+        if budget is None:
+            return self
+        totals = itertools.accumulate((document.tokens for document in self.documents), initial=0)
+        return Chosen(
+            [document for document, total in zip(self.documents, totals, strict=False) if total < budget], self.seconds
+        )
+
+    @property
+    def texts(self) -> list[str]:
+        return [document.text for document in self.documents]
+
+    def to_json(self, arm: Arm) -> dict[str, Any]:
         """What is kept of it: no text but the beginnings of the first documents."""
+        columns = ("position", "score", "label", "tokens", "bytes", "alignment")
         return {
-            "format": 1,
-            "key": key,
             "arm": asdict(arm),
             "seconds": self.seconds,
-            "position": self.positions,
-            "score": self.scores,
-            "label": self.labels,
-            "tokens": self.tokens,
-            "bytes": [len(text.encode("utf-8", "replace")) for text in self.texts],
-            "alignment": self.alignment,
+            **{column: [getattr(document, column) for document in self.documents] for column in columns},
             "top": [
                 {
-                    "rank": rank + 1,
-                    "position": self.positions[rank] if self.positions else None,
-                    "score": self.scores[rank],
-                    "alignment": self.alignment[rank],
-                    "label": self.labels[rank],
-                    "text": self.texts[rank][:_EXCERPT],
+                    "rank": rank,
+                    **{column: getattr(document, column) for column in ("position", "score", "alignment", "label")},
+                    "text": document.text[:_EXCERPT],
                 }
-                for rank in range(min(_TOP, len(self.texts)))
+                for rank, document in enumerate(self.documents[:_TOP], 1)
             ],
         }
 
@@ -109,43 +129,32 @@ class Chooser:
         known = self._known.get(key)
         if known is None or (known[0] is not None and (budget is None or known[0] < budget)):
             known = budget, self._choose(arm, budget, seed)
-            if not known[1].texts:
+            if not known[1].documents:
                 raise ZipfitError(f"arm {arm.name}: there is no document to train on")
             self._known[key] = known
-        chosen, count, total = known[1], 0, 0
-        while count < len(chosen.texts) and (budget is None or total < budget):
-            total += chosen.tokens[count]
-            count += 1
-        return Chosen(
-            chosen.positions[:count],
-            chosen.scores[:count],
-            chosen.labels[:count],
-            chosen.texts[:count],
-            chosen.tokens[:count],
-            chosen.seconds,
-            chosen.alignment[:count],
-        )
+        return known[1].within(budget)
 
     def _choose(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         if arm.train_on == "target":
             return self._target_itself(budget, seed)
         if arm.method is not None:
             return self._by_method(arm, budget, seed)
-        task_pool = self._facts_pool()
-        facts = task_pool.facts
+        pool = self._facts_pool()
+        positions = self._drawn(arm, pool.facts, budget, seed)
+        return self._described(self._fill(((position, 0.0) for position in positions), pool, budget), pool.facts, {})
+
+    def _drawn(self, arm: Arm, facts: Facts, budget: int | None, seed: int) -> list[int]:
+        """Positions in an order drawn by the seed: of all documents, those of a label, or those of certain lengths."""
+        if arm.lengths_of is not None:
+            like = self.choose(self._arms[arm.lengths_of], budget, seed)
+            return of_lengths([document.bytes for document in like.documents], facts.lengths.tolist(), seed)
+        positions = list(range(len(facts.lengths)))
         if arm.label is not None:
             if arm.label not in facts.label_names:
                 raise ZipfitError(f"arm {arm.name}: no document of the source has the label {arm.label!r}")
             positions = np.flatnonzero(facts.labels == facts.label_names.index(arm.label)).tolist()
-        elif arm.lengths_of is not None:
-            model = self.choose(self._arms[arm.lengths_of], budget, seed)
-            lengths = [len(text.encode("utf-8", "replace")) for text in model.texts]
-            positions = of_lengths(lengths, facts.lengths.tolist(), seed)
-            return self._fill(((position, 0.0) for position in positions), task_pool, budget)
-        else:
-            positions = list(range(len(facts.lengths)))
         random.Random(seed).shuffle(positions)
-        return self._fill(((position, 0.0) for position in positions), task_pool, budget)
+        return positions
 
     def _by_method(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         assert arm.method is not None
@@ -162,9 +171,9 @@ class Chooser:
             above = [(position, score) for position, score in job.ranking if score >= arm.min_score]
             random.Random(seed).shuffle(above)
             ranked = above
-        with task.stopwatch.stage("cut"):
-            chosen = self._fill(iter(ranked), task.pool, budget)
-        return replace(chosen, seconds=dict(task.stopwatch.seconds))
+        with task.stopwatch.stage("cut"):  # in which a selector does most of its work
+            taken = self._fill(iter(ranked), task.pool, budget)
+        return self._described(taken, task.pool.facts, dict(task.stopwatch.seconds))
 
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
         """The target in an order drawn by the seed, again and again until the budget is full; once without a budget."""
@@ -174,43 +183,43 @@ class Chooser:
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
             texts, tokens = texts * rounds, tokens * rounds
-        return self._described([], [0.0] * len(texts), ["(target)"] * len(texts), texts, tokens)
-
-    def _fill(self, ranked: Iterator[tuple[int, float]], pool: CorpusPool, budget: int | None) -> Chosen:
-        positions: list[int] = []
-        scores: list[float] = []
-        texts: list[str] = []
-        tokens: list[int] = []
-        total = 0
-        while budget is None or total < budget:
-            run = list(itertools.islice(ranked, _RUN))
-            if not run:
-                break
-            fetched = pool.texts([position for position, _ in run])
-            for (position, score), text, count in zip(run, fetched, self._count(fetched), strict=True):
-                if budget is not None and total >= budget:
-                    break
-                positions.append(position)
-                scores.append(score)
-                texts.append(text)
-                tokens.append(count)
-                total += count
-        labels = [pool.facts.label(position) for position in positions]
-        return self._described(positions, scores, labels, texts, tokens)
-
-    def _described(
-        self,
-        positions: list[int],
-        scores: list[float],
-        labels: list[str],
-        texts: list[str],
-        tokens: list[int],
-    ) -> Chosen:
-        distinct = list(dict.fromkeys(texts))
-        aligned = (
-            dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True)) if distinct else {}
+        aligned = self._alignments(texts)
+        return Chosen(
+            [
+                Document(None, 0.0, "(target)", text, count, aligned[text])
+                for text, count in zip(texts, tokens, strict=True)
+            ],
+            {},
         )
-        return Chosen(positions, scores, labels, texts, tokens, {}, [aligned[text] for text in texts])
+
+    def _fill(
+        self, ranked: Iterator[tuple[int, float]], pool: CorpusPool, budget: int | None
+    ) -> list[tuple[int, float, str, int]]:
+        """Position, score, text and tokens of ranked documents until they fill the budget."""
+        taken: list[tuple[int, float, str, int]] = []
+        total = 0
+        while run := list(itertools.islice(ranked, _RUN)):
+            texts = pool.texts([position for position, _ in run])
+            for (position, score), text, tokens in zip(run, texts, self._count(texts), strict=True):
+                if budget is not None and total >= budget:
+                    return taken
+                taken.append((position, score, text, tokens))
+                total += tokens
+        return taken
+
+    def _described(self, taken: list[tuple[int, float, str, int]], facts: Facts, seconds: dict[str, float]) -> Chosen:
+        aligned = self._alignments([text for _, _, text, _ in taken])
+        documents = [
+            Document(position, score, facts.label(position), text, tokens, aligned[text])
+            for position, score, text, tokens in taken
+        ]
+        return Chosen(documents, seconds)
+
+    def _alignments(self, texts: list[str]) -> dict[str, float]:
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return {}
+        return dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True))
 
     def _count(self, texts: list[str]) -> list[int]:
         return [len(tokens) + 1 for tokens in encode(texts, self._tokenizer)]

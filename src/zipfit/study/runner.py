@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
@@ -246,9 +247,9 @@ class _Workshop:
         chosen = self._chooser.choose(cell.arm, cell.budget, cell.seed)
         result |= {
             "selection": self._keep_selection(cell, selection),
-            "documents": len(chosen.texts),
-            "alignment": sum(chosen.alignment) / len(chosen.alignment),
-            "mean_bytes": sum(len(text.encode("utf-8", "replace")) for text in chosen.texts) / len(chosen.texts),
+            "documents": len(chosen.documents),
+            "alignment": fmean(document.alignment for document in chosen.documents),
+            "mean_bytes": fmean(document.bytes for document in chosen.documents),
             "selection_seconds": sum(chosen.seconds.values()),
             "training_key": self._training_key(cell, chosen),
         }
@@ -324,8 +325,8 @@ class _Workshop:
         seed = cell.seed if is_seeded(cell.arm) else None
         key = digest(self._selection_key | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
         kept = self._store.read("selections", key)
-        if kept is None or len(kept["tokens"]) < len(chosen.tokens):
-            self._store.write("selections", key, chosen.to_json(key, cell.arm))
+        if kept is None or len(kept["tokens"]) < len(chosen.documents):
+            self._store.write("selections", key, chosen.to_json(cell.arm))
         return key
 
     def _training_key(self, cell: Cell, chosen: Chosen) -> str:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("accelerate")
+pytest.importorskip("matplotlib")
+pytest.importorskip("yaml")
+from support import write_jsonl
+from tiny import TEXTS, save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STUDY = """
+name: small
+source: pool.jsonl
+target: {files: target.jsonl, sample: 10}
+test: test.jsonl
+methods: {random: {}, zipfit: {}}
+budgets: [256]
+models: [./tiny]
+training: {block_size: 64, batch_size: 2, learning_rate: 3e-3}
+"""
+
+
+@pytest.fixture
+def data(folder: Path) -> Path:
+    write_jsonl(folder / "pool.jsonl", TEXTS[:60])
+    write_jsonl(folder / "target.jsonl", TEXTS[60:70] * 2)
+    write_jsonl(folder / "test.jsonl", TEXTS[70:])
+    save_model(folder / "tiny")
+    (folder / "study.yaml").write_text(STUDY)
+    return folder
+
+
+def test_a_study_runs_goes_on_and_reports(data: Path, zipfit: Callable[..., Any]):
+    ran = zipfit("study", "run", "study.yaml")
+    assert ran.status == 0
+    assert "2 runs, 0 finished" in ran.err
+    assert "[2/2] zipfit, 256 tokens, tiny, seed 0" in ran.err
+    assert "the report is study-results/report.html" in ran.out
+    assert "zipfit" in (data / "study-results" / "report.html").read_text()
+    (data / "study.yaml").write_text(STUDY.replace("zipfit: {}", "zipfit: {}, dsir: {options: {min_length: 1}}"))
+    again = zipfit("study", "run", "study.yaml", "--no-report")
+    assert again.status == 0
+    assert "3 runs, 2 finished" in again.err
+    assert "[1/1] dsir" in again.err
+    report = (data / "study-results" / "report.html").read_bytes()
+    assert zipfit("study", "report", "study-results").status == 0
+    assert (data / "study-results" / "report.html").read_bytes() != report
+
+
+def test_a_failed_cell_is_told_and_is_the_exit_status(data: Path, zipfit: Callable[..., Any]):
+    (data / "study.yaml").write_text(STUDY.replace("zipfit: {}", "lost: {label: nowhere}"))
+    ran = zipfit("study", "run", "study.yaml", "-o", "results")
+    assert ran.status == 1
+    assert "failed: arm lost: no document of the source has the label 'nowhere'" in ran.err
+    assert "1 of 2 runs failed; the same command tries them again" in ran.err
+    cells = [json.loads(path.read_text()) for path in (data / "results" / "cells").glob("*.json")]
+    assert sorted(cell["status"] for cell in cells) == ["done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("budgets: [256]", "budgets: [10]"), "study.yaml"),
+        (("zipfit: {}", "zipfit: {options: {levl: 1}}"), "levl"),
+        (("sample: 10", "sample: 100"), "a sample of 100 was asked for out of 20 documents"),
+        (("name: small", "name: small\nhumaneval: {samples: 1}"), "--allow-code-execution"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_said_before_anything_runs(
+    data: Path, zipfit: Callable[..., Any], change: tuple[str, str], message: str
+):
+    (data / "study.yaml").write_text(STUDY.replace(*change))
+    ran = zipfit("study", "run", "study.yaml", "-o", "results")
+    assert ran.status == 2
+    assert message in ran.err
+    assert not list((data / "results").glob("cells/*"))
+
+
+def test_a_folder_without_results_has_no_report(data: Path, zipfit: Callable[..., Any]):
+    ran = zipfit("study", "report", "tiny")
+    assert ran.status == 2
+    assert "study.json" in ran.err
