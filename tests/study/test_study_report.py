@@ -310,6 +310,23 @@ def test_a_lead_that_a_seed_denies_is_not_safe(tmp_path):
     )
 
 
+def test_an_overlap_with_the_test_set_is_said(tmp_path):
+    found = said(tmp_path, gains={"dsir": 0.9})  # the builder's dsir shares 13-grams with 3 test documents
+    wanted = "Its training documents hold 0 test documents whole and 13-grams of 3, so its loss may flatter it."
+    assert wanted in found.sentences
+    (tmp_path / "other").mkdir()
+    assert wanted not in said(tmp_path / "other", gains={"zipfit": 0.9}).sentences
+
+
+def test_a_study_under_way_is_judged_with_care(tmp_path):
+    absent = [(name, 20_000, seed) for name in ("zipfit", "dsir") for seed in (0, 1)]
+    assert said(tmp_path, absent=absent).headline == "No selection has finished yet."
+    (tmp_path / "more").mkdir()
+    found = said(tmp_path / "more", absent=[("dsir", 20_000, 1), ("target", 20_000, 0)], gains={"dsir": 0.9})
+    assert "Not every arm has finished the same seeds, so their means are not of the same runs." in found.sentences
+    assert not any("gap" in sentence for sentence in found.sentences[:2])  # dsir's seed is not the target's
+
+
 def test_a_study_of_labels_is_judged_by_alignment(tmp_path):
     arms = [arm(f"s label={n}", "s", swept={"label": n}, label=n) for n in ("c4", "mma", "gutenberg", "lean4-putnam")]
     found = said(tmp_path, arms=[*arms, FEW[2]])

@@ -50,6 +50,8 @@ def verdict(results: Results, model: str) -> Verdict:
         return Verdict("No cell has finished yet.", (), ())
     best = best_selection(ranked, budget)
     random = next((found for found in ranked if found.arm == random_arm(results)), None)
+    if best is None and any(arm.is_selection for arm in main_arms(results)):
+        return Verdict("No selection has finished yet.", (), ())
     if best is None:
         return _of_labels(results, model) or Verdict(
             f"{_name(ranked[0])} ends lowest: test loss {_loss(ranked[0])} {after}.", (), ()
@@ -134,6 +136,8 @@ def _gap(results: Results, ranked: Sequence[Standing], best: Standing) -> str:
     target = next((found for found in ranked if found.arm == target_arm(results)), None)
     if target is None:
         return ""
+    if best.gap is None and target.against_random is not None and target.against_random.mean < 0:
+        return ""  # there is a gap, but no seed yet that all three have
     if best.gap is None:
         return "Training on the target itself is no better than random choice here, so there is no gap to close."
     seeds = best.gap.seeds
@@ -160,8 +164,17 @@ def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
                 f"{_name(best)} is ahead in {ahead} of {plural(len(pairs), 'seed')}{word}."
             )
         said.append(f"The best of {len(selections)} selections was picked on the test set that it is reported on.")
+    if len({tuple(cell.seed for cell in found.cells) for found in ranked}) > 1:
+        said.append("Not every arm has finished the same seeds, so their means are not of the same runs.")
     if len(best.cells) == 1:
         said.append("A single seed says nothing of the spread.")
+    overlaps = [cell.overlap for cell in best.cells if cell.overlap]
+    exact, ngram = (max((overlap[kind] for overlap in overlaps), default=0) for kind in ("exact", "ngram"))
+    if exact or ngram:
+        said.append(
+            f"Its training documents hold {plural(exact, 'test document')} whole and 13-grams of {count(ngram)}, so "
+            "its loss may flatter it."
+        )
     return said
 
 

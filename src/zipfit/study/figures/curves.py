@@ -91,7 +91,7 @@ def _lowest(results: Results, curves: Mapping[str, Curve]) -> str:
     name = min((name for name in at_end if name not in yardsticks), key=lambda name: at_end[name], default=None)
     if name is None:
         return ""
-    beside = "".join(f"; {tidy(other, 80)} at {at_end[other]:.3f}" for other in yardsticks)
+    beside = "".join(f", apart from the target itself ({at_end[other]:.3f})" for other in yardsticks[:1])
     return f"{tidy(name, 80)} ends lowest, at {at_end[name]:.3f}{beside}."
 
 
