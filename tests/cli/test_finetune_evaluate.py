@@ -74,3 +74,46 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert message in ran.err
     assert ran.err.count("\n") == 1
     assert not (data / "run" / "model").exists()
+
+
+def test_ready_completions_are_judged_without_a_model(data: Path, zipfit: Callable[..., Any]):
+    from zipfit.training.humaneval import read_problems
+
+    problems = read_problems()[:3]
+    completions = [{"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems]
+    completions[1]["completion"] = "    return None\n"
+    write_jsonl(data / "samples.jsonl", completions)
+    arguments = ["evaluate", "--completions", "samples.jsonl", "--rows", "0:3"]
+    refused = zipfit(*arguments)
+    assert refused.status == 2
+    assert "agree with --allow-code-execution" in refused.err
+    ran = zipfit(*arguments, "--allow-code-execution")
+    assert ran.status == 0
+    assert "HumanEval: pass@1 66.7% (3 problems)" in ran.out
+    whole = json.loads(zipfit(*arguments, "--allow-code-execution", "--json").out)["humaneval"]
+    assert [result["outcomes"][0]["reason"] == "passed" for result in whole["results"]] == [True, False, True]
+
+
+def test_a_model_solves_humaneval_as_far_as_it_can(data: Path, zipfit: Callable[..., Any]):
+    ran = zipfit("evaluate", "-m", "./tiny", "--humaneval", "--rows", "23:25", "--allow-code-execution")
+    assert ran.status == 0
+    assert "HumanEval: pass@1 0.0% (2 problems)" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is nothing to evaluate on"),
+        (["--humaneval"], "there is no model to evaluate: give --model"),
+        (["--model", "./tiny", "--humaneval"], "agree with --allow-code-execution"),
+        (["--model", "./tiny", "--humaneval", "--completions", "x"], "give one"),
+        (["--completions", "x", "-o", "x.jsonl"], "--output is for the documents of --test"),
+        (["--completions", "x", "--rows", "a"], "--rows takes FROM:TO"),
+        (["--completions", "x", "--k", "a"], "--k takes whole numbers"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(data: Path, zipfit: Callable[..., Any], arguments: list[str], message: str):
+    ran = zipfit("evaluate", *arguments)
+    assert ran.status == 2
+    assert message in ran.err
+    assert ran.err.count("\n") == 1

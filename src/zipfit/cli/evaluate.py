@@ -127,6 +127,9 @@ def evaluate_command(
     if "humaneval" in said:
         rates = ", ".join(f"pass@{each} {rate:.1%}" for each, rate in said["humaneval"]["pass_at"].items())
         lines.append(f"HumanEval: {rates} ({said['humaneval']['problems']} problems)")
+        missing = [name for name, holds in said["humaneval"]["settings"]["sandbox"].items() if not holds]
+        if missing:
+            common.warn(f"warning: programs were not kept from everything here; not guaranteed: {', '.join(missing)}")
     if as_json:
         print(json.dumps(said))
     elif not quiet:
