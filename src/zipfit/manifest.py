@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import zlib
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from zipfit.errors import ZipfitError
 from zipfit.methods.registry import class_path, method_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from zipfit.corpus.inputs import Documents, Input
     from zipfit.job import Job
@@ -61,7 +62,7 @@ def build_manifest(
         "zipfit": version("zipfit"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "libraries": _library_versions(),
+        "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
         "working_directory": os.getcwd(),
         "source": _documents(task.source, task.pool.corpus.inputs),
         "target": _documents(task.target, task.examples.inputs),
@@ -93,12 +94,12 @@ def build_manifest(
     }
 
 
-def _library_versions() -> dict[str, str]:
-    import zlib
+def library_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of those of the libraries that are installed."""
     from importlib.metadata import PackageNotFoundError
 
-    versions = {"zlib": zlib.ZLIB_RUNTIME_VERSION}
-    for name in _LIBRARIES:
+    versions = {}
+    for name in names:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

@@ -16,7 +16,8 @@ from tiny import TEXTS, save_model
 
 from zipfit import alignment, select
 from zipfit.errors import ZipfitError
-from zipfit.study.runner import Cell, UnobservedStudy, plan, run_study
+from zipfit.study.plan import Cell, plan
+from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.spec import Study, load_study
 from zipfit.training.train import Measured, Run, Unobserved
 

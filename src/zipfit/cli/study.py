@@ -14,7 +14,7 @@ from zipfit.cli import common, training
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
-    from zipfit.study.runner import Cell
+    from zipfit.study.plan import Cell
 
 study_app = typer.Typer(help="Fine-tune on the selections of several methods, and compare.", no_args_is_help=True)
 

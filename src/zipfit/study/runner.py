@@ -10,26 +10,28 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
+from zipfit.manifest import library_versions
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
 from zipfit.study.data import digest, identify, open_source, read_texts
+from zipfit.study.plan import identify_model, plan
 from zipfit.study.store import Store
 from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.humaneval import humaneval
-from zipfit.training.models import load_model, locate_model
+from zipfit.training.models import load_model
 from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
-    from zipfit.study.arm import Arm
+    from pathlib import Path
+
     from zipfit.study.choosing import Chosen
+    from zipfit.study.plan import Cell
     from zipfit.study.spec import ModelSpec, Study
     from zipfit.training.models import LanguageModel
     from zipfit.training.train import Observer, Run
@@ -40,29 +42,6 @@ _MEASURED = (
     *("overlap", "test", "humaneval", "made"),
 )
 _LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a study.
-
-    Attributes:
-        arm: where its documents come from.
-        budget: training tokens; None for all of the arm's documents.
-        model: what is fine-tuned.
-        seed: of everything that is drawn.
-        key: digest of all that determines its outcome.
-    """
-
-    arm: Arm
-    budget: int | None
-    model: ModelSpec
-    seed: int
-    key: str
-
-    def __str__(self) -> str:
-        budget = "all" if self.budget is None else f"{self.budget:,}"
-        return f"{self.arm.name}, {budget} tokens, {self.model.label}, seed {self.seed}"
 
 
 class StudyObserver(Protocol):
@@ -94,42 +73,6 @@ class UnobservedStudy:
         pass
 
 
-def plan(study: Study) -> list[Cell]:
-    """All cells: seed by seed, and in each budget by budget, so that what is finished first compares all arms.
-
-    Raises:
-        ZipfitError: source, target or test set cannot be read, or a local model is missing.
-    """
-    arms = {arm.name: arm for arm in study.arms}
-    shared = {
-        "source": identify(study, study.source),
-        "target": identify(study, study.target),
-        "test": identify(study, study.test),
-        "settings": asdict(study.settings),
-        "evaluate_every": study.evaluate_every,
-        "humaneval": None if study.humaneval is None else asdict(study.humaneval),
-    }
-    models = {model.label: _identify_model(study, model) for model in study.models}
-    budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
-    budgets.sort(key=lambda budget: (budget is None, budget))
-    return [
-        Cell(
-            arm,
-            budget,
-            model,
-            seed,
-            digest(
-                shared | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
-            ),
-        )
-        for seed in study.seeds
-        for budget in budgets
-        for model in study.models
-        for arm in study.arms
-        if budget in study.budgets_of(arm)
-    ]
-
-
 def run_study(
     study: Study, folder: Path, *, allow_code_execution: bool = False, observer: StudyObserver | None = None
 ) -> list[dict[str, Any]]:
@@ -157,7 +100,7 @@ def run_study(
     store = Store(folder)
     cells = plan(study)
     results = {cell.key: store.read("cells", cell.key) for cell in cells}
-    store.write_study(study, [cell.key for cell in cells], _versions())
+    store.write_study(study, [cell.key for cell in cells], library_versions(_LIBRARIES))
     finished = sum(result is not None and result["status"] == "done" for result in results.values())
     observer.planned(cells, finished)
     workshop: _Workshop | None = None
@@ -184,7 +127,7 @@ class _Workshop:
         self._arms = {arm.name: arm for arm in study.arms}
         self._test = read_texts(study, study.test, "test")
         self._target = read_texts(study, study.target, "target")
-        self._model_key = _identify_model(study, model)
+        self._model_key = identify_model(study, model)
         self._test_key = identify(study, study.test)
         self._selection_key = {
             "source": identify(study, study.source),
@@ -233,7 +176,7 @@ class _Workshop:
             "status": "done",
             "error": None,
             "settings": asdict(self.study.settings),
-            "made": {"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **_versions()},
+            "made": {"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **library_versions(_LIBRARIES)},
         }
 
     def _measure(self, cell: Cell, result: dict[str, Any], observer: Observer, runs: list[Run]) -> None:
@@ -386,32 +329,3 @@ def _losses(run: Run) -> dict[str, Any]:
         "losses": [asdict(measured) for measured in run.test],
         "training_losses": [{"tokens": measured.tokens, "loss": measured.loss} for measured in run.train],
     }
-
-
-def _identify_model(study: Study, spec: ModelSpec) -> str:
-    """A digest of a local model's files, or of its name and revision on the hub."""
-    place, options = locate_model(study.model_path(spec))
-    path = Path(place)
-    if "gguf_file" in options:
-        files = [path / options["gguf_file"]]
-    elif path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-    else:
-        return digest({"hub": place, "revision": spec.revision})
-    sha256 = hashlib.sha256()
-    for file in files:
-        sha256.update(file.name.encode() + b"\0")
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                sha256.update(chunk)
-    return sha256.hexdigest()[:16]
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions

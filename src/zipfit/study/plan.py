@@ -1,0 +1,94 @@
+"""The cells of a study, each with a digest of everything that determines its outcome."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zipfit.study.choosing import arm_digest
+from zipfit.study.data import digest, identify
+from zipfit.training.models import locate_model
+
+if TYPE_CHECKING:
+    from zipfit.study.arm import Arm
+    from zipfit.study.spec import ModelSpec, Study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        arm: where its documents come from.
+        budget: training tokens; None for all of the arm's documents.
+        model: what is fine-tuned.
+        seed: of everything that is drawn.
+        key: digest of all that determines its outcome.
+    """
+
+    arm: Arm
+    budget: int | None
+    model: ModelSpec
+    seed: int
+    key: str
+
+    def __str__(self) -> str:
+        budget = "all" if self.budget is None else f"{self.budget:,}"
+        return f"{self.arm.name}, {budget} tokens, {self.model.label}, seed {self.seed}"
+
+
+def plan(study: Study) -> list[Cell]:
+    """All cells: seed by seed, and in each budget by budget, so that what is finished first compares all arms.
+
+    Raises:
+        ZipfitError: source, target or test set cannot be read, or a local model is missing.
+    """
+    arms = {arm.name: arm for arm in study.arms}
+    shared = {
+        "source": identify(study, study.source),
+        "target": identify(study, study.target),
+        "test": identify(study, study.test),
+        "settings": asdict(study.settings),
+        "evaluate_every": study.evaluate_every,
+        "humaneval": None if study.humaneval is None else asdict(study.humaneval),
+    }
+    models = {model.label: identify_model(study, model) for model in study.models}
+    budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
+    budgets.sort(key=lambda budget: (budget is None, budget))
+    return [
+        Cell(
+            arm,
+            budget,
+            model,
+            seed,
+            digest(
+                shared | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
+            ),
+        )
+        for seed in study.seeds
+        for budget in budgets
+        for model in study.models
+        for arm in study.arms
+        if budget in study.budgets_of(arm)
+    ]
+
+
+def identify_model(study: Study, spec: ModelSpec) -> str:
+    """A digest of a local model's files, or of its name and revision on the hub."""
+    place, options = locate_model(study.model_path(spec))
+    path = Path(place)
+    if "gguf_file" in options:
+        files = [path / options["gguf_file"]]
+    elif path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        return digest({"hub": place, "revision": spec.revision})
+    sha256 = hashlib.sha256()
+    for file in files:
+        sha256.update(file.name.encode() + b"\0")
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                sha256.update(chunk)
+    return sha256.hexdigest()[:16]
