@@ -134,13 +134,13 @@ def test_the_command_checks_all_files_and_fails_if_one_is_not_valid(folder):
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
-    """Files of the names that `studies/` asks for, with a document of every label."""
+    """Files of the names that `studies/` asks for, with documents of every label."""
     folder = tmp_path_factory.mktemp("corpora")
     (folder / "targets").mkdir()
     sources = yaml.safe_load((STUDIES / "sources.yaml").read_text())
     labels = sources["methods"]["source"]["sweep"]["label"]
     for name in ("af_pool", "code_pool"):
-        write(folder / f"{name}.jsonl.zst", [{"text": label, "source": label} for label in labels])
+        write(folder / f"{name}.jsonl.zst", [{"text": label, "source": label} for label in labels for _ in range(300)])
     for name in ("proofnet_valid", "proofnet_test", "humaneval", "spider_valid", "spider_test"):
         write(folder / "targets" / f"{name}.jsonl", [{"text": f"{name} {i}"} for i in range(164)])
     return folder

