@@ -24,7 +24,7 @@ from zipfit.study.store import Store
 from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.humaneval import humaneval
-from zipfit.training.models import load_model
+from zipfit.training.models import load_model, load_tokenizer
 from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
@@ -181,9 +181,8 @@ class _Workshop:
 
     def _measure(self, cell: Cell, result: dict[str, Any], observer: Observer, runs: list[Run]) -> None:
         study = self.study
-        model = self._load(cell.seed)
         if self._chooser is None:
-            self._chooser = Chooser(open_source(study), self._target, model.tokenizer, study.arms)
+            self._chooser = Chooser(open_source(study), self._target, self._tokenizer(), study.arms)
         budgets = [math.inf if budget is None else budget for budget in study.budgets_of(cell.arm)]
         largest = None if math.inf in budgets else int(max(budgets))
         selection = self._chooser.choose(cell.arm, largest, cell.seed)  # smaller budgets take their part of it
@@ -210,6 +209,7 @@ class _Workshop:
             result |= {name: twin[name] for name in names} | {"same_as": twin["key"]}
             result["made"] = twin["made"]
             return
+        model = self._load(cell.seed)
         before = self._baseline(model)
         watched = _Watched(observer, runs)
         run = train(
@@ -236,6 +236,11 @@ class _Workshop:
         result["made"] |= {"device": run.device, "precision": run.precision}
         result["humaneval"] = self._humaneval(model, cell.seed)
         self._by_documents[result["training_key"]] = result | {"key": cell.key}
+
+    def _tokenizer(self) -> Any:
+        spec = self.model_spec
+        place = self.study.model_path(spec)
+        return load_tokenizer(place, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
     def _load(self, seed: int) -> LanguageModel:
         spec = self.model_spec

@@ -68,15 +68,11 @@ def load_model(
         MissingExtraError: torch or transformers is not installed.
         ZipfitError: the model cannot be loaded, its weights are incomplete, or its tokenizer has no end-of-text token.
     """
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError("a language model", "train") from error
-    place, options = locate_model(name)
-    options |= {"trust_remote_code": trust_remote_code}
-    if revision is not None:
-        options["revision"] = revision
+    tokenizer = load_tokenizer(name, revision=revision, trust_remote_code=trust_remote_code)
+    import torch
+    import transformers
+
+    place, options = _found(name, revision, trust_remote_code)
     adapter = "full" if settings is None else settings.adapter
     weights: dict[str, Any] = {"dtype": torch.float32}
     if adapter != "full" and computes_bf16(torch):
@@ -85,7 +81,6 @@ def load_model(
         weights |= _four_bits(torch, transformers)
     try:
         with _quiet():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
             network, report = transformers.AutoModelForCausalLM.from_pretrained(
                 place, output_loading_info=True, **weights, **options
             )
@@ -94,8 +89,6 @@ def load_model(
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         raise ZipfitError(f"model {name}: lacks {len(missing)} of its weights, such as {missing[0]}")
-    if tokenizer.eos_token_id is None:
-        raise ZipfitError(f"model {name}: its tokenizer has no end-of-text token (eos_token), which parts documents")
     if "gguf_file" in options:
         _forget_quantization(network)
     network.eval().to(_device(torch) if adapter != "qlora" else network.device)
@@ -103,6 +96,24 @@ def load_model(
         torch.manual_seed(seed)
         network = _adapted(network, settings)
     return LanguageModel(name, network, tokenizer)
+
+
+def load_tokenizer(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """Load a model's tokenizer alone; arguments and errors are those of `load_model`."""
+    try:
+        import torch  # noqa: F401  # a GGUF file's tokenizer is read by it
+        import transformers
+    except ImportError as error:
+        raise MissingExtraError("a language model", "train") from error
+    place, options = _found(name, revision, trust_remote_code)
+    try:
+        with _quiet():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+    except Exception as error:  # transformers raises whatever its many loaders do
+        raise ZipfitError(f"model {name}: cannot be loaded ({_first_line(error)})") from error
+    if tokenizer.eos_token_id is None:
+        raise ZipfitError(f"model {name}: its tokenizer has no end-of-text token (eos_token), which parts documents")
+    return tokenizer
 
 
 def locate_model(name: str) -> tuple[str, dict[str, Any]]:
@@ -134,6 +145,15 @@ def locate_model(name: str) -> tuple[str, dict[str, Any]]:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ZipfitError(f"model {name}: there is no such folder")
     return name, {}
+
+
+def _found(name: str, revision: str | None, trust_remote_code: bool) -> tuple[str, dict[str, Any]]:
+    """Place and arguments for Transformers' `from_pretrained`."""
+    place, options = locate_model(name)
+    options["trust_remote_code"] = trust_remote_code
+    if revision is not None:
+        options["revision"] = revision
+    return place, options
 
 
 def computes_bf16(torch: Any) -> bool:
