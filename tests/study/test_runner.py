@@ -140,6 +140,7 @@ def test_the_same_documents_are_trained_on_once(folder: Path, tmp_path: Path):
     assert results[0]["key"] != results[1]["key"]
     assert results[1]["same_as"] == results[0]["key"]
     assert results[1]["losses"] == results[0]["losses"]
+    assert results[1].keys() - {"same_as"} == results[0].keys()
 
 
 def test_a_cell_that_fails_is_kept_with_its_reason_and_tried_again(folder: Path, tmp_path: Path):

@@ -197,17 +197,7 @@ class _Workshop:
         }
         twin = self._by_documents.get(result["training_key"])
         if twin is not None:
-            names = (
-                "tokens",
-                "training_seconds",
-                "tokens_per_second",
-                "losses",
-                "training_losses",
-                "test",
-                "humaneval",
-            )
-            result |= {name: twin[name] for name in names} | {"same_as": twin["key"]}
-            result["made"] = twin["made"]
+            result |= {name: twin[name] for name in _MEASURED} | {"same_as": twin["key"]}
             return
         model = self._load(cell.seed)
         before = self._baseline(model)
