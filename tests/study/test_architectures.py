@@ -63,6 +63,12 @@ def texts(label: str, count: int) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tiny encoders' vectors out of the user's cache."""
+    monkeypatch.setenv("ZIPFIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     """Threads of a model this small only wait for one another, for minutes where the machine has other work."""
     threads = torch.get_num_threads()

@@ -194,6 +194,21 @@ def test_ctrl_c_keeps_the_finished_cells_and_the_study_goes_on(folder: Path, tmp
     assert [result["status"] for result in results] == ["done"] * 6
 
 
+def test_ctrl_c_in_a_cells_last_step_keeps_it_and_ends_the_study(folder: Path, tmp_path: Path):
+    class Late(UnobservedStudy):
+        def began(self, cell: Cell) -> Any:
+            class Observer(Unobserved):
+                def trained(self, run: Run, measured: Measured) -> None:
+                    if run.finished:
+                        os.kill(os.getpid(), signal.SIGINT)
+
+            return Observer()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study_of(folder, only("{random: {}, zipfit: {}}")), tmp_path, observer=Late())
+    assert len(list((tmp_path / "cells").glob("*.json"))) == 1
+
+
 def test_seeds_change_what_is_drawn_and_nothing_else(folder: Path, tmp_path: Path):
     results = run_study(study_of(folder, only("{random: {}, zipfit: {}}") + "seeds: [0, 1]\n"), tmp_path)
     random0, zipfit0, random1, zipfit1 = results

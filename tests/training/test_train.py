@@ -114,6 +114,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_run_goes_on(tiny: Path, 
     whole = run(tiny, evaluate_every=512)
     part = run(tiny, evaluate_every=512, checkpoints=tmp_path, observer=Interrupting(6))
     assert part.interrupted
+    assert not part.finished
     assert 0 < part.done_tokens < part.tokens
     (checkpoint,) = tmp_path.glob("checkpoint-*")
     assert int(checkpoint.name.split("-")[1]) == len(part.train)

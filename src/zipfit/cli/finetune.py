@@ -117,7 +117,7 @@ def finetune_command(
             test_template=test_template,
             observer=terminal,
         )
-    if run.interrupted:
+    if not run.finished:
         common.warn(
             f"interrupted after {run.done_tokens:,} of {run.tokens:,} tokens; give --resume to go on from "
             f"{output / CHECKPOINTS}"

@@ -90,6 +90,9 @@ class TerminalRun:
             f"{measured.bits_per_byte:.4f} bits a byte"
         )
 
+    def stopping(self, run: Run) -> None:  # noqa: ARG002
+        self._say("stopping after this step; Ctrl-C again stops at once")
+
     def _say(self, line: str) -> None:
         if not self._quiet:
             print(f"{self._indent}{line}", file=sys.stderr)

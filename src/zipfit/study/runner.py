@@ -114,6 +114,8 @@ def run_study(
         store.write("cells", cell.key, result)
         results[cell.key] = store.read("cells", cell.key)
         observer.ended(cell, result)
+        if workshop.interrupted:  # during the cell's last step
+            raise KeyboardInterrupt
     return [result for result in results.values() if result is not None]
 
 
@@ -134,6 +136,7 @@ class _Workshop:
             "target": identify(study, study.target),
             "model": self._model_key,
         }
+        self.interrupted = False
         self._chooser: Chooser | None = None
         self._by_documents: dict[str, dict[str, Any]] = {}
         for path in sorted((store.folder / "cells").glob("*.json")):
@@ -213,8 +216,9 @@ class _Workshop:
             before=before,
             observer=watched,
         )
-        if run.interrupted:
+        if not run.finished:
             raise KeyboardInterrupt
+        self.interrupted = run.interrupted
         assert run.overlap is not None
         result |= _losses(run) | {"overlap": asdict(run.overlap)}
         result["test"] = {
@@ -309,6 +313,7 @@ class _Watched:
         self._runs = runs
         self.trained = observer.trained
         self.tested = observer.tested
+        self.stopping = observer.stopping
         self._observer = observer
 
     def started(self, run: Run) -> None:

@@ -82,7 +82,7 @@ def finetune(
         observer: told of each measurement.
 
     Returns:
-        The run; `interrupted` tells that Ctrl-C ended it early, and a checkpoint is there to go on from.
+        The run; if Ctrl-C ended it early it is not `finished`, and a checkpoint is there to go on from.
 
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
@@ -133,8 +133,8 @@ def finetune(
             record.write("failed", error=str(error))
             raise
         ending = {"tokens": run.done_tokens, "seconds": run.seconds, "precision": run.precision, "device": run.device}
-        record.write("interrupted" if run.interrupted else "end", **ending)
-    if not run.interrupted:
+        record.write("end" if run.finished else "interrupted", **ending)
+    if run.finished:
         if save_model:
             loaded.save(folder / MODEL)
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -173,6 +173,9 @@ class _Record:
     def tested(self, run: Run, measured: Measured) -> None:
         self.write("test", **asdict(measured))
         self._observer.tested(run, measured)
+
+    def stopping(self, run: Run) -> None:
+        self._observer.stopping(run)
 
 
 def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> tuple[Run, Path] | None:

@@ -23,7 +23,7 @@ from zipfit.training.models import computes_bf16
 from zipfit.training.overlap import find_overlap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zipfit.training.blocks import Blocks
     from zipfit.training.evaluation import Evaluation
@@ -61,7 +61,7 @@ class Run:
         precision: `bf16` or `fp32`.
         device: where it ran.
         overlap: what the test set shares with the documents; None without a test set.
-        interrupted: whether it stopped on Ctrl-C, before the end.
+        interrupted: whether Ctrl-C was pressed: it then stopped after a step, unless that was the last one.
     """
 
     documents: int = 0
@@ -74,6 +74,11 @@ class Run:
     device: str = "cpu"
     overlap: Overlap | None = None
     interrupted: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether all tokens were trained on."""
+        return self.done_tokens == self.tokens
 
 
 class Observer(Protocol):
@@ -91,6 +96,10 @@ class Observer(Protocol):
         """The test set was scored."""
         ...
 
+    def stopping(self, run: Run) -> None:
+        """Ctrl-C was pressed: the run ends after its current step, or at once if it is pressed again."""
+        ...
+
 
 class Unobserved:
     """An observer that ignores everything."""
@@ -102,6 +111,9 @@ class Unobserved:
         pass
 
     def tested(self, run: Run, measured: Measured) -> None:
+        pass
+
+    def stopping(self, run: Run) -> None:
         pass
 
 
@@ -137,7 +149,7 @@ def train(
         observer: told of each measurement.
 
     Returns:
-        The run, with `interrupted` set where Ctrl-C stopped it after a step: a checkpoint was then written, if there is
+        The run, not `finished` where Ctrl-C stopped it after a step: a checkpoint was then written, if there is
         a folder for them. A second Ctrl-C stops at once, as KeyboardInterrupt.
 
     Raises:
@@ -232,6 +244,10 @@ class _Measurements:
             self._record_test(self._evaluate())
             self._since = time.perf_counter()
 
+    def stopping(self) -> None:
+        """Ctrl-C was pressed."""
+        self._observer.stopping(self.run)
+
     def _evaluate(self) -> Evaluation:
         return cross_entropy(self._model, self._test, self._test_tokens)
 
@@ -315,9 +331,9 @@ def _run_trainer(
         callbacks=[Callback()],
     )
     trainer.remove_callback(PrinterCallback)
-    with _Interruption() as interruption:
+    with _Interruption(measurements.stopping) as interruption:
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
-    run.interrupted = interruption.requested and run.done_tokens < run.tokens
+    run.interrupted = interruption.requested
     model.network.eval()
 
 
@@ -338,8 +354,9 @@ class _BlockDataset:
 class _Interruption:
     """While it lasts, the first Ctrl-C only asks for an end after the current step; the second is an ordinary one."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[], None]) -> None:
         self.requested = False
+        self._tell = tell
 
     def __enter__(self) -> _Interruption:
         self._handler = None
@@ -354,6 +371,7 @@ class _Interruption:
     def _request(self, *_: object) -> None:
         self.requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._tell()
 
 
 def _out_of_memory(settings: Settings) -> ZipfitError:
