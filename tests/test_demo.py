@@ -44,7 +44,7 @@ def test_demo_leaves_a_study_of_three_methods(demo: tuple[Path, Demo]) -> None:
     pytest.importorskip("yaml")
     checked = check_study(load_study(demo[0] / "study.yaml"))
     assert (checked.arms, checked.cells) == (3, 3)
-    assert (checked.documents["target"], checked.documents["test"]) == (82, 40)
+    assert (checked.documents["target"], checked.documents["test"]) == (82, 24)
 
 
 def test_demo_says_when_its_folder_cannot_be_made(tmp_path: Path) -> None:
