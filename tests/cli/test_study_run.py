@@ -45,10 +45,16 @@ def test_a_study_runs_goes_on_and_reports(data: Path, zipfit: Callable[..., Any]
     assert "the report is study-results/report.html" in ran.out
     assert "zipfit" in (data / "study-results" / "report.html").read_text()
     (data / "study.yaml").write_text(STUDY.replace("zipfit: {}", "zipfit: {}, dsir: {options: {min_length: 1}}"))
-    again = zipfit("study", "run", "study.yaml", "--no-report")
+    again = zipfit("study", "run", "study.yaml", "--no-report", "--no-excerpts")
     assert again.status == 0
     assert "3 runs, 2 finished" in again.err
     assert "[1/1] dsir" in again.err
+    kept = [json.loads(path.read_text()) for path in (data / "study-results" / "selections").glob("*.json")]
+    assert {kept["arm"]["name"]: "text" in kept["top"][0] for kept in kept} == {
+        "random": True,
+        "zipfit": True,
+        "dsir": False,
+    }
     report = (data / "study-results" / "report.html").read_bytes()
     assert zipfit("study", "report", "study-results").status == 0
     assert (data / "study-results" / "report.html").read_bytes() != report

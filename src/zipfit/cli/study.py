@@ -65,6 +65,9 @@ def run_command(
         typer.Option("--output", "-o", help="Results folder.", show_default="beside the file, named after it"),
     ] = None,
     data: DataFolder = None,
+    excerpts: Annotated[
+        bool, typer.Option(help="Keep the beginnings of each selection's first documents, for the report.")
+    ] = True,
     allow_code_execution: training.AllowCodeExecution = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
     open_it: Open = False,
@@ -81,7 +84,9 @@ def run_command(
     folder = output or Path(file).with_suffix("").with_name(f"{Path(file).stem}-results")
     study = load_study(file, data)
     with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
-        results = run_study(study, folder, allow_code_execution=allow_code_execution, observer=terminal)
+        results = run_study(
+            study, folder, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal
+        )
     failed = [result for result in results if result["status"] == "failed"]
     if report:
         report_command(folder, open_it, quiet)

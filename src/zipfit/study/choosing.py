@@ -81,8 +81,8 @@ class Chosen:
     def texts(self) -> list[str]:
         return [document.text for document in self.documents]
 
-    def to_json(self, arm: Arm) -> dict[str, Any]:
-        """What is kept of it: no text but the beginnings of the first documents."""
+    def to_json(self, arm: Arm, excerpts: bool) -> dict[str, Any]:
+        """What is kept of it: no text but, with `excerpts`, the beginnings of the first documents."""
         columns = ("position", "score", "label", "tokens", "bytes", "alignment")
         return {
             "arm": asdict(arm),
@@ -92,7 +92,7 @@ class Chosen:
                 {
                     "rank": rank,
                     **{column: getattr(document, column) for column in ("position", "score", "alignment", "label")},
-                    "text": document.text[:_EXCERPT],
+                    **({"text": document.text[:_EXCERPT]} if excerpts else {}),
                 }
                 for rank, document in enumerate(self.documents[:_TOP], 1)
             ],

@@ -74,13 +74,19 @@ class UnobservedStudy:
 
 
 def run_study(
-    study: Study, folder: Path, *, allow_code_execution: bool = False, observer: StudyObserver | None = None
+    study: Study,
+    folder: Path,
+    *,
+    excerpts: bool = True,
+    allow_code_execution: bool = False,
+    observer: StudyObserver | None = None,
 ) -> list[dict[str, Any]]:
     """Run the cells that are not finished; those that failed before are tried again.
 
     Args:
         study: what to run.
         folder: the results folder; what is there is used where it is of the same cell.
+        excerpts: whether to keep the beginnings of each selection's first documents, which the report shows.
         allow_code_execution: consent to run programs that models write, for a study with HumanEval.
         observer: told how it goes.
 
@@ -109,7 +115,7 @@ def run_study(
         if known is not None and known["status"] == "done":
             continue
         if workshop is None or workshop.model_spec != cell.model:
-            workshop = _Workshop(study, cell.model, store)
+            workshop = _Workshop(study, cell.model, store, excerpts)
         result = workshop.run(cell, observer.began(cell))
         store.write("cells", cell.key, result)
         results[cell.key] = store.read("cells", cell.key)
@@ -122,10 +128,11 @@ def run_study(
 class _Workshop:
     """What the cells of one model share."""
 
-    def __init__(self, study: Study, model: ModelSpec, store: Store) -> None:
+    def __init__(self, study: Study, model: ModelSpec, store: Store, excerpts: bool) -> None:
         self.study = study
         self.model_spec = model
         self._store = store
+        self._excerpts = excerpts
         self._arms = {arm.name: arm for arm in study.arms}
         self._test = read_texts(study, study.test, "test")
         self._target = read_texts(study, study.target, "target")
@@ -268,7 +275,7 @@ class _Workshop:
         key = digest(self._selection_key | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
         kept = self._store.read("selections", key)
         if kept is None or len(kept["tokens"]) < len(chosen.documents):
-            self._store.write("selections", key, chosen.to_json(cell.arm))
+            self._store.write("selections", key, chosen.to_json(cell.arm, self._excerpts))
         return key
 
     def _training_key(self, cell: Cell, chosen: Chosen) -> str:
