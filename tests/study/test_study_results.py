@@ -293,6 +293,7 @@ def test_how_much_faster():
     assert never.fast is None
     assert never.faster is None
     assert speedup(slow, curve([0, 100], [2.0, 2.1])) is None  # training only ever raised it
+    assert speedup(curve([0, 200], [3.0, 0.5]), slow) is None  # nothing is known of what lies between
 
 
 def test_a_curve_over_seeds_that_were_evaluated_at_other_tokens(small):

@@ -131,9 +131,13 @@ class Speedup:
 
 
 def speedup(fast: Curve, slow: Curve) -> Speedup | None:
-    """Compare two mean curves; None if training never lowers the slower one's loss, so that there is none to reach."""
+    """Compare two mean curves.
+
+    None if training never lowers the slower one's loss, so that there is none to reach, or if the faster was measured
+    before and after training alone: where between the two it got there, a straight line does not tell.
+    """
     lowest = int(np.argmin(slow.mean))
-    if slow.tokens[lowest] <= 0:
+    if slow.tokens[lowest] <= 0 or len(fast.tokens) < 3:
         return None
     loss = float(slow.mean[lowest])
     return Speedup(loss, float(slow.tokens[lowest]), tokens_to_reach(fast.tokens, fast.mean, loss))
