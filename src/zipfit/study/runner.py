@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,12 +27,10 @@ from zipfit.study.store import Store
 from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.humaneval import humaneval
-from zipfit.training.models import load_model, load_tokenizer
+from zipfit.training.models import load_model, load_tokenizer, locate_model
 from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zipfit.study.choosing import Chosen
     from zipfit.study.plan import Cell
     from zipfit.study.spec import ModelSpec, Study
@@ -110,18 +111,20 @@ def run_study(
     finished = sum(result is not None and result["status"] == "done" for result in results.values())
     observer.planned(cells, finished)
     workshop: _Workshop | None = None
-    for cell in cells:
-        known = results[cell.key]
-        if known is not None and known["status"] == "done":
-            continue
-        if workshop is None or workshop.model_spec != cell.model:
-            workshop = _Workshop(study, cell.model, store, excerpts)
-        result = workshop.run(cell, observer.began(cell))
-        store.write("cells", cell.key, result)
-        results[cell.key] = store.read("cells", cell.key)
-        observer.ended(cell, result)
-        if workshop.interrupted:  # during the cell's last step
-            raise KeyboardInterrupt
+    with ExitStack() as stack:
+        for cell in cells:
+            known = results[cell.key]
+            if known is not None and known["status"] == "done":
+                continue
+            if workshop is None or workshop.model_spec != cell.model:
+                stack.close()
+                workshop = stack.enter_context(_Workshop(study, cell.model, store, excerpts))
+            result = workshop.run(cell, observer.began(cell))
+            store.write("cells", cell.key, result)
+            results[cell.key] = store.read("cells", cell.key)
+            observer.ended(cell, result)
+            if workshop.interrupted:  # during the cell's last step
+                raise KeyboardInterrupt
     return [result for result in results.values() if result is not None]
 
 
@@ -144,12 +147,20 @@ class _Workshop:
             "model": self._model_key,
         }
         self.interrupted = False
+        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._chooser: Chooser | None = None
         self._by_documents: dict[str, dict[str, Any]] = {}
         for path in sorted((store.folder / "cells").glob("*.json")):
             result = store.read("cells", path.stem)
             if result is not None and result["status"] == "done":
                 self._by_documents[result["training_key"]] = result
+
+    def __enter__(self) -> _Workshop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._unpacked is not None:
+            self._unpacked.cleanup()
 
     def run(self, cell: Cell, observer: Observer) -> dict[str, Any]:
         """The cell's result; what goes wrong with it is in there."""
@@ -240,18 +251,28 @@ class _Workshop:
 
     def _tokenizer(self) -> Any:
         spec = self.model_spec
-        place = self.study.model_path(spec)
-        return load_tokenizer(place, revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+        return load_tokenizer(self._place(), revision=spec.revision, trust_remote_code=spec.trust_remote_code)
 
     def _load(self, seed: int) -> LanguageModel:
         spec = self.model_spec
-        return load_model(
-            self.study.model_path(spec),
+        model = load_model(
+            self._place(),
             self.study.settings,
             seed=seed,
             revision=spec.revision,
             trust_remote_code=spec.trust_remote_code,
         )
+        return replace(model, name=spec.name)
+
+    def _place(self) -> str:
+        """Where the model is read from for each cell: a GGUF file is unpacked once, as that takes long."""
+        place = self.study.model_path(self.model_spec)
+        if "gguf_file" not in locate_model(place)[1]:
+            return place
+        if self._unpacked is None:
+            self._unpacked = tempfile.TemporaryDirectory(prefix="zipfit-model-")
+            load_model(place).save(Path(self._unpacked.name))
+        return self._unpacked.name
 
     def _humaneval(self, model: LanguageModel, seed: int) -> dict[str, Any] | None:
         """pass@1 and, with as many samples, pass@10; to run the programs was agreed to before."""
