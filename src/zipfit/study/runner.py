@@ -270,8 +270,9 @@ class _Workshop:
         if "gguf_file" not in locate_model(place)[1]:
             return place
         if self._unpacked is None:
+            model = load_model(place)
             self._unpacked = tempfile.TemporaryDirectory(prefix="zipfit-model-")
-            load_model(place).save(Path(self._unpacked.name))
+            model.save(Path(self._unpacked.name))
         return self._unpacked.name
 
     def _humaneval(self, model: LanguageModel, seed: int) -> dict[str, Any] | None:
