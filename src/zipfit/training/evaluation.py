@@ -128,7 +128,7 @@ def cross_entropy(
         network.train(training)
     return Evaluation(
         [
-            DocumentLoss(max(0, len(document.tokens) - 1), document.bytes(tokenizer), cost, document.truncated)
+            DocumentLoss(len(document.tokens) - 1, document.bytes(tokenizer), cost, document.truncated)
             for document, cost in zip(prepared, nats, strict=True)
         ]
     )

@@ -276,7 +276,7 @@ def _run_trainer(
     from transformers.trainer_callback import PrinterCallback
 
     step_tokens = settings.batch_size * settings.block_size
-    steps = math.ceil(len(blocks.tokens) / settings.batch_size) * settings.epochs
+    steps_per_epoch = math.ceil(len(blocks.tokens) / settings.batch_size)
     run = measurements.run
 
     class Callback(transformers.TrainerCallback):  # type: ignore[misc]
@@ -285,8 +285,7 @@ def _run_trainer(
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
             if "loss" in logs:  # of one step, as every step is logged
-                per_epoch = math.ceil(len(blocks.tokens) / settings.batch_size)
-                epochs, within = divmod(state.global_step, per_epoch)
+                epochs, within = divmod(state.global_step, steps_per_epoch)
                 done = epochs * blocks.tokens.size + within * step_tokens
                 measurements.step(done, float(logs["loss"]))
 
@@ -301,7 +300,7 @@ def _run_trainer(
         num_train_epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(settings.schedule, settings.schedule),
-        warmup_steps=round(settings.warmup * steps),
+        warmup_steps=round(settings.warmup * steps_per_epoch * settings.epochs),
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
