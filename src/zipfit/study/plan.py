@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Digests of the contents of a study's source, target and test set, and of one of its models."""
+
+    source: str
+    target: str
+    test: str
+    model: str
+
+
+@dataclass(frozen=True)
 class Cell:
     """One run of a study.
 
@@ -25,6 +35,7 @@ class Cell:
         budget: training tokens; None for all of the arm's documents.
         model: what is fine-tuned.
         seed: of everything that is drawn.
+        identity: of the data and the model.
         key: digest of all that determines its outcome.
     """
 
@@ -32,6 +43,7 @@ class Cell:
     budget: int | None
     model: ModelSpec
     seed: int
+    identity: Identity
     key: str
 
     def __str__(self) -> str:
@@ -46,15 +58,13 @@ def plan(study: Study) -> list[Cell]:
         ZipfitError: source, target or test set cannot be read, or a local model is missing.
     """
     arms = {arm.name: arm for arm in study.arms}
+    source, target, test = (identify(study, parts) for parts in (study.source, study.target, study.test))
+    identities = {model.label: Identity(source, target, test, _identify_model(study, model)) for model in study.models}
     shared = {
-        "source": identify(study, study.source),
-        "target": identify(study, study.target),
-        "test": identify(study, study.test),
         "settings": asdict(study.settings),
         "evaluate_every": study.evaluate_every,
         "humaneval": None if study.humaneval is None else asdict(study.humaneval),
     }
-    models = {model.label: identify_model(study, model) for model in study.models}
     budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
     budgets.sort(key=lambda budget: (budget is None, budget))
     return [
@@ -63,8 +73,11 @@ def plan(study: Study) -> list[Cell]:
             budget,
             model,
             seed,
+            identities[model.label],
             digest(
-                shared | {"arm": arm_digest(arm, arms), "budget": budget, "model": models[model.label], "seed": seed}
+                shared
+                | asdict(identities[model.label])
+                | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}
             ),
         )
         for seed in study.seeds
@@ -75,7 +88,7 @@ def plan(study: Study) -> list[Cell]:
     ]
 
 
-def identify_model(study: Study, spec: ModelSpec) -> str:
+def _identify_model(study: Study, spec: ModelSpec) -> str:
     """A digest of a local model's files, or of its name and revision on the hub."""
     place, options = locate_model(study.model_path(spec))
     path = Path(place)

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zipfit.errors import ZipfitError
 from zipfit.manifest import library_versions
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
-from zipfit.study.data import digest, identify, open_source, read_texts
-from zipfit.study.plan import identify_model, plan
+from zipfit.study.data import digest, open_source, read_texts
+from zipfit.study.plan import plan
 from zipfit.study.store import Store
 from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
@@ -32,7 +32,7 @@ from zipfit.training.train import Unobserved, train
 
 if TYPE_CHECKING:
     from zipfit.study.choosing import Chosen
-    from zipfit.study.plan import Cell
+    from zipfit.study.plan import Cell, Identity
     from zipfit.study.spec import ModelSpec, Study
     from zipfit.training.models import LanguageModel
     from zipfit.training.train import Observer, Run
@@ -118,7 +118,7 @@ def run_study(
                 continue
             if workshop is None or workshop.model_spec != cell.model:
                 stack.close()
-                workshop = stack.enter_context(_Workshop(study, cell.model, store, excerpts))
+                workshop = stack.enter_context(_Workshop(study, cell.model, cell.identity, store, excerpts))
             result = workshop.run(cell, observer.began(cell))
             store.write("cells", cell.key, result)
             results[cell.key] = store.read("cells", cell.key)
@@ -131,7 +131,7 @@ def run_study(
 class _Workshop:
     """What the cells of one model share."""
 
-    def __init__(self, study: Study, model: ModelSpec, store: Store, excerpts: bool) -> None:
+    def __init__(self, study: Study, model: ModelSpec, identity: Identity, store: Store, excerpts: bool) -> None:
         self.study = study
         self.model_spec = model
         self._store = store
@@ -139,13 +139,7 @@ class _Workshop:
         self._arms = {arm.name: arm for arm in study.arms}
         self._test = read_texts(study, study.test, "test")
         self._target = read_texts(study, study.target, "target")
-        self._model_key = identify_model(study, model)
-        self._test_key = identify(study, study.test)
-        self._selection_key = {
-            "source": identify(study, study.source),
-            "target": identify(study, study.target),
-            "model": self._model_key,
-        }
+        self._identity = identity
         self.interrupted = False
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._chooser: Chooser | None = None
@@ -294,7 +288,8 @@ class _Workshop:
 
     def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
         seed = cell.seed if is_seeded(cell.arm) else None
-        key = digest(self._selection_key | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
+        identity = {name: getattr(self._identity, name) for name in ("source", "target", "model")}
+        key = digest(identity | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
         kept = self._store.read("selections", key)
         if kept is None or len(kept["tokens"]) < len(chosen.documents):
             self._store.write("selections", key, chosen.to_json(cell.arm, self._excerpts))
@@ -307,8 +302,8 @@ class _Workshop:
         return digest(
             {
                 "documents": documents,
-                "model": self._model_key,
-                "test": self._test_key,
+                "model": self._identity.model,
+                "test": self._identity.test,
                 "settings": asdict(study.settings),
                 "evaluate_every": study.evaluate_every,
                 "humaneval": None if study.humaneval is None else asdict(study.humaneval),
@@ -320,7 +315,7 @@ class _Workshop:
     def _baseline(self, model: LanguageModel) -> Evaluation:
         """The test set under the untrained model, measured once."""
         limit = self.study.settings.test_tokens
-        key = digest({"model": self._model_key, "test": self._test_key, "test_tokens": limit})
+        key = digest({"model": self._identity.model, "test": self._identity.test, "test_tokens": limit})
         kept = self._store.read("baselines", key)
         if kept is not None:
             return Evaluation([DocumentLoss(*document) for document in kept["documents"]])
