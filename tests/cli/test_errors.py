@@ -283,14 +283,14 @@ main()
 """
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_while_scoring(folder, threads):
+@pytest.mark.parametrize(("threads", "how"), [(1, "SIGINT"), (2, "SIGINT"), (2, "SIGTERM")])
+def test_interrupted_while_scoring(folder, threads, how):
     command = [sys.executable, "-c", SLOW_SCORES, *map(str, long_job(folder)), "--threads", str(threads)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not (folder / "scoring").exists():
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[how])
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b""
@@ -325,7 +325,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM"])
 def test_killed_in_the_middle_of_writing(started, folder, how):
     script = STOP_IN_WRITING.format(signal=how)
     process = subprocess.run(

@@ -98,16 +98,17 @@ def test_running_out_of_memory_says_what_to_do(tiny: Path, monkeypatch: pytest.M
 
 
 class Interrupting(Unobserved):
-    """Presses Ctrl-C after a step, as often as asked."""
+    """Presses Ctrl-C, or what is said to stand for it, after a step, as often as asked."""
 
-    def __init__(self, step: int, times: int = 1) -> None:
+    def __init__(self, step: int, times: int = 1, how: signal.Signals = signal.SIGINT) -> None:
         self._step = step
         self._times = times
+        self._how = how
 
     def trained(self, run: Run, measured: Measured) -> None:
         if len(run.train) == self._step:
             for _ in range(self._times):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self._how)
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_run_goes_on(tiny: Path, tmp_path: Path):
@@ -130,6 +131,25 @@ def test_a_second_ctrl_c_stops_at_once(tiny: Path):
     with pytest.raises(KeyboardInterrupt):
         run(tiny, observer=Interrupting(3, times=2))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_stands_for_ctrl_c_stops_a_run_like_it(tiny: Path):
+    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        assert run(tiny, observer=Interrupting(3, how=signal.SIGTERM)).interrupted
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+def test_a_signal_handler_of_the_users_own_is_left_to_it(tiny: Path):
+    received = []
+    earlier = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        assert run(tiny, observer=Interrupting(3)).finished
+        assert received == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, earlier)
 
 
 def test_an_interruption_without_a_folder_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 import warnings
 
 
 def main() -> None:
     """Run the command line; `--debug`, anywhere, shows tracebacks."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a batch system ends a job: as Ctrl-C does
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a character must not cost the result
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

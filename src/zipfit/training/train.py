@@ -351,26 +351,35 @@ class _BlockDataset:
 
 
 class _Interruption:
-    """While it lasts, the first Ctrl-C only asks for an end after the current step; the second is an ordinary one."""
+    """While it lasts, the first Ctrl-C only asks for an end after the current step; the second is an ordinary one.
+
+    So does any signal that stands for one, as SIGTERM does on our command line; a handler of the user's own is left.
+    """
 
     def __init__(self, tell: Callable[[], None]) -> None:
         self.requested = False
         self._tell = tell
+        self._taken: list[signal.Signals] = []
 
     def __enter__(self) -> _Interruption:
-        self._handler = None
         if threading.current_thread() is threading.main_thread():  # elsewhere there is no Ctrl-C to catch
-            self._handler = signal.signal(signal.SIGINT, self._request)
+            endings = (signal.SIGINT, signal.SIGTERM)
+            self._taken = [number for number in endings if signal.getsignal(number) is signal.default_int_handler]
+        for number in self._taken:
+            signal.signal(number, self._request)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._handler is not None:
-            signal.signal(signal.SIGINT, self._handler)
+        self._give_back()
 
     def _request(self, *_: object) -> None:
         self.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._give_back()
         self._tell()
+
+    def _give_back(self) -> None:
+        for number in self._taken:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _out_of_memory(settings: Settings) -> ZipfitError:
