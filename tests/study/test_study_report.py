@@ -18,6 +18,7 @@ pytest.importorskip("scipy")
 from zipfit.errors import ZipfitError
 from zipfit.report.study import write_report
 from zipfit.report.verdict import verdict
+from zipfit.study.compare import main_arms
 from zipfit.study.results import load_results
 from zipfit.study.tables import (
     arms_table,
@@ -249,6 +250,21 @@ def test_the_rows_are_the_cells(rich):
     assert [row["rank"] for row in selected[:20]] == list(range(1, 21))
     assert {row["selection"] for row in selected} == set(results.selections)
     assert not any("text" in row for row in selected)
+
+
+def test_the_tables_as_markdown(rich, tmp_path):
+    text = (rich / "tables.md").read_text("utf-8")
+    table = methods_table(load_results(rich), "smollm2", 80_000, main_arms(load_results(rich)))
+    assert f"## {table.title}\n" in text
+    start = load_results(rich).done("zipfit", "smollm2", 80_000)[0].losses[0]
+    assert f"Before training: {start.loss:.3f} nats a token." in text
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert tables[0].count("\n") == len(table.rows) + 2
+    for lines in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines.splitlines()}) == 1
+
+    write_report(small(tmp_path, arms=[*FEW, arm("a|b*c")]))
+    assert "| a\\|b\\*c |" in (tmp_path / "tables.md").read_text("utf-8")
 
 
 def test_a_report_that_cannot_be_written(tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
+from zipfit.report.markdown import heading, table_markdown
 from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
 from zipfit.report.verdict import Verdict, verdict
 from zipfit.study.compare import main_arms
@@ -29,6 +32,7 @@ from zipfit.study.words import count, plural, tidy
 if TYPE_CHECKING:
     from zipfit.study.figures import Chart
     from zipfit.study.results import Results
+    from zipfit.study.tables import Table
 
 # The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"
@@ -38,8 +42,8 @@ _LABELS = "loss_against_alignment"
 def write_report(folder: str | Path) -> Path:
     """Write a results folder's report, beside what it is made of; the same results give the same bytes.
 
-    Beside `report.html` it writes `figures/*.png` and `*.svg`, and `cells.jsonl`, `losses.jsonl` and
-    `selections.jsonl`, the tables that figures are drawn from. Figures of an earlier report that the study no longer
+    Beside `report.html` it writes `figures/*.png` and `*.svg`, `tables.md`, and `cells.jsonl`, `losses.jsonl` and
+    `selections.jsonl`, the numbers that all of these are made of. Figures of an earlier report that the study no longer
     has the data for are removed.
 
     Args:
@@ -60,6 +64,7 @@ def write_report(folder: str | Path) -> Path:
         ("selections", selection_rows(results)),
     ):
         _write(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    _write(folder / "tables.md", _markdown(results).encode())
     figures = folder / "figures"
     try:
         figures.mkdir(exist_ok=True)
@@ -164,32 +169,57 @@ def _state(results: Results) -> str:
 
 
 def _methods(results: Results, model: str) -> str:
-    main = results.main_budget(model, main_arms(results))
-    first = main_arms(results)
-    table = methods_table(results, model, main, first)
-    if table is None:
+    tables = _method_tables(results, model)
+    if not tables:
         return ""
-    rest = [arm for arm in results.arms if arm not in first]
-    others = [("Sweeps and controls", methods_table(results, model, main, rest))]
-    for budget in results.budgets:
-        other = methods_table(results, model, budget, results.arms) if budget != main else None
-        others.append((other.title if other else "", other))
-    inner = "".join(folded(title, table_html(other)) for title, other in others if other is not None)
+    first, *others = tables
+    inner = "".join(folded(other.title, table_html(other)) for other in others)
     more = f'<section class="card">{inner}</section>' if inner else ""
     return (
-        f"<h2>{escape(table.title)}</h2><p>{escape(_tested(results, model))}</p>"
-        f'<section class="card">{table_html(table)}</section>{more}'
+        f"<h2>{escape(first.title)}</h2><p>{escape(_tested(results, model))}</p>"
+        f'<section class="card">{table_html(first)}</section>{more}'
     )
 
 
+def _method_tables(results: Results, model: str) -> list[Table]:
+    """The arms that are compared first, at the main budget, then the others, then all at other budgets."""
+    first = main_arms(results)
+    main = results.main_budget(model, first)
+    table = methods_table(results, model, main, first)
+    if table is None:
+        return []
+    rest = methods_table(results, model, main, [arm for arm in results.arms if arm not in first])
+    if rest is not None:
+        rest = replace(rest, title=f"Sweeps and controls: {rest.title.lower()}")
+    budgets = [methods_table(results, model, budget, results.arms) for budget in results.budgets if budget != main]
+    return [found for found in (table, rest, *budgets) if found is not None]
+
+
+def _markdown(results: Results) -> str:
+    """Every model's tables of methods, and what is missing from them."""
+    parts = [heading(1, results.name)]
+    for model in results.models:
+        tables = _method_tables(results, model)
+        if len(results.models) > 1 and tables:
+            parts.append(heading(1, model))
+        if tables:
+            parts.append(f"{_tested(results, model)}\n")
+        parts += map(table_markdown, tables)
+    parts += [table_markdown(table) for table in (failed_table(results), missing_table(results)) if table is not None]
+    return "\n".join(parts)
+
+
 def _tested(results: Results, model: str) -> str:
-    """What the losses were measured on."""
-    tests = [cell.record.get("test") for cell in results.cells if cell.is_done and cell.model == model]
+    """What the losses were measured on, and where they begin."""
+    done = [cell for cell in results.cells if cell.is_done and cell.model == model]
+    tests = [cell.record.get("test") for cell in done]
     test: dict[str, Any] = next((found for found in tests if isinstance(found, dict)), {})
     parts = [f"{count(test[key])} {key}" for key in ("documents", "tokens", "bytes") if isinstance(test.get(key), int)]
     cut = test.get("truncated")
     truncated = f"; {plural(cut, 'document')} cut to the longest scored length" if isinstance(cut, int) and cut else ""
-    return f"Tested on {', '.join(parts)}{truncated}." if parts else "Loss on the test set after training."
+    tested = f"Tested on {', '.join(parts)}{truncated}." if parts else "Loss on the test set after training."
+    before = {loss.loss for cell in done for loss in cell.losses if loss.tokens == 0}
+    return tested + (f" Before training: {statistics.fmean(before):.3f} nats a token." if before else "")
 
 
 def _unfinished(results: Results) -> str:

@@ -1,0 +1,38 @@
+"""A study's tables as Markdown, to stand in a README or a review where HTML does not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zipfit.study.tables import Table
+
+
+def table_markdown(table: Table) -> str:
+    """Heading, table and caption; a cell's remark follows it in brackets."""
+    heads, numeric = zip(*table.columns, strict=True)
+    rule = ("---:" if right else "---" for right in numeric)
+    lines = [_row(map(_escape, heads)), _row(rule), *(_row(map(_cell, row)) for row in table.rows)]
+    return heading(2, table.title) + "\n" + "\n".join(lines) + f"\n\n{_escape(table.caption)}\n"
+
+
+def heading(level: int, text: str) -> str:
+    """A heading of this level."""
+    return f"{'#' * level} {_escape(text)}\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    first, _, remark = text.partition("\n")
+    return _escape(first) + (f" ({_escape(remark)})" if remark else "")
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"[\\`*_\[\]<>|#&~]", r"\\\g<0>", text).replace("\n", " ")
