@@ -279,8 +279,8 @@ def _draw(
         level = sum(first) / len(first)
         axes.axhline(level, color=SOFT, linestyle=":", linewidth=1.2)
         axes.annotate(
-            f"before training {level:.3f}", (1, level), (0, -4), xycoords=("axes fraction", "data"),
-            textcoords="offset points", color=SOFT, ha="right", va="top", fontsize=9,
+            f"before training {level:.3f}", (1, level), (0, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", color=SOFT, ha="right", va="bottom", fontsize=9,  # most curves lie below
         )  # fmt: skip
     axes.margins(y=0.05)
     loss_axis(axes)
