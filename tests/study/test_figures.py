@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_results import HOSTILE, MAIN_ARMS, RICH_ARMS, arm, write_json, write_results, write_rich_results
+from synthetic_results import HOSTILE, MAIN_ARMS, RICH_ARMS, arm, swept, write_json, write_results, write_rich_results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
@@ -237,6 +237,18 @@ def test_an_arm_has_one_colour_and_its_neighbours_another(rich):
     assert len({seen[a.name].colour for a in rich.arms if a.family == "sources"}) == 1
     assert seen["lengths"].colour == seen["zipfit"].colour
     assert set(PALETTE) <= set(ON_DARK)
+
+
+def test_of_sweeps_alone_each_is_one_line_and_one_name(tmp_path):
+    sizes = (1, 5, 20, 80)
+    arms = [
+        swept(method, "target_size", n, method=method, target_size=n) for method in ("zipfit", "dsir") for n in sizes
+    ]
+    results = load_results(write_results(tmp_path, arms=arms, budgets=(20_000,), seeds=(0,)))
+    charts = {chart.name: chart for chart in draw_charts(results, "smollm2")}
+    drawn = [rows for rows in lines(charts["loss_against_target_size"]).values() if any(len(xs) == 4 for xs, _ in rows)]
+    assert len(drawn) == 2
+    assert texts(charts["loss_against_alignment_of_all"]).count("zipfit") == 1
 
 
 def luminance(colour):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipfit.study.compare import Spread, main_arms, regress, standings
+from zipfit.study.compare import Spread, regress, standings
 from zipfit.study.figures.labels import label_points
 from zipfit.study.figures.style import (
     SOFT,
@@ -49,7 +49,7 @@ def loss_against_alignment(results: Results, model: str) -> Chart | None:
 def loss_against_alignment_of_all(results: Results, model: str) -> Chart | None:
     """The same with every arm: whether alignment predicts the loss also across methods."""
     arms = list(results.arms)
-    names = _family_names(results, arms)
+    names = _family_names(arms)
     title = "Alignment against loss, every arm"
     return _alignment(results, model, arms, names, "loss_against_alignment_of_all", title)
 
@@ -119,7 +119,7 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
     axes.margins(y=0.12)
     loss_axis(axes)
-    _name(axes, results, timed + at_edge, _family_names(results, arms))
+    _name(axes, results, timed + at_edge, _family_names(arms))
     best = min(timed, key=lambda point: point.y.mean)
     slowest = max(timed, key=lambda point: point.x.mean)
     finding = (
@@ -139,10 +139,9 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     )
 
 
-def _family_names(results: Results, arms: Sequence[Arm]) -> dict[str, str]:
-    """Arm to the name it is shown by: its own if it is of those compared first, else that of its sweep."""
-    main = main_arms(results)
-    return {arm.name: arm.name if arm in main or not arm.swept else arm.family for arm in arms}
+def _family_names(arms: Sequence[Arm]) -> dict[str, str]:
+    """Arm to the name it is shown by: its own, or that of its sweep."""
+    return {arm.name: arm.family if arm.swept else arm.name for arm in arms}
 
 
 def _is_cut(arm: Arm) -> bool:
@@ -162,7 +161,7 @@ def _points(
 
 
 def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
-    seen = looks(results)
+    seen = looks(results, by_family=True)
     for point in points:
         look = seen[point.arm.name]
         x, y = point.x, point.y
@@ -174,7 +173,7 @@ def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
 def _name(axes: Axes, results: Results, points: Sequence[_Point], names: dict[str, str]) -> None:
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
-    seen = looks(results)
+    seen = looks(results, by_family=True)
     short = short_names(dict.fromkeys(names.values()), _NAME)
     labels: list[tuple[float, float, str, str]] = []
     for point in sorted(points, key=lambda point: point.y.mean):

@@ -231,13 +231,13 @@ def ramp(share: float) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
-def looks(results: Results) -> dict[str, Look]:
+def looks(results: Results, by_family: bool = False) -> dict[str, Look]:
     """How each arm is drawn.
 
-    The arms of a sweep share a colour, unless they are what the study compares first; a length control has the colour
-    of its original.
+    The arms of a sweep share a colour, unless they are what the study compares first and are not drawn `by_family`; a
+    length control has the colour of its original.
     """
-    main = main_arms(results)
+    main = [] if by_family else main_arms(results)
     found: dict[str, Look] = {}
     shared: dict[str, Look] = {}
     turn = 0
