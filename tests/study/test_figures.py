@@ -119,7 +119,7 @@ def test_the_curves_are_the_means_over_seeds(rich, charts):
     bands = chart.figure.axes[0].collections
     assert len(bands) == len(MAIN_ARMS)
     highest = max(cell.losses[0].loss for cell in rich.cells)
-    assert f"before training {highest:.3f}" in texts(chart)
+    assert f"pre-trained  {highest:.3f}" in texts(chart)
 
 
 def test_the_arrow_says_how_much_faster(rich, charts, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matplotlib.cm import ScalarMappable
@@ -260,11 +261,12 @@ def _draw(
     short = short_names([(names or {}).get(name, name) for name in curves], _NAME)
     at_end = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     words = {name: f"{short[(names or {}).get(name, name)]}  {at_end[name]:.3f}" for name in curves}
-    height = max(3.9, 0.18 * len(curves) + 1.0)
-    figure, axes = new_axes(_LOSS, "Training tokens", right=text_width(words.values()) + 0.3, height=height)
+    first = [float(curve.mean[0]) for curve in curves.values() if curve.tokens[0] == 0]
+    levels = {f"pre-trained  {fmean(first):.3f}": fmean(first)} if first else {}
+    right = text_width([*words.values(), *levels]) + 0.3
+    figure, axes = new_axes(_LOSS, "Training tokens", right=right, height=max(3.9, 0.18 * len(curves) + 1.2))
     for name in sorted(curves, key=lambda name: -at_end[name]):
         draw_curve(axes, curves[name], seen[name])
-    first = [float(curve.mean[0]) for curve in curves.values() if curve.tokens[0] == 0]
     far = max(float(curve.tokens[-1]) for curve in curves.values())
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
@@ -275,18 +277,14 @@ def _draw(
     else:
         axes.set_xlim(0, far * 1.005 or 1)  # room for the tick at the budget, which whole blocks fall short of
         tokens_axis(axes)
-    if first:
-        level = sum(first) / len(first)
+    for level in levels.values():
         axes.axhline(level, color=SOFT, linestyle=":", linewidth=1.2)
-        axes.annotate(
-            f"before training {level:.3f}", (1, level), (0, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", color=SOFT, ha="right", va="bottom", fontsize=9,  # most curves lie below
-        )  # fmt: skip
     axes.margins(y=0.05)
     loss_axis(axes)
     axes.autoscale_view(scalex=False)
     axes.set_ylim(axes.get_ylim())
     ends = [(float(curves[name].tokens[-1]), at_end[name], words[name], seen[name].colour) for name in curves]
+    ends += [(far, level, name, SOFT) for name, level in levels.items()]
     label_ends(axes, ends)
     return figure, axes
 
