@@ -260,14 +260,20 @@ def _draw(
     """Draw curves, their names with their last losses on the right, and the loss before training, dotted."""
     short = short_names([(names or {}).get(name, name) for name in curves], _NAME)
     at_end = {name: float(curve.mean[-1]) for name, curve in curves.items()}
-    words = {name: f"{short[(names or {}).get(name, name)]}  {at_end[name]:.3f}" for name in curves}
+    ends = [
+        (float(curve.tokens[-1]), at_end[name], f"{short[(names or {}).get(name, name)]}  {at_end[name]:.3f}",
+         seen[name].colour)
+        for name, curve in curves.items()
+    ]  # fmt: skip
+    far = max(end for end, *_ in ends)
     first = [float(curve.mean[0]) for curve in curves.values() if curve.tokens[0] == 0]
-    levels = {f"pre-trained  {fmean(first):.3f}": fmean(first)} if first else {}
-    right = text_width([*words.values(), *levels]) + 0.3
+    level = fmean(first) if first else None
+    if level is not None:
+        ends.append((far, level, f"pre-trained  {level:.3f}", SOFT))
+    right = text_width(words for _, _, words, _ in ends) + 0.3
     figure, axes = new_axes(_LOSS, "Training tokens", right=right, height=max(3.9, 0.18 * len(curves) + 1.2))
     for name in sorted(curves, key=lambda name: -at_end[name]):
         draw_curve(axes, curves[name], seen[name])
-    far = max(float(curve.tokens[-1]) for curve in curves.values())
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
         axes.set_xscale("log")
@@ -277,14 +283,12 @@ def _draw(
     else:
         axes.set_xlim(0, far * 1.005 or 1)  # room for the tick at the budget, which whole blocks fall short of
         tokens_axis(axes)
-    for level in levels.values():
+    if level is not None:
         axes.axhline(level, color=SOFT, linestyle=":", linewidth=1.2)
     axes.margins(y=0.05)
     loss_axis(axes)
     axes.autoscale_view(scalex=False)
     axes.set_ylim(axes.get_ylim())
-    ends = [(float(curves[name].tokens[-1]), at_end[name], words[name], seen[name].colour) for name in curves]
-    ends += [(far, level, name, SOFT) for name, level in levels.items()]
     label_ends(axes, ends)
     return figure, axes
 

@@ -93,13 +93,14 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
             lines.setdefault(arm.family, {})[place] = Spread(tuple(cell.loss for cell in cells))
     if len({place for line in lines.values() for place in line}) < 2:
         return None
-    seen = {arm.family: looks(results, by_family=True)[arm.name] for arm in arms}
+    shown = looks(results, by_family=True)
+    seen = {arm.family: shown[arm.name] for arm in arms}
     said = _extremes(lines, [_size(size) for size in sizes])
     random = random_arm(results)
     if random is not None and (cells := results.done(random.name, model, budget)):
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
-        seen[random.name] = replace(looks(results, by_family=True)[random.name], marker="")
+        seen[random.name] = replace(shown[random.name], marker="")
     axes, chart = _lines(results, model, [budget], lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
     fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
     return chart(
