@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +18,6 @@ from tiny import TEXTS, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 STUDY = """
 name: small
@@ -58,6 +62,36 @@ def test_a_study_runs_goes_on_and_reports(data: Path, zipfit: Callable[..., Any]
     report = (data / "study-results" / "report.html").read_bytes()
     assert zipfit("study", "report", "study-results").status == 0
     assert (data / "study-results" / "report.html").read_bytes() != report
+
+
+def test_a_part_of_a_study_runs_alone(data: Path, zipfit: Callable[..., Any]):
+    (data / "study.yaml").write_text(STUDY.replace("[256]", "[256, null]") + "seeds: [0, 1]\n")
+    ran = zipfit("study", "run", "study.yaml", "--arm", "zipfit", "--seed", "1", "--budget", "256", "--model", "tiny")
+    assert ran.status == 0
+    assert "1 runs, 0 finished" in ran.err
+    assert "[1/1] zipfit, 256 tokens, tiny, seed 1" in ran.err
+    assert "1 of 8 cells finished" in (data / "study-results" / "report.html").read_text()
+    ran = zipfit("study", "run", "study.yaml", "--arm", "zipfit", "--budget", "all", "--no-report")
+    assert ran.status == 0
+    assert "[2/2] zipfit, all tokens, tiny, seed 1" in ran.err
+    assert "the study has no seed 5: it has 0, 1" in zipfit("study", "run", "study.yaml", "--seed", "5").err
+    assert (
+        "--budget 2k: must be a number of tokens, or all" in zipfit("study", "run", "study.yaml", "--budget", "2k").err
+    )
+
+
+def test_the_documented_command_runs_the_seeds_side_by_side(data: Path):
+    (data / "study.yaml").write_text(STUDY + "seeds: [0, 1]\n")
+    page = (Path(__file__).parents[2] / "docs" / "study.md").read_text()
+    code = next(block for block in re.findall(r"^```console\n(.*?)^```$", page, re.M | re.S) if "--seed" in block)
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
+    ran = subprocess.run(
+        ["bash", "-ec", code], cwd=data, capture_output=True, text=True, env=os.environ | {"PATH": path}
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("2 runs, 0 finished") == 2
+    assert "4 runs, 4 finished" in ran.stderr
+    assert "the report is results/report.html" in ran.stdout
 
 
 def test_a_failed_cell_is_told_and_is_the_exit_status(data: Path, zipfit: Callable[..., Any]):

@@ -16,7 +16,7 @@ from tiny import TEXTS, save_model
 
 from zipfit import alignment, select
 from zipfit.errors import ZipfitError
-from zipfit.study.plan import Cell, plan
+from zipfit.study.plan import Cell, Part, plan
 from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.spec import Study, load_study
 from zipfit.training.train import Measured, Run, Unobserved
@@ -73,6 +73,57 @@ def test_cells_come_seed_by_seed_and_budget_by_budget(folder: Path):
         (seed, budget, arm) for seed in (3, 1) for budget in (256, 512) for arm in ("random", "zipfit", "target")
     ]
     assert len({cell.key for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        (Part(), 2 * 3 * 2),
+        (Part(seeds=(1,)), 3 * 2),
+        (Part(arms=("target", "random"), budgets=(512,)), 2 * 2),
+        (Part(models=("tiny",), seeds=(1, 0), budgets=(256,), arms=("zipfit",)), 2),
+    ],
+)
+def test_a_part_of_the_cells(folder: Path, part: Part, wanted: int):
+    cells = plan(study_of(folder, STUDY + "seeds: [0, 1]\n"))
+    chosen = part.of(cells)
+    assert len(chosen) == wanted
+    assert chosen == [cell for cell in cells if cell in chosen]
+    assert {cell.arm.name for cell in chosen} == set(part.arms or ("random", "zipfit", "target"))
+    assert {cell.budget for cell in chosen} == set(part.budgets or (256, 512))
+    assert {cell.seed for cell in chosen} == set(part.seeds or (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Part(arms=("zipfti",)), "the study has no arm zipfti: it has random, zipfit, whole"),
+        (Part(budgets=(300,)), "the study has no budget 300: it has 256, all"),
+        (Part(models=("gpt2",)), "the study has no model gpt2: it has tiny"),
+        (Part(seeds=(0, 7)), "the study has no seed 7: it has 0"),
+        (Part(arms=("whole",), budgets=(256,)), "an arm that is named has other budgets of its own"),
+    ],
+)
+def test_a_part_that_is_not_there_is_named(folder: Path, tmp_path: Path, part: Part, message: str):
+    study = study_of(folder, only("{random: {}, zipfit: {}, whole: {train_on: source, budgets: [null]}}"))
+    with pytest.raises(ZipfitError, match=message):
+        run_study(study, tmp_path / "results", part=part)
+    assert not (tmp_path / "results").exists()
+
+
+def test_parts_that_run_one_by_one_make_the_whole(folder: Path, tmp_path: Path):
+    study = study_of(folder, only("{random: {}, zipfit: {}, near: {lengths_of: zipfit}}"))
+    whole = run_study(study, tmp_path / "whole")
+    parts = [run_study(study, tmp_path / "parts", part=Part(arms=(name,))) for name in ("near", "zipfit", "random")]
+    assert [part[0]["losses"] for part in reversed(parts)] == [whole[i]["losses"] for i in (0, 1, 2)]
+    for name in ("study.json", *(f"cells/{cell['key']}.json" for cell in whole)):
+        assert (tmp_path / "parts" / name).is_file()
+    assert (tmp_path / "parts" / "study.json").read_bytes() == (tmp_path / "whole" / "study.json").read_bytes()
+    selections = sorted((tmp_path / "whole" / "selections").iterdir())
+    assert [path.name for path in selections] == sorted(path.name for path in (tmp_path / "parts/selections").iterdir())
+    counting = Counting()
+    run_study(study, tmp_path / "parts", observer=counting)
+    assert not counting.began_cells
 
 
 def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_path: Path):

@@ -65,6 +65,15 @@ def run_command(
         typer.Option("--output", "-o", help="Results folder.", show_default="beside the file, named after it"),
     ] = None,
     data: DataFolder = None,
+    arms: Annotated[list[str] | None, typer.Option("--arm", help="Run this arm alone; repeatable.")] = None,
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option("--budget", help="Run this budget alone, in tokens or `all`; repeatable."),
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="Run this model alone, by its label; repeatable.")
+    ] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Run this seed alone; repeatable.")] = None,
     excerpts: Annotated[
         bool, typer.Option(help="Keep the beginnings of each selection's first documents, for the report.")
     ] = True,
@@ -76,16 +85,24 @@ def run_command(
     """Fine-tune and evaluate every cell of a study that is not finished yet; then write its report.
 
     What is finished is kept in the results folder: after an interruption, or with a method or seed more in the file,
-    the same command goes on.
+    the same command goes on. Several commands, on as many GPUs, may run different parts into one folder.
     """
+    from zipfit.study.plan import Part
     from zipfit.study.runner import run_study
     from zipfit.study.spec import load_study
+
+    part = Part(
+        arms=tuple(arms or ()),
+        budgets=tuple(_read_budget(budget) for budget in budgets or ()),
+        models=tuple(models or ()),
+        seeds=tuple(seeds or ()),
+    )
 
     folder = output or Path(file).with_suffix("").with_name(f"{Path(file).stem}-results")
     study = load_study(file, data)
     with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         results = run_study(
-            study, folder, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal
+            study, folder, part=part, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal
         )
     failed = [result for result in results if result["status"] == "failed"]
     if report:
@@ -108,6 +125,15 @@ def report_command(
         print(f"the report is {path}")
     if open_it:
         typer.launch(str(path))
+
+
+def _read_budget(text: str) -> int | None:
+    if text == "all":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ZipfitError(f"--budget {text}: must be a number of tokens, or all") from None
 
 
 class TerminalStudy:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipfit.errors import ZipfitError
 from zipfit.study.choosing import arm_digest
 from zipfit.study.data import digest, identify
 from zipfit.training.models import locate_model
@@ -49,6 +50,49 @@ class Cell:
     def __str__(self) -> str:
         budget = "all" if self.budget is None else f"{self.budget:,}"
         return f"{self.arm.name}, {budget} tokens, {self.model.label}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of a study's cells to run, for one of several machines or for a first look.
+
+    Attributes:
+        arms: names; of this and the others, empty for all.
+        budgets: training tokens; None among them for all of an arm's documents.
+        models: labels.
+        seeds: numbers.
+    """
+
+    arms: tuple[str, ...] = ()
+    budgets: tuple[int | None, ...] = ()
+    models: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    def of(self, cells: list[Cell]) -> list[Cell]:
+        """Those of the cells that belong to the part, in their order.
+
+        Raises:
+            ZipfitError: something is named that no cell has, or no cell has all of it.
+        """
+        wanted = {"arm": self.arms, "budget": self.budgets, "model": self.models, "seed": self.seeds}
+        having = [
+            {"arm": cell.arm.name, "budget": cell.budget, "model": cell.model.label, "seed": cell.seed}
+            for cell in cells
+        ]
+        for what, values in wanted.items():
+            there = list(dict.fromkeys(has[what] for has in having))
+            for value in values:
+                if value not in there:
+                    known = ", ".join("all" if other is None else str(other) for other in there)
+                    raise ZipfitError(f"the study has no {what} {'all' if value is None else value}: it has {known}")
+        part = [
+            cell
+            for cell, has in zip(cells, having, strict=True)
+            if all(has[what] in values for what, values in wanted.items() if values)
+        ]
+        if not part:
+            raise ZipfitError("the study has none of these runs: an arm that is named has other budgets of its own")
+        return part
 
 
 def plan(study: Study) -> list[Cell]:

@@ -22,7 +22,7 @@ from zipfit.errors import ZipfitError
 from zipfit.manifest import library_versions
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
 from zipfit.study.data import digest, open_source, read_texts
-from zipfit.study.plan import plan
+from zipfit.study.plan import Part, plan
 from zipfit.study.store import Store
 from zipfit.task import available_cores
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
@@ -78,24 +78,29 @@ def run_study(
     study: Study,
     folder: Path,
     *,
+    part: Part | None = None,
     excerpts: bool = True,
     allow_code_execution: bool = False,
     observer: StudyObserver | None = None,
 ) -> list[dict[str, Any]]:
     """Run the cells that are not finished; those that failed before are tried again.
 
+    Processes that run different parts may share a results folder.
+
     Args:
         study: what to run.
         folder: the results folder; what is there is used where it is of the same cell.
+        part: the cells to run; None for all.
         excerpts: whether to keep the beginnings of each selection's first documents, which the report shows.
         allow_code_execution: consent to run programs that models write, for a study with HumanEval.
         observer: told how it goes.
 
     Returns:
-        All cells as they are kept, in the order of `plan`.
+        The part's cells as they are kept, in the order of `plan`.
 
     Raises:
-        ZipfitError: the study as a whole cannot be run. What is wrong with one cell is kept as its error.
+        ZipfitError: the study as a whole cannot be run, or has no such part. What is wrong with one cell is kept as
+            its error.
         KeyboardInterrupt: Ctrl-C; the cells finished so far are kept, and the one under way is not.
     """
     if study.humaneval is not None and not allow_code_execution:
@@ -104,10 +109,11 @@ def run_study(
             "its key humaneval"
         )
     observer = observer or UnobservedStudy()
+    whole = plan(study)
+    cells = (part or Part()).of(whole)
     store = Store(folder)
-    cells = plan(study)
     results = {cell.key: store.read("cells", cell.key) for cell in cells}
-    store.write_study(study, [cell.key for cell in cells], library_versions(_LIBRARIES))
+    store.write_study(study, [cell.key for cell in whole], library_versions(_LIBRARIES))
     finished = sum(result is not None and result["status"] == "done" for result in results.values())
     observer.planned(cells, finished)
     workshop: _Workshop | None = None
