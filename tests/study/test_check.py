@@ -141,8 +141,8 @@ def corpora(tmp_path_factory):
     labels = sources["methods"]["source"]["sweep"]["label"]
     for name in ("af_pool", "code_pool"):
         write(folder / f"{name}.jsonl.zst", [{"text": label, "source": label} for label in labels for _ in range(300)])
-    for name in ("proofnet_valid", "proofnet_test", "humaneval", "spider_valid", "spider_test"):
-        write(folder / "targets" / f"{name}.jsonl", [{"text": f"{name} {i}"} for i in range(164)])
+    for name in ("proofnet_valid", "proofnet_test", "humaneval", "mbpp", "spider_valid", "spider_test"):
+        write(folder / "targets" / f"{name}.jsonl", [{"text": f"{name} {i}"} for i in range(974)])
     return folder
 
 
