@@ -34,8 +34,8 @@ from zipfit.study.figures import (
     spread_over_seeds,
     time_against_loss,
 )
-from zipfit.study.figures.labels import spread_out
-from zipfit.study.figures.style import ON_DARK, PALETTE, looks, ramp
+from zipfit.study.figures.labels import label_arrow, spread_out
+from zipfit.study.figures.style import ON_DARK, PALETTE, looks, new_axes, ramp, renderer_of
 from zipfit.study.figures.sweeps import compressor_and_level
 from zipfit.study.results import load_results
 from zipfit.study.words import short_names, tidy
@@ -140,6 +140,23 @@ def test_the_arrow_says_how_much_faster(rich, charts, tmp_path):
     chart = loss_against_tokens(worse, "smollm2")
     assert "never reaches the lowest loss of random" in chart.finding
     assert not any("faster" in text for text in texts(chart))
+
+
+def test_words_beside_an_arrow_cross_no_line():
+    figure, axes = new_axes("loss", "tokens", right=1.2, height=4)
+    axes.plot([0, 10, 20, 30, 40], [1.628, 1.596, 1.582, 1.588, 1.587])
+    axes.plot([0, 10, 20, 30, 40], [1.628, 1.590, 1.594, 1.591, 1.589])
+    axes.plot([0, 10, 20, 30, 40], [1.628, 1.589, 1.595, 1.585, 1.579])
+    axes.plot([0, 10, 40], [1.628, 1.518, 1.518])
+    axes.set_xlim(0, 40)
+    axes.set_ylim(1.51, 1.65)
+    label_arrow(axes, "74% faster", 10.5, 40, 1.5894)
+    (words,) = (text for text in axes.texts if text.get_text() == "74% faster")
+    box = words.get_window_extent(renderer_of(figure))
+    for line in axes.lines:
+        assert not line.get_transform().transform_path(line.get_path()).intersects_bbox(box, filled=False)
+    assert axes.get_window_extent().x0 <= box.x0
+    assert box.x1 <= axes.get_window_extent().x1
 
 
 def test_alignment_against_loss_is_a_regression(rich, charts):

@@ -18,9 +18,8 @@ from zipfit.study.compare import (
     standings,
     target_arm,
 )
-from zipfit.study.figures.labels import label_ends
+from zipfit.study.figures.labels import label_arrow, label_ends
 from zipfit.study.figures.style import (
-    PAPER,
     SOFT,
     Chart,
     Look,
@@ -108,17 +107,7 @@ def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str
         return f"{name} reaches the lowest loss of {other} ({found.loss:.3f}) no sooner than {other} does."
     ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
-    words = f"{percent(found.faster)} faster"
-    # Left of the arrow's head, below the curves, there is room, unless the head is at the very left.
-    room = axes.transData.transform((found.fast, found.loss))[0] - axes.get_window_extent().x0
-    if room > (text_width([words]) + 0.1) * axes.figure.dpi:
-        place, offset, side = found.fast, (-3, -10), "right"
-    else:
-        place, offset, side = (found.fast + found.slow) / 2, (0, -12), "center"
-    axes.annotate(
-        words, (place, found.loss), offset, textcoords="offset points", color=SOFT, ha=side, va="center", zorder=6,
-        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
-    )  # fmt: skip
+    label_arrow(axes, f"{percent(found.faster)} faster", found.fast, found.slow, found.loss)
     return (
         f"{name} is as low as {other} ever gets ({found.loss:.3f}) after {count(found.fast)} tokens instead of "
         f"{count(found.slow)}: {percent(found.faster)} faster, by a straight line between measurements."

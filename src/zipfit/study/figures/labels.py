@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.transforms import Bbox
 
-from zipfit.study.figures.style import SOFT, renderer_of
+from zipfit.study.figures.style import PAPER, SOFT, renderer_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +118,41 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
                 "", (x, y), (near_x, near_y), textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
             )  # fmt: skip
+
+
+def label_arrow(axes: Axes, words: str, head: float, tail: float, level: float) -> None:
+    """Write words beside a level arrow, left of its head or below or above it, where the fewest lines are crossed.
+
+    Args:
+        axes: with its limits set and its lines drawn.
+        words: of one line.
+        head: where the arrow ends, in the data's units.
+        tail: where it begins, right of its head.
+        level: its height, in the data's units.
+    """
+    unit = axes.figure.dpi / 72
+    inside = axes.get_window_extent()
+    text = axes.annotate(
+        words, (head, level), (0, 0), textcoords="offset points", color=SOFT, zorder=6,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
+    )  # fmt: skip
+    extent = text.get_window_extent(renderer_of(axes.figure))
+    (left, y), (right, _) = axes.transData.transform([(head, level), (tail, level)])
+    middles = [left + share * (right - left) for share in (0.5, 0.35, 0.65, 0.2, 0.8)]
+    corners = [x - extent.width / 2 for x in middles]
+    corners.insert(0, left - 3 * unit - extent.width)  # below the curves, which fall, there is often room
+    boxes = [
+        Bbox.from_bounds(x, y + away * unit - extent.height / 2, extent.width, extent.height)
+        for away in (-11, 11, -22, 22, -33, 33)
+        for x in corners
+    ]
+    drawn = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
+
+    def crossed(box: Bbox) -> int:
+        return sum(path.intersects_bbox(box.padded(2 * unit), filled=False) for path in drawn)
+
+    best = min((box for box in boxes if inside.x0 <= box.x0 and box.x1 <= inside.x1), key=crossed, default=boxes[1])
+    text.set_position(((best.x0 - left) / unit, (best.y0 - y) / unit))
 
 
 def _overlap(one: Bbox, other: Bbox) -> float:
