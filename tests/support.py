@@ -6,7 +6,11 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lz4.frame
@@ -14,7 +18,6 @@ import zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
@@ -51,6 +54,15 @@ def pool_records(count: int = 40, seed: int = 1) -> list[dict[str, Any]]:
 
 def target_texts(count: int = 4, seed: int = 2) -> list[str]:
     return [f"example {i}: {text}" for i, text in enumerate(random_texts(count, seed))]
+
+
+def run_shell(code: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a page as its reader would, this environment's programs first; they must succeed."""
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
+    environment = os.environ | {"PATH": path}
+    ran = subprocess.run(["bash", "-ec", code], cwd=folder, capture_output=True, text=True, env=environment)
+    assert ran.returncode == 0, f"{code}\n{ran.stdout}\n{ran.stderr}"
+    return ran
 
 
 def write_jsonl(path: Path, records: Iterable[Any]) -> Path:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support import run_shell
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -67,13 +65,7 @@ def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch)
         if language == "python":
             exec(compile(code, str(page), "exec"), namespace)
         elif code not in INSTALLS:
-            command(code)
-
-
-def command(code: str) -> None:
-    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
-    result = subprocess.run(["bash", "-ec", code], capture_output=True, text=True, env={**os.environ, "PATH": path})
-    assert result.returncode == 0, f"{code}\n{result.stdout}\n{result.stderr}"
+            run_shell(code)
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,7 @@ import pytest
 pytest.importorskip("accelerate")
 pytest.importorskip("matplotlib")
 pytest.importorskip("yaml")
-from support import write_jsonl
+from support import run_shell, write_jsonl
 from tiny import TEXTS, save_model
 
 if TYPE_CHECKING:
@@ -84,11 +81,7 @@ def test_the_documented_command_runs_the_seeds_side_by_side(data: Path):
     (data / "study.yaml").write_text(STUDY + "seeds: [0, 1]\n")
     page = (Path(__file__).parents[2] / "docs" / "study.md").read_text()
     code = next(block for block in re.findall(r"^```console\n(.*?)^```$", page, re.M | re.S) if "--seed" in block)
-    path = str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"]
-    ran = subprocess.run(
-        ["bash", "-ec", code], cwd=data, capture_output=True, text=True, env=os.environ | {"PATH": path}
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_shell(code, data)
     assert ran.stderr.count("2 runs, 0 finished") == 2
     assert "4 runs, 4 finished" in ran.stderr
     assert "the report is results/report.html" in ran.stdout
