@@ -304,6 +304,13 @@ def test_when_the_target_is_no_yardstick_it_is_said(tmp_path):
     found = said(tmp_path, gains={"target": 0.1})
     assert any("no gap to close" in sentence for sentence in found.sentences)
     assert not any("gap" in what for _, what in found.facts)
+    results = load_results(tmp_path)
+    for arms in (results.arms, [results.arm("zipfit")]):  # also where the target itself is not in the table
+        table = methods_table(results, "smollm2", results.main_budget("smollm2", results.arms), arms)
+        assert "Gap closed" not in [title for title, _ in table.columns]
+        assert table.caption.endswith(
+            "Training on the target itself is no better than random choice here, so there is no gap to close."
+        )
 
 
 def test_one_seed_is_no_spread(tmp_path):

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from zipfit.study.compare import (
     Speedup,
     best_selection,
+    has_no_gap,
     loss_curve,
     main_arms,
     random_arm,
     regress,
     speedup,
     standings,
-    target_arm,
 )
-from zipfit.study.words import count, p_value, percent, plural, signed, tidy
+from zipfit.study.words import NO_GAP, count, p_value, percent, plural, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,13 +133,8 @@ def _margin(best: Standing, random: Standing | None) -> str:
 
 
 def _gap(results: Results, ranked: Sequence[Standing], best: Standing) -> str:
-    target = next((found for found in ranked if found.arm == target_arm(results)), None)
-    if target is None:
-        return ""
-    if best.gap is None and target.against_random is not None and target.against_random.mean < 0:
-        return ""  # there is a gap, but no seed yet that all three have
     if best.gap is None:
-        return "Training on the target itself is no better than random choice here, so there is no gap to close."
+        return NO_GAP if has_no_gap(results, ranked) else ""
     seeds = best.gap.seeds
     around = f" ({percent(min(seeds))} to {percent(max(seeds))} by seed)" if len(seeds) > 1 else ""
     share = f"{percent(best.gap.share)}{around}"

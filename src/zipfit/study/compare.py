@@ -203,6 +203,12 @@ def standings(results: Results, model: str, budget: int | None) -> list[Standing
     return sorted(found, key=lambda standing: standing.loss.mean)
 
 
+def has_no_gap(results: Results, ranked: Sequence[Standing]) -> bool:
+    """Whether the target itself, trained on, did no better than random choice, so that there is no gap to close."""
+    target = next((found for found in ranked if found.arm == target_arm(results)), None)
+    return target is not None and target.against_random is not None and target.against_random.mean >= 0
+
+
 def gap_closed(arm: dict[int, float], random: dict[int, float], target: dict[int, float]) -> Gap | None:
     """The share of the gap between random choice and the target that an arm closes.
 

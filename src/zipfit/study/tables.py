@@ -6,8 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.study.compare import Standing, best_selection, standings
-from zipfit.study.words import count, percent, plural, seconds, seeds_of, signed, tidy
+from zipfit.study.compare import Standing, best_selection, has_no_gap, standings
+from zipfit.study.words import NO_GAP, count, percent, plural, seconds, seeds_of, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +51,8 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
     A mean over seeds stands in each column; of the loss its sample standard deviation as well, and of the difference to
     random choice (seed by seed) and the share of the gap the lowest and highest seed.
     """
-    ranked = [found for found in standings(results, model, budget) if found.arm in arms]
+    everyone = standings(results, model, budget)
+    ranked = [found for found in everyone if found.arm in arms]
     if not ranked:
         return None
     columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
@@ -71,13 +72,15 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         ("Seeds", True, lambda found: str(len(found.cells))),
     ]
     filled = [column for column in columns if any(column[2](found) != _NONE for found in ranked)]
+    titles = [title for title, _, _ in filled]
+    no_gap = f" {NO_GAP}" if "Gap closed" not in titles and has_no_gap(results, everyone) else ""
     budget_words = "all tokens" if budget is None else f"{count(budget)} tokens"
     return Table(
         name="methods",
         title=f"The arms at {budget_words}",
         caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
-        + "; ".join(_EXPLAINED[title] for title, _, _ in filled if title in _EXPLAINED)
-        + ".",
+        + "; ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED)
+        + f".{no_gap}",
         columns=tuple((title, numeric) for title, numeric, _ in filled),
         rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
     )
