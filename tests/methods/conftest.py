@@ -24,11 +24,11 @@ class NumberEncoder:
         for row, text in zip(vectors, texts, strict=True):
             numbers = [float(word) for word in text.split()]
             row[: len(numbers)] = numbers
-        return Encoded(unit(vectors), 0)
+        return Encoded(unit(vectors), 0, 0)
 
     def encode_pool(self, pool):
         batches = [batch.vectors for batch in pool.map(self.encode)]
-        return Encoded(np.concatenate([np.zeros((0, self.dimension), np.float32), *batches]), 0)
+        return Encoded(np.concatenate([np.zeros((0, self.dimension), np.float32), *batches]), 0, 0)
 
 
 @pytest.fixture(autouse=True)

@@ -123,6 +123,9 @@ def test_hits_have_the_bits_of_misses_and_cost_nothing(tiny_bert, monkeypatch):
     one = again._encode_one
     monkeypatch.setattr(again, "_encode_one", lambda ids: encoded.append(ids) or one(ids))
     everything = again.encode(TEXTS)
+    assert first.cached == 0
+    assert everything.cached == sum(text in TEXTS[:20] for text in TEXTS)
+    assert again.encode_pool(MemoryPool(TEXTS, 7)).cached == len(TEXTS)
     assert bits(everything.vectors[:20]) == bits(first.vectors)
     assert len(encoded) == len(set(TEXTS) - set(TEXTS[:20]))  # each distinct text once, and only the new ones
     assert everything.truncated == again.encode(TEXTS).truncated == TRUNCATED

@@ -38,6 +38,7 @@ from zipfit.study.figures.labels import label_arrow, spread_out
 from zipfit.study.figures.style import ON_DARK, PALETTE, looks, new_axes, ramp, renderer_of
 from zipfit.study.figures.sweeps import compressor_and_level
 from zipfit.study.results import load_results
+from zipfit.study.tables import methods_table
 from zipfit.study.words import short_names, tidy
 
 NAMES = {draw.__name__ for draw in CHARTS}
@@ -343,6 +344,20 @@ def test_hostile_names_are_only_names(tmp_path):
         assert save(chart.figure, "png").startswith(b"\x89PNG")
         assert "\x00" not in chart.finding
         assert "\ud800" not in chart.finding
+
+
+def test_a_time_without_the_encoders_says_so(tmp_path):
+    folder = write_results(tmp_path, arms=FEW, budgets=(20_000,), seeds=(0,))
+    for path in (folder / "cells").iterdir():
+        record = json.loads(path.read_text())
+        cached = {"zipfit": 0.98, "cover": 0.5}.get(record["arm"])
+        write_json(path, {**record, "cached_vectors": cached})
+    results = load_results(folder)
+    assert "The time of zipfit is without encoding" in time_against_loss(results, "smollm2").caption
+    table = methods_table(results, "smollm2", 20_000, results.arms)
+    times = [[name for name, _ in table.columns].index(wanted) for wanted in ("Arm", "Time to select")]
+    spared = {row[times[0]] for row in table.rows if row[times[1]].endswith("\nwithout encoding")}
+    assert spared == {"zipfit"}
 
 
 def test_missing_values_leave_points_out(tmp_path):

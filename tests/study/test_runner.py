@@ -287,6 +287,16 @@ def test_arms_of_other_kinds(folder: Path, tmp_path: Path):
     assert all(abs(left - right) <= 3 for left, right in pairs)
 
 
+def test_vectors_kept_from_before_are_counted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A time to select means nothing where an earlier method has paid for the encoding."""
+    monkeypatch.setenv("ZIPFIT_CACHE", str(tmp_path / "cache"))
+    near = f"{{method: embedding, options: {{encoder: {folder / 'tiny'}, max_length: 32, reduce: %s}}}}"
+    arms = f"{{random: {{}}, first: {near % 'max'}, second: {near % 'mean'}}}"
+    results = run_study(study_of(folder, only(arms)), tmp_path / "results")
+    cached = {result["arm"]: result["cached_vectors"] for result in results}
+    assert cached == {"random": None, "first": 0.0, "second": 1.0}
+
+
 def test_a_damaged_cell_is_named(folder: Path, tmp_path: Path):
     study = study_of(folder, only("{random: {}}"))
     (result,) = run_study(study, tmp_path)

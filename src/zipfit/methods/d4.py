@@ -100,7 +100,7 @@ class D4:
 
         The whole pool is embedded before the first comes.
         """
-        vectors, truncated = self._encoder.encode_pool(pool)
+        vectors, truncated, cached = self._encoder.encode_pool(pool)
         everything = np.arange(len(vectors))
         nearest = nearest_before(vectors, *self._cluster(vectors, everything))
         epsilon = self._found(nearest) if self.epsilon is None else self.epsilon
@@ -109,6 +109,7 @@ class D4:
             "target": "ignored",
             "dimension": self._encoder.dimension,
             "truncated": truncated,
+            "cached": cached,
             "epsilon": epsilon if math.isfinite(epsilon) else None,
             "semantic_duplicates": len(vectors) - len(kept),
         }

@@ -68,13 +68,13 @@ class Embedding:
         if not target:
             raise ZipfitError("the embedding method needs at least one target example")
         self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
-        self._target, truncated = self._encoder.encode(target)
+        self._target, truncated, _ = self._encoder.encode(target)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, cosine as reduced), best first. The whole pool is embedded before the first comes."""
-        vectors, self.notes["truncated"] = self._encoder.encode_pool(pool)
+        vectors, self.notes["truncated"], self.notes["cached"] = self._encoder.encode_pool(pool)
         order, scores = (_round_robin if self.reduce == "round-robin" else self._reduced)(vectors, self._target)
         for position in order:
             yield int(position), float(scores[position])

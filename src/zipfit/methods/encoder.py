@@ -56,10 +56,14 @@ PROBE = (
 
 
 class Encoded(NamedTuple):
-    """Vectors, float32 of shape (n, d) on the grid of vectors.py, and how many of the n texts were cut short."""
+    """Vectors of n texts, float32 of shape (n, d) on the grid of vectors.py.
+
+    `truncated` of the texts were cut short; `cached` were not encoded, as their vectors were kept from before.
+    """
 
     vectors: NDArray[np.float32]
     truncated: int
+    cached: int
 
 
 class Encoder:
@@ -113,22 +117,24 @@ class Encoder:
 
     def encode_pool(self, pool: Pool) -> Encoded:
         """Return the vectors of the pool's documents in a memory map of a temporary file, gone with the map."""
-        documents = truncated = 0
+        documents = truncated = cached = 0
         with tempfile.TemporaryFile(prefix="zipfit-vectors-") as file:
             with self._one_thread():
                 for batch in pool.map(self._encode):
                     file.write(batch.vectors.tobytes())
                     documents += len(batch.vectors)
                     truncated += batch.truncated
+                    cached += batch.cached
             file.flush()
             shape = documents, self.dimension
             # An empty file cannot be mapped. A mapped one outlives its name and its handle.
             vectors = np.memmap(file, np.float32, "r", shape=shape) if documents else np.empty(shape, np.float32)
-        return Encoded(vectors, truncated)
+        return Encoded(vectors, truncated, cached)
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
         keys = [key_of(text) for text in texts]
         rows = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
+        cached = sum(key in rows for key in keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
         if missing:
             tokens = self._tokenize(list(missing.values()))
@@ -137,7 +143,7 @@ class Encoder:
                 self._cache.put(new)
             rows |= new
         vectors = np.array([rows[key].vector for key in keys], np.float32).reshape(len(keys), self.dimension)
-        return Encoded(vectors, sum(rows[key].truncated for key in keys))
+        return Encoded(vectors, sum(rows[key].truncated for key in keys), cached)
 
     def _tokenize(self, texts: list[str]) -> list[tuple[list[int], bool]]:
         """Token numbers of each text, at least one and at most max_length, and whether there were more."""

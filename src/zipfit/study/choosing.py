@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,19 +63,21 @@ class Chosen:
     Attributes:
         documents: best first.
         seconds: that the method took, by stage.
+        cached: share of the pool's documents, in 0..1, that it need not encode, as their vectors were kept from before;
+            None for a method without an encoder.
     """
 
     documents: list[Document]
     seconds: dict[str, float]
+    cached: float | None = None
 
     def within(self, budget: int | None) -> Chosen:
         """The first documents, as many as fill a budget of tokens."""
         if budget is None:
             return self
         totals = itertools.accumulate((document.tokens for document in self.documents), initial=0)
-        return Chosen(
-            [document for document, total in zip(self.documents, totals, strict=False) if total < budget], self.seconds
-        )
+        taken = [document for document, total in zip(self.documents, totals, strict=False) if total < budget]
+        return replace(self, documents=taken)
 
     @property
     def texts(self) -> list[str]:
@@ -165,7 +167,8 @@ class Chooser:
         if arm.target_size is not None and arm.target_size < len(target):
             target = random.Random(seed).sample(target, arm.target_size)
         task = Task(self._source.documents, target, self._source.parameters)
-        job = Job(task, build_method(arm.method, options))
+        method = build_method(arm.method, options)
+        job = Job(task, method)
         ranked: Iterable[tuple[int, float]] = job.ranking
         if arm.min_score is not None:
             above = [(position, score) for position, score in job.ranking if score >= arm.min_score]
@@ -173,7 +176,9 @@ class Chooser:
             ranked = above
         with task.stopwatch.stage("cut"):  # in which a selector does most of its work
             taken = self._fill(iter(ranked), task.pool, budget)
-        return self._described(taken, task.pool.facts, dict(task.stopwatch.seconds))
+        chosen = self._described(taken, task.pool.facts, dict(task.stopwatch.seconds))
+        cached = getattr(method, "notes", {}).get("cached")
+        return replace(chosen, cached=None if cached is None else cached / max(1, len(task.pool.facts.lengths)))
 
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
         """The target in an order drawn by the seed, again and again until the budget is full; once without a budget."""

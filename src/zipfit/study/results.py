@@ -79,6 +79,8 @@ class Cell:
         losses: the first before training, the last after it; at least one in a finished cell.
         alignment: mean ZIP-FIT alignment (gzip 6) with the target of the documents trained on, or None.
         pass_at: k to HumanEval's pass@k, in 0..1; empty if it was not run.
+        selection_seconds: to fit, score and cut; None where nothing was selected.
+        cached_vectors: share of the pool, in 0..1, that the method's encoder was spared by its cache; or None.
         overlap: how many test documents the training documents hold, `exact` and by 13-`ngram`s; or None.
         record: all that the file holds.
     """
@@ -96,6 +98,7 @@ class Cell:
     alignment: float | None
     mean_bytes: float | None
     selection_seconds: float | None
+    cached_vectors: float | None
     training_seconds: float | None
     pass_at: dict[int, float]
     overlap: dict[str, int] | None
@@ -105,6 +108,11 @@ class Cell:
     def is_done(self) -> bool:
         """Whether it was trained and evaluated to its end."""
         return self.error is None
+
+    @property
+    def is_spared_encoding(self) -> bool:
+        """Whether most of the pool's vectors were kept from before, so that the time to select lacks the encoder's."""
+        return self.cached_vectors is not None and self.cached_vectors > 0.5
 
     @property
     def loss(self) -> float:
@@ -347,6 +355,7 @@ def _cell(file: CheckedFile, labels: dict[str, str]) -> Cell:
         alignment=file.number("alignment"),
         mean_bytes=file.number("mean_bytes"),
         selection_seconds=file.number("selection_seconds"),
+        cached_vectors=file.number("cached_vectors"),
         training_seconds=file.number("training_seconds"),
         pass_at={k: share for k, share in _pass_at(file, pass_at or {}).items() if share is not None},
         overlap={name: overlap.get(name, int) for name in ("exact", "ngram")} if overlap else None,

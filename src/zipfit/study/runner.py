@@ -214,6 +214,7 @@ class _Workshop:
             "alignment": fmean(document.alignment for document in chosen.documents),
             "mean_bytes": fmean(document.bytes for document in chosen.documents),
             "selection_seconds": sum(chosen.seconds.values()),
+            "cached_vectors": chosen.cached,
             "training_key": self._training_key(cell, chosen),
         }
         twin = self._by_documents.get(result["training_key"])

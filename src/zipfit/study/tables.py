@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zipfit.study.compare import Standing, best_selection, has_no_gap, standings
-from zipfit.study.words import NO_GAP, count, percent, plural, seconds, seeds_of, signed, tidy
+from zipfit.study.words import NO_GAP, WITHOUT_ENCODING, count, percent, plural, seconds, seeds_of, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +63,7 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         ("Bits a byte", True, lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
         ("pass@1", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(1), "{:.1%}".format)),
         ("pass@10", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(10), "{:.1%}".format)),
-        ("Time to select", True, lambda found: _mean(found, lambda cell: cell.selection_seconds, seconds)),
+        ("Time to select", True, _time),
         ("Documents", True, lambda found: _mean(found, lambda cell: cell.documents, count)),
         ("Tokens", True, lambda found: _mean(found, lambda cell: cell.tokens, count)),
         ("Mean bytes", True, lambda found: _mean(found, lambda cell: cell.mean_bytes, count)),
@@ -105,6 +105,11 @@ def _gap(found: Standing) -> str:
     seeds = found.gap.seeds
     around = f"\n{percent(min(seeds))} to {percent(max(seeds))}" if len(seeds) > 1 else ""
     return percent(found.gap.share) + around
+
+
+def _time(found: Standing) -> str:
+    spared = any(cell.is_spared_encoding for cell in found.cells)
+    return _mean(found, lambda cell: cell.selection_seconds, seconds) + (f"\n{WITHOUT_ENCODING}" if spared else "")
 
 
 def _mean(found: Standing, value: Callable[[Cell], float | None], write: Callable[[float], str]) -> str:

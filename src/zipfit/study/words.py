@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 NO_GAP = "Training on the target itself is no better than random choice here, so there is no gap to close."
 
+WITHOUT_ENCODING = "without encoding"
+"""Of a time to select: the encoder's vectors were kept from before."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 

@@ -17,7 +17,7 @@ from zipfit.study.figures.style import (
     settings_line,
     styled,
 )
-from zipfit.study.words import p_value, seconds, seeds_of, short_names, tidy
+from zipfit.study.words import WITHOUT_ENCODING, joined, p_value, seconds, seeds_of, short_names, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +35,7 @@ class _Point:
     arm: Arm
     x: Spread
     y: Spread
+    spared: bool = False  # of encoding, by a cache
 
 
 @styled
@@ -122,21 +123,25 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     _name(axes, results, timed + at_edge, _family_names(arms))
     best = min(timed, key=lambda point: point.y.mean)
     slowest = max(timed, key=lambda point: point.x.mean)
-    finding = (
-        f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {seconds(best.x.mean)} to select"
-    )
+    finding = f"{tidy(best.arm.name, 60)} has the lowest loss, {best.y.mean:.3f}, and took {_took(best)} to select"
     if slowest.arm is not best.arm:
-        finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {seconds(slowest.x.mean)}"
+        finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {_took(slowest)}"
         finding += f" and ends at {slowest.y.mean:.3f}"
+    spared = [tidy(point.arm.name, 60) for point in timed if point.spared]
+    lacking = f" The time of {joined(spared)} is without encoding: the vectors were kept from before." if spared else ""
     return Chart(
         name="time_against_loss",
         title="Selection time against loss",
         caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, "
-        f"over {_seeds(points)}; {_bars(points)}.",
+        f"over {_seeds(points)}; {_bars(points)}.{lacking}",
         finding=finding + ".",
         settings=settings_line(results, model, [budget]),
         figure=figure,
     )
+
+
+def _took(point: _Point) -> str:
+    return seconds(point.x.mean) + (f" {WITHOUT_ENCODING}" if point.spared else "")
 
 
 def _family_names(arms: Sequence[Arm]) -> dict[str, str]:
@@ -156,7 +161,8 @@ def _points(
     for standing in standings(results, model, budget):
         values = [number for cell in standing.cells if (number := value(cell)) is not None]
         if standing.arm in arms and standing.budget == budget and values:
-            found.append(_Point(standing.arm, Spread(tuple(values)), standing.loss))
+            spared = any(cell.is_spared_encoding for cell in standing.cells)
+            found.append(_Point(standing.arm, Spread(tuple(values)), standing.loss, spared))
     return found
 
 
