@@ -73,7 +73,7 @@ def final(results, name, budget=80_000):
 
 
 def test_a_study_with_everything_has_every_figure(charts):
-    assert set(charts) == NAMES
+    assert set(charts) == NAMES | {"loss_against_tokens_20000", "loss_against_tokens_40000"}
     for chart in charts.values():
         assert chart.title
         assert "seed" in chart.caption
@@ -117,6 +117,9 @@ def test_the_curves_are_the_means_over_seeds(rich, charts):
         assert drawn[0][0] == tokens
         assert drawn[0][1] == pytest.approx(mean)
         assert f"{name}  {mean[-1]:.3f}" in texts(chart)
+    at_20_000 = charts["loss_against_tokens_20000"]
+    assert at_20_000.title.endswith(", 20,000 tokens")
+    assert f"zipfit  {np.mean(final(rich, 'zipfit', 20_000)):.3f}" in texts(at_20_000)
     bands = chart.figure.axes[0].collections
     assert len(bands) == len(MAIN_ARMS)
     highest = max(cell.losses[0].loss for cell in rich.cells)
@@ -337,7 +340,7 @@ def test_hostile_names_are_only_names(tmp_path):
     arms = [arm(name, method=method) for name, method in zip(names, methods, strict=True)]
     results = load_results(write_results(tmp_path, arms=arms, budgets=(20_000, 40_000), seeds=(0, 1)))
     drawn = draw_charts(results, "smollm2")
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     for chart in drawn:
         tree = ET.fromstring(save(chart.figure, "svg"))
         assert not [node for node in tree.iter() if node.tag.endswith("script")]
@@ -353,7 +356,10 @@ def test_a_time_without_the_encoders_says_so(tmp_path):
         cached = {"zipfit": 0.98, "cover": 0.5}.get(record["arm"])
         write_json(path, {**record, "cached_vectors": cached})
     results = load_results(folder)
-    assert "The time of zipfit is without encoding" in time_against_loss(results, "smollm2").caption
+    assert (
+        "(those of zipfit without encoding, as the vectors were kept from before)"
+        in time_against_loss(results, "smollm2").caption
+    )
     table = methods_table(results, "smollm2", 20_000, results.arms)
     times = [[name for name, _ in table.columns].index(wanted) for wanted in ("Arm", "Time to select")]
     spared = {row[times[0]] for row in table.rows if row[times[1]].endswith("\nwithout encoding")}

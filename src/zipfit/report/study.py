@@ -102,7 +102,7 @@ def _slug(text: str) -> str:
 
 def _remove_old(figures: Path, written: set[str]) -> None:
     names = "|".join(draw.__name__ for draw in CHARTS)
-    ours = re.compile(rf"({names})(-\d+-[a-z0-9-]+)?\.(svg|png)")
+    ours = re.compile(rf"({names})(_\d+)?(-\d+-[a-z0-9-]+)?\.(svg|png)")
     for path in figures.iterdir():
         if path.name not in written and ours.fullmatch(path.name):
             path.unlink()

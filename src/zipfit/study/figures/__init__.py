@@ -17,6 +17,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("drawing a study's figures", "plots") from error
 
+from zipfit.study.compare import main_arms
 from zipfit.study.figures.curves import loss_against_tokens, loss_by_dataset, loss_by_threshold, loss_of_everything
 from zipfit.study.figures.points import loss_against_alignment, loss_against_alignment_of_all, time_against_loss
 from zipfit.study.figures.seeds import length_control, spread_over_seeds
@@ -72,5 +73,9 @@ CHARTS: tuple[Callable[[Results, str], Chart | None], ...] = (
 
 
 def draw_charts(results: Results, model: str) -> list[Chart]:
-    """Draw every figure of a model that the study has the data for."""
-    return [chart for draw in CHARTS if (chart := draw(results, model)) is not None]
+    """Draw every figure of a model that the study has the data for; loss along training at every budget."""
+    charts = [draw(results, model) for draw in CHARTS]
+    main = results.main_budget(model, main_arms(results))
+    others = [budget for budget in results.budgets if budget is not None and budget != main]
+    charts += [loss_against_tokens(results, model, budget=budget) for budget in others]
+    return [chart for chart in charts if chart is not None]

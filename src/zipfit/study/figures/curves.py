@@ -50,22 +50,27 @@ _NAME = 17
 
 
 @styled
-def loss_against_tokens(results: Results, model: str, arrow: tuple[str, str] | None = None) -> Chart | None:
+def loss_against_tokens(
+    results: Results, model: str, arrow: tuple[str, str] | None = None, budget: int | None = None
+) -> Chart | None:
     """Test loss against training tokens, a curve an arm (Figures 2, 5 and 7).
 
-    The arms are the study's main ones (no sweeps), at the largest budget that is complete. Dotted: the loss before
-    training. The arrow is the paper's 'x% faster': the tokens at which one arm's mean curve is as low as another's ever
-    gets, against the tokens at which that other's is.
+    The arms are the study's main ones (no sweeps). Dotted: the loss before training. The arrow is the paper's
+    'x% faster': the tokens at which one arm's mean curve is as low as another's ever gets, against the tokens at which
+    that other's is.
 
     Args:
         results: the study.
         model: label of the model.
         arrow: names of the faster and the slower arm; None for the best selection and random choice.
+        budget: training tokens of the arms; None for the largest budget that is complete, the study's main one. Of
+            any other, a single curve is no figure, and the chart's name and title name the budget.
     """
     arms = main_arms(results)
-    budget = results.main_budget(model, arms)
+    main = results.main_budget(model, arms)
+    budget = main if budget is None else budget
     curves = _curves(results, model, [arm for arm in arms if budget in arm.budgets], budget)
-    if not curves:
+    if not curves or (budget != main and len(curves) < 2):
         return None
     figure, axes = _draw(curves, looks(results))
     best, random = best_selection(standings(results, model, budget), budget), random_arm(results)
@@ -74,8 +79,8 @@ def loss_against_tokens(results: Results, model: str, arrow: tuple[str, str] | N
     faster = _arrow(axes, curves, *arrow) if arrow is not None and curves.keys() >= set(arrow) else ""
     lowest = _lowest(results, curves)
     return Chart(
-        name="loss_against_tokens",
-        title="Test loss along training",
+        name="loss_against_tokens" if budget == main else f"loss_against_tokens_{budget}",
+        title="Test loss along training" + ("" if budget == main else f", {count(budget or 0)} tokens"),
         caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is "
         "the model before training.",
         finding=f"{lowest} {faster}".strip(),

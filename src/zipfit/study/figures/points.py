@@ -128,12 +128,12 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
         finding += f"; the slowest, {tidy(slowest.arm.name, 60)}, took {_took(slowest)}"
         finding += f" and ends at {slowest.y.mean:.3f}"
     spared = [tidy(point.arm.name, 60) for point in timed if point.spared]
-    lacking = f" The time of {joined(spared)} is without encoding: the vectors were kept from before." if spared else ""
+    lacking = f" (those of {joined(spared)} without encoding, as the vectors were kept from before)" if spared else ""
     return Chart(
         name="time_against_loss",
         title="Selection time against loss",
-        caption="One point an arm: seconds to fit, score and cut (log axis) against the mean test loss after training, "
-        f"over {_seeds(points)}; {_bars(points)}.{lacking}",
+        caption=f"One point an arm: seconds to fit, score and cut on a log axis{lacking} against the mean test loss "
+        f"after training, over {_seeds(points)}; {_bars(points)}.",
         finding=finding + ".",
         settings=settings_line(results, model, [budget]),
         figure=figure,
