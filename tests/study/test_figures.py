@@ -366,6 +366,13 @@ def test_a_time_without_the_encoders_says_so(tmp_path):
     assert spared == {"zipfit"}
 
 
+def test_the_settings_name_the_seeds_that_were_run(tmp_path):
+    absent = [(item["name"], 20_000, seed) for item in FEW for seed in (0, 2)]
+    results = load_results(write_results(tmp_path, arms=FEW, budgets=(20_000, 40_000), seeds=(0, 1, 2), absent=absent))
+    assert loss_against_tokens(results, "smollm2").settings.endswith(" · seeds 0, 1, 2")
+    assert loss_against_tokens(results, "smollm2", budget=20_000).settings.endswith(" · seed 1")
+
+
 def test_missing_values_leave_points_out(tmp_path):
     folder = write_results(tmp_path, arms=FEW, budgets=(20_000,), seeds=(0,))
     for path in (folder / "cells").iterdir():

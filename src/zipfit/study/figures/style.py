@@ -287,5 +287,8 @@ def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -
             parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
     if settings.get("adapter") not in (None, "full"):
         parts.append(str(settings["adapter"]))
-    parts.append("seed" + ("s" if len(results.seeds) > 1 else "") + " " + ", ".join(map(str, results.seeds)))
+    seeds = sorted(
+        {cell.seed for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets}
+    )
+    parts.append("seed" + ("s" if len(seeds) > 1 else "") + " " + ", ".join(map(str, seeds)))
     return " · ".join(parts)
