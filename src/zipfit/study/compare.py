@@ -177,6 +177,11 @@ class Standing:
     against_random: Spread | None
     gap: Gap | None
 
+    @property
+    def is_spared_encoding(self) -> bool:
+        """Whether most of the pool's vectors were kept from before, so that a time to select lacks the encoder's."""
+        return any(cell.cached_vectors is not None and cell.cached_vectors > 0.5 for cell in self.cells)
+
 
 def standings(results: Results, model: str, budget: int | None) -> list[Standing]:
     """Every arm with a finished cell at this budget, and those that have only budgets of their own, by mean loss."""

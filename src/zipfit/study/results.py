@@ -110,11 +110,6 @@ class Cell:
         return self.error is None
 
     @property
-    def is_spared_encoding(self) -> bool:
-        """Whether most of the pool's vectors were kept from before, so that the time to select lacks the encoder's."""
-        return self.cached_vectors is not None and self.cached_vectors > 0.5
-
-    @property
     def loss(self) -> float:
         """Test loss after training."""
         return self.losses[-1].loss

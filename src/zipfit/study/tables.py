@@ -108,8 +108,8 @@ def _gap(found: Standing) -> str:
 
 
 def _time(found: Standing) -> str:
-    spared = any(cell.is_spared_encoding for cell in found.cells)
-    return _mean(found, lambda cell: cell.selection_seconds, seconds) + (f"\n{WITHOUT_ENCODING}" if spared else "")
+    lacking = f"\n{WITHOUT_ENCODING}" if found.is_spared_encoding else ""
+    return _mean(found, lambda cell: cell.selection_seconds, seconds) + lacking
 
 
 def _mean(found: Standing, value: Callable[[Cell], float | None], write: Callable[[float], str]) -> str:

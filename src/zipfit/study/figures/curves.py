@@ -68,7 +68,11 @@ def loss_against_tokens(
     """
     arms = main_arms(results)
     main = results.main_budget(model, arms)
-    budget = main if budget is None else budget
+    name, title = "loss_against_tokens", "Test loss along training"
+    if budget is None:
+        budget = main
+    elif budget != main:
+        name, title = f"{name}_{budget}", f"{title}, {count(budget)} tokens"
     curves = _curves(results, model, [arm for arm in arms if budget in arm.budgets], budget)
     if not curves or (budget != main and len(curves) < 2):
         return None
@@ -79,8 +83,8 @@ def loss_against_tokens(
     faster = _arrow(axes, curves, *arrow) if arrow is not None and curves.keys() >= set(arrow) else ""
     lowest = _lowest(results, curves)
     return Chart(
-        name="loss_against_tokens" if budget == main else f"loss_against_tokens_{budget}",
-        title="Test loss along training" + ("" if budget == main else f", {count(budget or 0)} tokens"),
+        name=name,
+        title=title,
         caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is "
         "the model before training.",
         finding=f"{lowest} {faster}".strip(),

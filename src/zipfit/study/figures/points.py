@@ -161,8 +161,7 @@ def _points(
     for standing in standings(results, model, budget):
         values = [number for cell in standing.cells if (number := value(cell)) is not None]
         if standing.arm in arms and standing.budget == budget and values:
-            spared = any(cell.is_spared_encoding for cell in standing.cells)
-            found.append(_Point(standing.arm, Spread(tuple(values)), standing.loss, spared))
+            found.append(_Point(standing.arm, Spread(tuple(values)), standing.loss, standing.is_spared_encoding))
     return found
 
 
