@@ -91,7 +91,7 @@ def test_with_a_model(tiny_bert, reduce):
             assert score in table[position]
     if reduce != "mean":
         assert results[0][0][0] == 1  # the target's own text
-    assert method.notes == {"dimension": 32, "target_truncated": 0, "truncated": 0, "cached": 0}
+    assert method.notes == {"dimension": 32, "target_truncated": 0, "truncated": 0, "cached_vectors": 0}
 
 
 @pytest.mark.usefixtures("_numbers")

@@ -486,7 +486,7 @@ def test_a_browser_shows_it(chromium, text, tmp_path, width):
     measured = json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom).group(1)))
     assert measured["inner"] == width
     assert measured["width"] <= width  # nothing makes the page scroll sideways
-    assert measured["figures"] == 13
+    assert measured["figures"] == text.count("<svg ") > 0
     assert measured["height"] > 3000
     assert measured["smallest"] >= 9  # pixels: letters that can be read
     assert measured["title"] == "ProofNet out of the AutoFormalization pool · zipfit study"  # no script has run

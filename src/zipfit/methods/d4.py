@@ -109,7 +109,7 @@ class D4:
             "target": "ignored",
             "dimension": self._encoder.dimension,
             "truncated": truncated,
-            "cached": cached,
+            "cached_vectors": cached,
             "epsilon": epsilon if math.isfinite(epsilon) else None,
             "semantic_duplicates": len(vectors) - len(kept),
         }

@@ -74,7 +74,7 @@ class Embedding:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, cosine as reduced), best first. The whole pool is embedded before the first comes."""
-        vectors, self.notes["truncated"], self.notes["cached"] = self._encoder.encode_pool(pool)
+        vectors, self.notes["truncated"], self.notes["cached_vectors"] = self._encoder.encode_pool(pool)
         order, scores = (_round_robin if self.reduce == "round-robin" else self._reduced)(vectors, self._target)
         for position in order:
             yield int(position), float(scores[position])

@@ -177,7 +177,7 @@ class Chooser:
         with task.stopwatch.stage("cut"):  # in which a selector does most of its work
             taken = self._fill(iter(ranked), task.pool, budget)
         chosen = self._described(taken, task.pool.facts, dict(task.stopwatch.seconds))
-        cached = getattr(method, "notes", {}).get("cached")
+        cached = getattr(method, "notes", {}).get("cached_vectors")
         return replace(chosen, cached=None if cached is None else cached / max(1, len(task.pool.facts.lengths)))
 
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
