@@ -16,9 +16,10 @@ from zipfit.corpus.streams import COMPRESSION_SUFFIXES, InputFile, is_remote
 from zipfit.corpus.write import check_output, replacing
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import class_path, method_options
+from zipfit.versions import library_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents, Input
     from zipfit.job import Job
@@ -92,19 +93,6 @@ def build_manifest(
         "output": output,
         "seconds": {name: round(seconds, 4) for name, seconds in task.stopwatch.seconds.items()},
     }
-
-
-def library_versions(names: Iterable[str]) -> dict[str, str]:
-    """The versions of those of the libraries that are installed."""
-    from importlib.metadata import PackageNotFoundError
-
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def _cell(
         "humaneval": {"problems": 164, "samples": 20, "pass_at": {"1": passed, "10": 2.5 * passed}} if humaneval else None,
         "test": {"documents": 186, "tokens": 25_113, "bytes": 61_040, "truncated": 0},
         "settings": settings,
-        "made": {"at": f"2026-11-22T06:{seed:02d}:00Z", "zipfit": "0.1.0", "torch": "2.13.0", "device": "cpu", "precision": "fp32"},
+        "made": {"at": f"2026-11-22T06:{seed:02d}:00Z", "commit": f"{seed:040x}", "zipfit": "0.1.0", "torch": "2.13.0", "device": "cpu", "precision": "fp32"},
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from zipfit.study.plan import Cell, Part, plan
 from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.spec import Study, load_study
 from zipfit.training.train import Measured, Run, Unobserved
+from zipfit.versions import zipfit_commit
 
 STUDY = """
 name: small
@@ -135,6 +136,7 @@ def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_
         assert [loss["tokens"] for loss in result["losses"]] == [0, 256, 512][: result["budget"] // 256 + 1]
         assert result["tokens"] == result["budget"]
         assert result["test"] == {"documents": 4, "tokens": result["test"]["tokens"], "bytes": 200, "truncated": 0}
+        assert result["made"]["commit"] == zipfit_commit()
     assert len({str(result["losses"][0]) for result in results}) == 1
     zipfit = results[4]
     assert (zipfit["arm"], zipfit["budget"]) == ("zipfit", 512)

@@ -246,7 +246,7 @@ def _settings(results: Results) -> str:
     training = {name.replace("_", " "): _value(value) for name, value in (study.get("settings") or {}).items()}
     made = [cell.record["made"] for cell in results.cells if cell.record["made"]]
     versions = {name: str(version) for name, version in results.versions.items()}
-    for name in ("device", "precision"):
+    for name in ("commit", "device", "precision"):
         versions[name] = ", ".join(sorted({str(one[name]) for one in made if one.get(name)}))
     times = sorted(str(one["at"]) for one in made if one.get("at"))
     if times:

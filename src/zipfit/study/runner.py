@@ -19,7 +19,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
-from zipfit.manifest import library_versions
 from zipfit.study.choosing import Chooser, arm_digest, is_seeded
 from zipfit.study.data import digest, open_source, read_texts
 from zipfit.study.plan import Part, plan
@@ -29,6 +28,7 @@ from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.humaneval import humaneval
 from zipfit.training.models import load_model, load_tokenizer, locate_model
 from zipfit.training.train import Unobserved, train
+from zipfit.versions import library_versions, zipfit_commit
 
 if TYPE_CHECKING:
     from zipfit.study.choosing import Chosen
@@ -197,7 +197,11 @@ class _Workshop:
             "status": "done",
             "error": None,
             "settings": asdict(self.study.settings),
-            "made": {"at": datetime.now(timezone.utc).isoformat(timespec="seconds"), **library_versions(_LIBRARIES)},
+            "made": {
+                "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "commit": zipfit_commit(),
+                **library_versions(_LIBRARIES),
+            },
         }
 
     def _measure(self, cell: Cell, result: dict[str, Any], observer: Observer, runs: list[Run]) -> None:
