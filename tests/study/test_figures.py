@@ -333,6 +333,15 @@ def test_the_arrow_may_join_other_arms(rich):
     )
 
 
+def test_an_arrow_between_arms_whose_seeds_overlap_may_be_chance(tmp_path):
+    results = load_results(write_results(tmp_path, arms=FEW, gains={"zipfit": 0.42, "random": 0.4}, budgets=(20_000,)))
+    losses = {name: [cell.loss for cell in results.done(name, "smollm2", 20_000)] for name in ("zipfit", "random")}
+    assert np.mean(losses["zipfit"]) < np.mean(losses["random"])
+    assert max(losses["zipfit"]) >= min(losses["random"])
+    assert "may be chance" in loss_against_tokens(results, "smollm2", arrow=("zipfit", "random")).finding
+    assert "may be chance" not in loss_against_tokens(results, "smollm2", arrow=("target", "random")).finding
+
+
 @pytest.mark.filterwarnings("error")
 def test_hostile_names_are_only_names(tmp_path):
     names = [HOSTILE, "数学 🎲", "lone \ud800", "tab\tnew\nline\x00", "$\\frac{1}{2$", "%s {0} ${x}", "x" * 500]

@@ -117,9 +117,11 @@ def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str
     ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
     label_arrow(axes, f"{percent(found.faster)} faster", found.fast, found.slow, found.loss)
+    overlap = curves[fast].high[-1] >= curves[slow].low[-1]
     return (
         f"{name} is as low as {other} ever gets ({found.loss:.3f}) after {count(found.fast)} tokens instead of "
-        f"{count(found.slow)}: {percent(found.faster)} faster, by a straight line between measurements."
+        f"{count(found.slow)}: {percent(found.faster)} faster, by a straight line between measurements"
+        + ("; but their seeds overlap at the end, so it may be chance." if overlap else ".")
     )
 
 
