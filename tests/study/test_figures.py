@@ -342,6 +342,19 @@ def test_an_arrow_between_arms_whose_seeds_overlap_may_be_chance(tmp_path):
     assert "may be chance" not in loss_against_tokens(results, "smollm2", arrow=("target", "random")).finding
 
 
+def test_an_arrow_between_single_seeds_speaks_of_no_overlap(tmp_path):
+    folder = write_results(tmp_path, arms=FEW, gains={"zipfit": 0.42, "random": 0.4}, budgets=(20_000,), seeds=(0,))
+    for path in (folder / "cells").iterdir():
+        record = json.loads(path.read_text())
+        if record["arm"] == "zipfit":  # soon as low as random choice gets, and then worse than it
+            record["losses"][1]["loss"] = 2.0
+            record["losses"][-1]["loss"] = 2.6
+            write_json(path, record)
+    finding = loss_against_tokens(load_results(folder), "smollm2", arrow=("zipfit", "random")).finding
+    assert "faster" in finding
+    assert "overlap" not in finding
+
+
 @pytest.mark.filterwarnings("error")
 def test_hostile_names_are_only_names(tmp_path):
     names = [HOSTILE, "数学 🎲", "lone \ud800", "tab\tnew\nline\x00", "$\\frac{1}{2$", "%s {0} ${x}", "x" * 500]

@@ -10,7 +10,6 @@ import hashlib
 import json
 import shutil
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from zipfit.errors import ZipfitError
 from zipfit.training.models import load_model
 from zipfit.training.settings import PRESETS
 from zipfit.training.train import Measured, Run, Unobserved, train
+from zipfit.versions import library_versions
 
 if TYPE_CHECKING:
     import os
@@ -162,7 +162,7 @@ class _Record:
     def started(self, run: Run) -> None:
         if not run.train:  # of a resumed run, the beginning is written already
             overlap = None if run.overlap is None else asdict(run.overlap)
-            versions = {name: version(name) for name in ("zipfit", "torch", "transformers")}
+            versions = library_versions(("zipfit", "torch", "transformers"))
             self.write("start", **self._described, overlap=overlap, versions=versions)
         self._observer.started(run)
 

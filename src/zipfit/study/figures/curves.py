@@ -106,7 +106,8 @@ def _lowest(results: Results, curves: Mapping[str, Curve]) -> str:
 
 def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str:
     """Draw the arrow 'x% faster' where there is one, and say it."""
-    found = speedup(curves[fast], curves[slow])
+    sooner, later = curves[fast], curves[slow]
+    found = speedup(sooner, later)
     name, other = tidy(fast, 80), tidy(slow, 80)
     if found is None:
         return f"Training never lowers the loss of {other}, so there is no level for {name} to reach sooner."
@@ -117,7 +118,7 @@ def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str
     ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
     label_arrow(axes, f"{percent(found.faster)} faster", found.fast, found.slow, found.loss)
-    overlap = curves[fast].high[-1] >= curves[slow].low[-1]
+    overlap = max(sooner.seeds, later.seeds) > 1 and sooner.high[-1] >= later.low[-1]
     return (
         f"{name} is as low as {other} ever gets ({found.loss:.3f}) after {count(found.fast)} tokens instead of "
         f"{count(found.slow)}: {percent(found.faster)} faster, by a straight line between measurements"
