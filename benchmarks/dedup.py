@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from zipfit.dedup import TOKEN, ExactDeduplicator, NearDeduplicator, jaccard, shingles
+from zipfit.selection.dedup import TOKEN, ExactDeduplicator, NearDeduplicator, jaccard, shingles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ For each task (JSON lines with a `text` field; `.zst` is read too) it measures
 1. the bias: alignment of the same text cut to different lengths, for pool documents chosen at random. Whatever the text
    is about, only its length changes, so a fair score would stay level;
 2. the variants: all pairs of documents and target examples once, pooled in several ways, each judged by bits per byte
-   of the held-out examples under an n-gram model of its selection (`zipfit.preview`).
+   of the held-out examples under an n-gram model of its selection (`zipfit.selection.preview`).
 
 Results go to FOLDER/length-bias.json and the figure to FOLDER/length-bias.png.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zipfit.preview import bits_per_byte
+from zipfit.selection.preview import bits_per_byte
 
 DOCUMENTS = 6_000
 TARGETS = 82

@@ -1,7 +1,7 @@
 """Which features, phi, weights and cost serve `cover`? Compared by the n-gram check on three tasks.
 
 For each task `cover` is fitted to the task's selection half, ranks a random half of the pool, and the first bytes of
-the ranking are judged by `zipfit.preview.bits_per_byte` on the task's other half; several random halves give the
+the ranking are judged by `zipfit.selection.preview.bits_per_byte` on the task's other half; several random halves give the
 spread. One option is changed at a time, from two starting points, words and bytes. A JSON line for each figure goes to
 standard output, a table to standard error.
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from zipfit.methods.cover import Cover
-from zipfit.preview import bits_per_byte
+from zipfit.selection.preview import bits_per_byte
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
-    from zipfit.explanation import explain
-    from zipfit.manifest import verify
     from zipfit.methods.zipfit import ZipFit
-    from zipfit.repeating import rerun
-    from zipfit.result import Selection
-    from zipfit.scoring import Alignment, alignment
-    from zipfit.selecting import select
-    from zipfit.training.evaluating import evaluate
-    from zipfit.training.finetuning import finetune
+    from zipfit.selection.alignment import Alignment, alignment
+    from zipfit.selection.explain import explain
+    from zipfit.selection.manifest import verify
+    from zipfit.selection.rerun import rerun
+    from zipfit.selection.select import select
+    from zipfit.selection.selection import Selection
+    from zipfit.training.evaluate import evaluate
+    from zipfit.training.finetune import finetune
 
 _HOMES = {
-    "Alignment": "zipfit.scoring",
+    "Alignment": "zipfit.selection.alignment",
     "Files": "zipfit.corpus.inputs",
     "MissingExtraError": "zipfit.errors",
-    "Selection": "zipfit.result",
+    "Selection": "zipfit.selection.selection",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
-    "alignment": "zipfit.scoring",
-    "evaluate": "zipfit.training.evaluating",
-    "explain": "zipfit.explanation",
-    "finetune": "zipfit.training.finetuning",
-    "rerun": "zipfit.repeating",
-    "select": "zipfit.selecting",
-    "verify": "zipfit.manifest",
+    "alignment": "zipfit.selection.alignment",
+    "evaluate": "zipfit.training.evaluate",
+    "explain": "zipfit.selection.explain",
+    "finetune": "zipfit.training.finetune",
+    "rerun": "zipfit.selection.rerun",
+    "select": "zipfit.selection.select",
+    "verify": "zipfit.selection.manifest",
 }
 
 __all__ = [

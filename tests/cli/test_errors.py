@@ -318,8 +318,8 @@ def write_records(stream, *rest):
     plain(stream, *rest)
     stream.flush()
     os.kill(os.getpid(), signal.{signal})
-import zipfit.result
-zipfit.result.write_records = write_records
+import zipfit.selection.selection
+zipfit.selection.selection.write_records = write_records
 from zipfit.cli import main
 main()
 """

@@ -18,7 +18,7 @@ from zipfit.methods import cover as cover_module
 from zipfit.methods import cover_python
 from zipfit.methods.base import Selector
 from zipfit.methods.cover import PHIS, UNITS, WEIGHTS, Cover
-from zipfit.native import native_core
+from zipfit.system.native import native_core
 
 ENGINES = [cover_python] if native_core() is None else [cover_python, native_core()]
 native = pytest.mark.skipif(native_core() is None, reason="built without the native core")

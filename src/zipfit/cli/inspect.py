@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
-from zipfit.explanation import explain
-from zipfit.manifest import verify
+from zipfit.selection.explain import explain
+from zipfit.selection.manifest import verify
 
 
 def explain_command(

@@ -11,8 +11,8 @@ import typer
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files
 from zipfit.methods.registry import build_method
-from zipfit.preview import preview
-from zipfit.task import Task, task_parameters
+from zipfit.selection.preview import preview
+from zipfit.selection.sources import Task, task_parameters
 
 if TYPE_CHECKING:
     from zipfit.methods.base import Method

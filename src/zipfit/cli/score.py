@@ -10,7 +10,7 @@ import typer
 
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files
-from zipfit.scoring import alignment
+from zipfit.selection.alignment import alignment
 
 
 def score_command(

@@ -12,13 +12,13 @@ from zipfit.cli import common
 from zipfit.cli.common import fail
 from zipfit.corpus.inputs import Files
 from zipfit.errors import ZipfitError
-from zipfit.manifest import check_outputs
-from zipfit.repeating import rerun
 from zipfit.report.summary import print_summary, summarise
-from zipfit.selecting import select
+from zipfit.selection.manifest import check_outputs
+from zipfit.selection.rerun import rerun
+from zipfit.selection.select import select
 
 if TYPE_CHECKING:
-    from zipfit.result import Selection
+    from zipfit.selection.selection import Selection
 
 _BUDGET = "Budget (exactly one)"
 _CHOICE = "What is chosen"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from zipfit.compression.base import CalledPairs
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.native import native_core
+from zipfit.system.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

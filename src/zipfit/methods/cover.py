@@ -22,7 +22,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError
 from zipfit.methods import cover_python
-from zipfit.native import native_core
+from zipfit.system.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

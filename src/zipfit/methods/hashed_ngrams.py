@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from zipfit.native import native_core
+from zipfit.system.native import native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

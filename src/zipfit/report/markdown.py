@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zipfit.study.tables import Table
+    from zipfit.report.tables import Table
 
 
 def table_markdown(table: Table) -> str:

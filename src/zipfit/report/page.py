@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.study.figures.style import ON_DARK
-from zipfit.study.words import tidy
+from zipfit.report.figures.style import ON_DARK
+from zipfit.report.wording import tidy
 
 if TYPE_CHECKING:
-    from zipfit.study.figures.style import Chart
-    from zipfit.study.tables import Table
+    from zipfit.report.figures.style import Chart
+    from zipfit.report.tables import Table
 
 # The page may show its own style and nothing else: what an arm's name or a document's text smuggles in stays dead.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
+from zipfit.report.figures import CHARTS, draw_charts, save
 from zipfit.report.markdown import heading, table_markdown
 from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
-from zipfit.report.verdict import Verdict, verdict
-from zipfit.study.compare import main_arms
-from zipfit.study.figures import CHARTS, draw_charts, save
-from zipfit.study.results import load_results
-from zipfit.study.tables import (
+from zipfit.report.tables import (
     arms_table,
     cell_rows,
     failed_table,
@@ -27,12 +24,15 @@ from zipfit.study.tables import (
     selection_rows,
     top_documents,
 )
-from zipfit.study.words import count, plural, tidy
+from zipfit.report.verdict import Verdict, verdict
+from zipfit.report.wording import count, plural, tidy
+from zipfit.study.results import load_results
+from zipfit.study.statistics import main_arms
 
 if TYPE_CHECKING:
-    from zipfit.study.figures import Chart
+    from zipfit.report.figures import Chart
+    from zipfit.report.tables import Table
     from zipfit.study.results import Results
-    from zipfit.study.tables import Table
 
 # The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from zipfit.result import Selection
+    from zipfit.selection.selection import Selection
 
 _EXAMPLES = 3
 _LABELS_SHOWN = 15

@@ -6,7 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipfit.study.compare import (
+from zipfit.report.wording import NO_GAP, count, p_value, percent, plural, signed, tidy
+from zipfit.study.statistics import (
     Speedup,
     best_selection,
     has_no_gap,
@@ -17,13 +18,12 @@ from zipfit.study.compare import (
     speedup,
     standings,
 )
-from zipfit.study.words import NO_GAP, count, p_value, percent, plural, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zipfit.study.compare import Standing
     from zipfit.study.results import Results
+    from zipfit.study.statistics import Standing
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.inputs import Files, open_documents
 from zipfit.corpus.text import TextOf
 from zipfit.errors import ZipfitError
-from zipfit.task import task_parameters
+from zipfit.selection.sources import task_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class Source:
     """The pool of a study, to be read by any number of jobs.
 
     Attributes:
-        documents: as `zipfit.task.Task` takes them.
+        documents: as `zipfit.selection.sources.Task` takes them.
         parameters: of the task: how they are read.
     """
 

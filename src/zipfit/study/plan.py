@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
-from zipfit.study.choosing import arm_digest
 from zipfit.study.data import digest, identify
+from zipfit.study.documents import arm_digest
 from zipfit.training.models import locate_model
 
 if TYPE_CHECKING:

@@ -19,19 +19,19 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
-from zipfit.study.choosing import Chooser, arm_digest, is_seeded
+from zipfit.humaneval.humaneval import humaneval
 from zipfit.study.data import digest, open_source, read_texts
+from zipfit.study.documents import Chooser, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
 from zipfit.study.store import Store
-from zipfit.task import available_cores
+from zipfit.system.cores import available_cores
+from zipfit.system.versions import library_versions, zipfit_commit
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
-from zipfit.training.humaneval import humaneval
 from zipfit.training.models import load_model, load_tokenizer, locate_model
 from zipfit.training.train import Unobserved, train
-from zipfit.versions import library_versions, zipfit_commit
 
 if TYPE_CHECKING:
-    from zipfit.study.choosing import Chosen
+    from zipfit.study.documents import Chosen
     from zipfit.study.plan import Cell, Identity
     from zipfit.study.spec import ModelSpec, Study
     from zipfit.training.models import LanguageModel

@@ -1,0 +1,248 @@
+"""The final loss against one thing that a study varies: the budget, the target's size, compressor and level."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zipfit.compression.compressors import LEVELS
+from zipfit.report.figures.labels import label_ends
+from zipfit.report.figures.style import (
+    PALETTE,
+    Chart,
+    Look,
+    fixed_ticks,
+    looks,
+    loss_axis,
+    new_axes,
+    settings_line,
+    styled,
+    text_width,
+)
+from zipfit.report.wording import count, seeds_of, short_names, short_tokens, tidy
+from zipfit.study.statistics import Spread, main_arms, random_arm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    from zipfit.study.results import Arm, Cell, Results
+
+_LOSS = "Test loss after training, nats a token"
+_SPREAD = "bars span the lowest to the highest seed"
+_NAME = 17
+
+Line = dict[float, Spread]
+"""Place on the horizontal axis to what the seeds gave there."""
+
+
+@styled
+def loss_against_budget(results: Results, model: str) -> Chart | None:
+    """Final test loss at each budget, a line an arm: each point is a training run of its own."""
+    lines = {
+        arm.name: {
+            float(budget): Spread(tuple(cell.loss for cell in cells))
+            for budget in arm.budgets
+            if budget is not None and (cells := results.done(arm.name, model, budget))
+        }
+        for arm in main_arms(results)
+    }
+    lines = {name: line for name, line in lines.items() if line}
+    budgets = sorted({budget for line in lines.values() for budget in line})
+    if len(budgets) < 2:
+        return None
+    axes, chart = _lines(
+        results,
+        model,
+        [int(budget) for budget in budgets],
+        lines,
+        looks(results),
+        y=_LOSS,
+        x="Training tokens (log axis)",
+        log=True,
+    )
+    fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
+    rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
+    best = {
+        at: min((line[at].mean, name) for name, line in rivals.items() if at in line)
+        for at in budgets
+        if any(at in line for line in rivals.values())
+    }
+    ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
+    return chart(
+        "loss_against_budget",
+        "Loss by budget",
+        f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; "
+        f"{_SPREAD}.",
+        ("Lowest: " if rivals is lines else "Lowest, the target aside: ") + ", ".join(ends) + ".",
+    )
+
+
+@styled
+def loss_against_target_size(results: Results, model: str) -> Chart | None:
+    """Final test loss against n, the number of target examples that the method saw; `all` is every one of them."""
+    arms = [arm for arm in results.arms if "target_size" in arm.swept or arm.target_size is not None]
+    budget = results.main_budget(model, arms)
+    sizes = sorted({arm.target_size for arm in arms}, key=lambda size: (size is None, size or 0))
+    lines: dict[str, Line] = {}
+    for arm in arms:
+        cells = results.done(arm.name, model, budget)
+        if cells:
+            place = float(sizes.index(arm.target_size))
+            lines.setdefault(arm.family, {})[place] = Spread(tuple(cell.loss for cell in cells))
+    if len({place for line in lines.values() for place in line}) < 2:
+        return None
+    shown = looks(results, by_family=True)
+    seen = {arm.family: shown[arm.name] for arm in arms}
+    said = _extremes(lines, [_size(size) for size in sizes])
+    random = random_arm(results)
+    if random is not None and (cells := results.done(random.name, model, budget)):
+        spread = Spread(tuple(cell.loss for cell in cells))
+        lines[random.name] = {float(place): spread for place in range(len(sizes))}
+        seen[random.name] = replace(shown[random.name], marker="")
+    axes, chart = _lines(results, model, [budget], lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
+    fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
+    return chart(
+        "loss_against_target_size",
+        "Loss by size of the target",
+        "Mean test loss after training on what the method selects when it sees only n target examples, over "
+        f"{_seeds(lines)}; {_SPREAD}.",
+        said,
+    )
+
+
+def _size(size: int | None) -> str:
+    return "all" if size is None else count(size)
+
+
+@styled
+def loss_by_compressor(results: Results, model: str) -> Chart | None:
+    """Final test loss against the compressor's level, 0 (its lowest) to 1 (its highest), a line a compressor."""
+    return _by_compressor(
+        results, model, lambda cell: cell.loss, "loss_by_compressor", "Compressor and level", _LOSS,
+        "test loss after training",
+    )  # fmt: skip
+
+
+@styled
+def pass_by_compressor(results: Results, model: str) -> Chart | None:
+    """HumanEval's pass@1 against the compressor's level, as in the paper's appendix."""
+    return _by_compressor(
+        results, model, lambda cell: cell.pass_at.get(1), "pass_by_compressor", "pass@1 by compressor and level",
+        "HumanEval pass@1", "pass@1 on HumanEval",
+    )  # fmt: skip
+
+
+def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
+    """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
+    options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
+    plain = arm.min_score is None and arm.target_size is None and arm.label is None and "target_size" not in arm.swept
+    compressor = options.get("compressor", "gzip")
+    if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
+        return None
+    return compressor, options.get("level", LEVELS[compressor][2])
+
+
+def _by_compressor(
+    results: Results,
+    model: str,
+    value: Callable[[Cell], float | None],
+    name: str,
+    title: str,
+    y: str,
+    what: str,
+) -> Chart | None:
+    kinds = {arm.name: kind for arm in results.arms if (kind := compressor_and_level(arm)) is not None}
+    arms = [arm for arm in results.arms if arm.name in kinds]
+    budget = results.main_budget(model, arms)
+    lines: dict[str, Line] = {}
+    levels: dict[str, dict[float, int]] = {}
+    for arm in arms:
+        values = [number for cell in results.done(arm.name, model, budget) if (number := value(cell)) is not None]
+        compressor, level = kinds[arm.name]
+        if values:
+            low, high, _ = LEVELS[compressor]
+            place = (level - low) / (high - low)
+            lines.setdefault(compressor, {}).setdefault(place, Spread(tuple(values)))  # two arms may be the same
+            levels.setdefault(compressor, {})[place] = level
+    if sum(map(len, lines.values())) < 3:
+        return None
+    order = list(LEVELS)
+    seen = {name: Look(PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
+    x = "Level, 0 = the compressor's lowest, 1 = its highest"
+    axes, chart = _lines(results, model, [budget], lines, seen, y=y, x=x, right_edge=1.0)
+    axes.set_xlim(-0.04, 1.04)
+    for compressor, line in lines.items():
+        for place, spread in line.items():
+            axes.annotate(
+                str(levels[compressor][place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
+                va="bottom", color=seen[compressor].colour, fontsize=9,
+            )  # fmt: skip
+    best = min if name == "loss_by_compressor" else max
+    mean, compressor, place = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
+    return chart(
+        name,
+        title,
+        f"Mean {what} by compressor and level (the small numbers), over {_seeds(lines)}; {_SPREAD}.",
+        f"Best: {compressor} level {levels[compressor][place]}, {mean:.3f}.",
+    )
+
+
+def _lines(
+    results: Results,
+    model: str,
+    budgets: Sequence[int | None],
+    lines: Mapping[str, Line],
+    seen: Mapping[str, Look],
+    y: str,
+    x: str,
+    log: bool = False,
+    right_edge: float | None = None,
+) -> tuple[Axes, Callable[[str, str, str, str], Chart]]:
+    """Draw lines with a bar from lowest to highest seed at each point, and their names on the right."""
+    short = short_names(lines, _NAME)
+    words = {name: f"{short[name]}  {line[max(line)].mean:.3f}" for name, line in lines.items()}
+    height = max(3.9, 0.18 * len(lines) + 1.0)
+    figure, axes = new_axes(y, x, right=text_width(words.values()) + 0.3, height=height)
+    if log:
+        axes.set_xscale("log")
+    for name, line in lines.items():
+        places = sorted(line)
+        look = seen[name]
+        for place in places:
+            axes.plot([place, place], [line[place].low, line[place].high], color=look.colour, linewidth=1.2, alpha=0.45)
+        means = [line[place].mean for place in places]
+        axes.plot(
+            places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
+        )
+    axes.margins(0.04, 0.08)
+    loss_axis(axes)
+    if right_edge is not None:
+        axes.set_xlim(-0.04, right_edge + 0.04)
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+    label_ends(
+        axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
+    )
+
+    def chart(name: str, title: str, caption: str, finding: str) -> Chart:
+        return Chart(name, title, caption, finding, settings_line(results, model, budgets), figure)
+
+    return axes, chart
+
+
+def _extremes(lines: Mapping[str, Line], names: Sequence[str]) -> str:
+    """For each line, where it is lowest and where highest."""
+    said = []
+    for family, line in lines.items():
+        low, high = min(line, key=lambda place: line[place].mean), max(line, key=lambda place: line[place].mean)
+        said.append(
+            f"{tidy(family, 60)} is lowest at n = {names[int(low)]} ({line[low].mean:.3f}) and highest at "
+            f"n = {names[int(high)]} ({line[high].mean:.3f})."
+        )
+    return " ".join(said)
+
+
+def _seeds(lines: Mapping[str, Line]) -> str:
+    return seeds_of([len(spread.values) for line in lines.values() for spread in line.values()])

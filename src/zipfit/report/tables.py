@@ -1,0 +1,296 @@
+"""A study's tables: of its arms, of what selections begin with, of what failed, and flat rows for other tools."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zipfit.report.wording import NO_GAP, WITHOUT_ENCODING, count, percent, plural, seconds, seeds_of, signed, tidy
+from zipfit.study.statistics import Standing, best_selection, has_no_gap, standings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from zipfit.study.results import Arm, Cell, Results
+
+_NONE = "–"
+_TEXT = 200
+
+# What a column's head leaves open.
+_EXPLAINED = {
+    "Test loss": "the loss in nats a token, ± the sample standard deviation of the seeds",
+    "Against random": "'against random' is the difference seed by seed, with its lowest and highest",
+    "Gap closed": "'gap closed' is (random − arm) / (random − target), with the lowest and highest seed",
+    "Test overlap": "'test overlap' counts test documents found whole / by 13-grams in the training documents",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        name: an identifier.
+        title: a heading.
+        caption: one sentence on what stands in it.
+        columns: heads, and whether a column holds numbers.
+        rows: cells, as many as columns; a second line of a cell is a remark on the first.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[tuple[str, bool], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def methods_table(results: Results, model: str, budget: int | None, arms: Sequence[Arm]) -> Table | None:
+    """Arms at one budget, the lowest loss first, with all that was measured of them; None if no cell is finished.
+
+    A mean over seeds stands in each column; of the loss its sample standard deviation as well, and of the difference to
+    random choice (seed by seed) and the share of the gap the lowest and highest seed.
+    """
+    everyone = standings(results, model, budget)
+    ranked = [found for found in everyone if found.arm in arms]
+    if not ranked:
+        return None
+    columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
+        ("Arm", False, lambda found: tidy(found.arm.name, 200)),
+        ("Test loss", True, _loss),
+        ("Against random", True, _against),
+        ("Gap closed", True, _gap),
+        ("Bits a byte", True, lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
+        ("pass@1", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(1), "{:.1%}".format)),
+        ("pass@10", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(10), "{:.1%}".format)),
+        ("Time to select", True, _time),
+        ("Documents", True, lambda found: _mean(found, lambda cell: cell.documents, count)),
+        ("Tokens", True, lambda found: _mean(found, lambda cell: cell.tokens, count)),
+        ("Mean bytes", True, lambda found: _mean(found, lambda cell: cell.mean_bytes, count)),
+        ("Alignment", True, lambda found: _mean(found, lambda cell: cell.alignment, "{:.3f}".format)),
+        ("Test overlap", True, _overlap),
+        ("Seeds", True, lambda found: str(len(found.cells))),
+    ]
+    filled = [column for column in columns if any(column[2](found) != _NONE for found in ranked)]
+    titles = [title for title, _, _ in filled]
+    no_gap = f" {NO_GAP}" if "Gap closed" not in titles and has_no_gap(results, everyone) else ""
+    budget_words = "all tokens" if budget is None else f"{count(budget)} tokens"
+    return Table(
+        name="methods",
+        title=f"The arms at {budget_words}",
+        caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
+        + "; ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED)
+        + f".{no_gap}",
+        columns=tuple((title, numeric) for title, numeric, _ in filled),
+        rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
+    )
+
+
+def _loss(found: Standing) -> str:
+    deviation = found.loss.deviation
+    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f"\n± {deviation:.3f}")
+
+
+def _against(found: Standing) -> str:
+    spread = found.against_random
+    if spread is None:
+        return _NONE
+    around = f"\n{signed(spread.low)} to {signed(spread.high)}" if len(spread.values) > 1 else ""
+    return signed(spread.mean) + around
+
+
+def _gap(found: Standing) -> str:
+    if found.gap is None:
+        return _NONE
+    seeds = found.gap.seeds
+    around = f"\n{percent(min(seeds))} to {percent(max(seeds))}" if len(seeds) > 1 else ""
+    return percent(found.gap.share) + around
+
+
+def _time(found: Standing) -> str:
+    lacking = f"\n{WITHOUT_ENCODING}" if found.is_spared_encoding else ""
+    return _mean(found, lambda cell: cell.selection_seconds, seconds) + lacking
+
+
+def _mean(found: Standing, value: Callable[[Cell], float | None], write: Callable[[float], str]) -> str:
+    values = [number for cell in found.cells if (number := value(cell)) is not None]
+    return write(statistics.fmean(values)) if values else _NONE
+
+
+def _overlap(found: Standing) -> str:
+    overlaps = [cell.overlap for cell in found.cells if cell.overlap]
+    if not overlaps:
+        return _NONE
+    return " / ".join(str(max(int(overlap.get(kind) or 0) for overlap in overlaps)) for kind in ("exact", "ngram"))
+
+
+def top_documents(results: Results, model: str) -> list[Table]:
+    """What selections begin with (Table 1 of the paper and its appendix): ZIP-FIT's, DSIR's and the best arm's.
+
+    Each of them is the first such arm's selection for the first seed at the largest budget that has one.
+    """
+    ranked = standings(results, model, results.main_budget(model, results.arms))
+    best = best_selection(ranked, results.main_budget(model, results.arms))
+    arms: list[Arm] = []
+    for method in ("zipfit", "dsir"):
+        arms += [arm for arm in results.arms if arm.method == method and arm.is_selection][:1]
+    if best is not None and best.arm not in arms:
+        arms.append(best.arm)
+    return [table for arm in arms if (table := _top(results, arm, model)) is not None]
+
+
+def _top(results: Results, arm: Arm, model: str) -> Table | None:
+    cells = [cell for budget in reversed(arm.budgets) for cell in results.done(arm.name, model, budget)]
+    keys = [cell.selection for cell in cells if cell.selection in results.selections]
+    top = results.selections[str(keys[0])].top if keys else ()
+    if not top:
+        return None
+    rows = tuple(
+        (
+            str(document.rank),
+            _NONE if document.score is None else f"{document.score:#.4g}",
+            _NONE if document.alignment is None else f"{document.alignment:.3f}",
+            _NONE if document.label is None else tidy(document.label, 40),
+            "(text not published)" if document.text is None else tidy(" ".join(document.text.split()), _TEXT),
+        )
+        for document in top
+    )
+    return Table(
+        name="top",
+        title=tidy(arm.name, 80),
+        caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the "
+        "ZIP-FIT alignment (gzip 6) with the target, the source label and the first characters.",
+        columns=(("Rank", True), ("Score", True), ("Alignment", True), ("Source", False), ("Text", False)),
+        rows=rows,
+    )
+
+
+def failed_table(results: Results) -> Table | None:
+    """Each failed cell with its reason; None if there is none."""
+    if not results.failed:
+        return None
+    rows = [
+        (
+            tidy(cell.arm, 200),
+            _NONE if cell.budget is None else count(cell.budget),
+            tidy(cell.model, 80),
+            str(cell.seed),
+            tidy(" ".join(str(cell.error).split()), 500),
+            f"{count(cell.losses[-1].tokens)} tokens" if cell.losses else "nothing",
+        )
+        for cell in results.failed
+    ]
+    return Table(
+        name="failed",
+        title="Cells that failed",
+        caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
+        columns=(
+            ("Arm", False),
+            ("Budget", True),
+            ("Model", False),
+            ("Seed", True),
+            ("Reason", False),
+            ("Finished", True),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def missing_table(results: Results) -> Table | None:
+    """Arms of which cells are not run yet, with those cells; None if every cell is there."""
+    places = results.missing
+    if not places:
+        return None
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for place in places:
+        budget = "all" if place.budget is None else count(place.budget)
+        rows.setdefault((tidy(place.arm, 200), tidy(place.model, 80), budget), []).append(str(place.seed))
+    return Table(
+        name="missing",
+        title="Cells not run yet",
+        caption="Cells that the study asks for and that are neither finished nor failed.",
+        columns=(("Arm", False), ("Model", False), ("Budget", True), ("Seeds", True)),
+        rows=tuple((*place, ", ".join(seeds)) for place, seeds in rows.items()),
+    )
+
+
+def arms_table(results: Results) -> Table:
+    """What each arm is."""
+    return Table(
+        name="arms",
+        title="Arms",
+        caption="What each arm trains on.",
+        columns=(("Arm", False), ("Documents", False), ("Budgets", True)),
+        rows=tuple(
+            (
+                tidy(arm.name, 200),
+                describe_arm(arm),
+                ", ".join("all" if budget is None else count(budget) for budget in arm.budgets),
+            )
+            for arm in results.arms
+        ),
+    )
+
+
+def describe_arm(arm: Arm) -> str:
+    """An arm in words: its method and options, or where its documents come from otherwise."""
+    options = ", ".join(f"{name} {value}" for name, value in arm.options.items() if value is not None)
+    parts = []
+    if arm.method is not None:
+        parts.append(f"chosen by {arm.method}" + (f" ({options})" if options else ""))
+    if arm.train_on is not None:
+        parts.append(
+            "the target itself" if arm.train_on == "target" else "the whole source, in an order drawn by the seed"
+        )
+    if arm.label is not None:
+        parts.append(f"the source {arm.label}, in an order drawn by the seed")
+    if arm.lengths_of is not None:
+        parts.append(f"random documents of the lengths of {arm.lengths_of}'s")
+    if arm.min_score is not None:
+        parts.append(f"all that score at least {arm.min_score:g}")
+    if arm.target_size is not None:
+        parts.append(f"seeing {plural(arm.target_size, 'target example')}")
+    return tidy("; ".join(parts) or "documents of the source", 300)
+
+
+def cell_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """A row a cell, finished or failed: all that its file says, nested names joined by dots, without its curves."""
+    for cell in results.cells:
+        yield {
+            **_flat(cell.record),
+            "final_tokens": cell.losses[-1].tokens if cell.losses else None,
+            "final_loss": cell.losses[-1].loss if cell.losses else None,
+            "final_bits_per_byte": cell.losses[-1].bits_per_byte if cell.losses else None,
+        }
+
+
+def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{before}{name}.")
+        elif not isinstance(value, list):
+            flat[f"{before}{name}"] = value
+    return flat
+
+
+def loss_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """A row a loss: on the test set (`split` test) and of training steps (`split` train)."""
+    for cell in results.cells:
+        place = {"key": cell.key, "arm": cell.arm, "budget": cell.budget, "model": cell.model, "seed": cell.seed}
+        for loss in cell.losses:
+            row = {"split": "test", "tokens": loss.tokens, "loss": loss.loss, "bits_per_byte": loss.bits_per_byte}
+            yield {**place, **row}
+        for step in cell.record.get("training_losses") or []:
+            yield {**place, "split": "train", "tokens": step.get("tokens"), "loss": step.get("loss")}
+
+
+def selection_rows(results: Results) -> Iterator[dict[str, Any]]:
+    """A row a selected document, in rank order: where it lies in the source, its score, label, tokens and bytes."""
+    names = ("position", "score", "label", "tokens", "bytes")
+    for key in sorted({cell.selection for cell in results.cells if cell.selection in results.selections}, key=str):
+        record = results.selections[str(key)].record
+        lists = {name: record.get(name) or [] for name in names}
+        for index in range(max(map(len, lists.values()))):
+            values = {name: found[index] if index < len(found) else None for name, found in lists.items()}
+            yield {"selection": key, "rank": index + 1, **values}

@@ -1,0 +1,133 @@
+"""The data-set level number: how well one data set is aligned with another (section 4 of arXiv 2410.18194)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.corpus.write import SCORE_FIELD, check_not_input, check_output, replacing, write_records
+from zipfit.methods.zipfit import ZipFit
+from zipfit.selection.ranking import Job
+from zipfit.selection.sources import Task, task_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from zipfit.corpus.inputs import Documents
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The alignment of every document of one data set with another, and its mean and spread.
+
+    Attributes:
+        scores: one for each document in source order, shape (N,).
+        target_documents: n, the number of target examples.
+        engine: compressor, level and what computed the sizes.
+        skipped: number of bad records passed over.
+    """
+
+    scores: NDArray[np.float64]
+    target_documents: int
+    engine: str
+    skipped: int
+
+    @property
+    def mean(self) -> float:
+        """Mean alignment over the documents: the data sets' alignment."""
+        return float(np.add.accumulate(self.scores)[-1] / len(self.scores))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the documents (of the population)."""
+        return float(np.std(self.scores))
+
+    @property
+    def quantiles(self) -> dict[float, float]:
+        """The scores' quantiles at `QUANTILES`."""
+        return dict(zip(QUANTILES, np.quantile(self.scores, QUANTILES).tolist(), strict=True))
+
+    def __float__(self) -> float:
+        return self.mean
+
+    def __repr__(self) -> str:
+        return f"<Alignment {self.mean:.4f} ± {self.std:.4f} over {len(self.scores)} documents>"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the single scores, as JSON values."""
+        return {
+            "alignment": self.mean,
+            "std": self.std,
+            "quantiles": {str(q): value for q, value in self.quantiles.items()},
+            "documents": len(self.scores),
+            "target_documents": self.target_documents,
+            "engine": self.engine,
+            "skipped": self.skipped,
+        }
+
+
+def alignment(
+    source: Documents,
+    target: Documents,
+    *,
+    compressor: str = "gzip",
+    level: int | None = None,
+    output: str | None = None,
+    overwrite: bool = False,
+    **reading: Any,
+) -> Alignment:
+    """Measure how well all documents of `source` align with `target`.
+
+    Args:
+        source: the data set to measure, as in `zipfit.select`.
+        target: the data set to measure it against, likewise.
+        compressor: see `zipfit.methods.zipfit.ZipFit`.
+        level: likewise.
+        output: where to write each document's `position` in the source, the `file` that it comes from, its `row` there
+            (from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
+            are written to `<output>.rejected.jsonl`. None to write nothing.
+        overwrite: replace an output that exists.
+        reading: `text_field`, `template`, `target_field`, `target_template`, `skip_bad`, `threads` and `progress`, as
+            in `zipfit.select`.
+
+    Raises:
+        ZipfitError: as `zipfit.select`, or the output cannot be written.
+    """
+    if output is not None:
+        check_output(output, overwrite)
+    method = ZipFit(compressor, level)
+    job = Job(Task(source, target, task_parameters(**reading)), method)
+    scores = job.ranking.pool_scores
+    assert scores is not None
+    if output is not None:
+        check_not_input(output, job.task.input_names)
+        _write_scores(output, job, scores)
+        if job.task.rejected is not None:
+            job.task.rejected.save(output)
+    skipped = sum(sum(item.skipped.values()) for item in job.task.pool.corpus.inputs)
+    return Alignment(scores, len(job.task.texts), method.engine, skipped)
+
+
+def _write_scores(output: str, job: Job, scores: NDArray[np.float64]) -> None:
+    def batches() -> Iterator[pa.RecordBatch]:
+        for positions, name, rows in job.task.pool.corpus.places():
+            yield pa.record_batch(
+                {
+                    "position": pa.array(positions, pa.int64()),
+                    "file": pa.array([name] * len(rows), pa.string()),
+                    "row": pa.array(rows, pa.int64()),
+                    SCORE_FIELD: pa.array(scores[positions], pa.float64()),
+                }
+            )
+
+    import pyarrow as pa
+
+    with replacing(output) as written:
+        write_records(written.file, output, batches(), range(len(scores)), None)

@@ -1,0 +1,216 @@
+"""Why a document scores as it does: its nearest target examples, and what it shares with them."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.compression.compressors import get_compressor
+from zipfit.corpus.corpus import Corpus
+from zipfit.corpus.inputs import Files
+from zipfit.corpus.text import BadRecordError, TextOf
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
+from zipfit.errors import ZipfitError
+from zipfit.methods.zipfit import ZipFit
+from zipfit.selection.manifest import files_of, manifest_path, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEAREST = 5
+_SUBSTRINGS = 5
+
+# A DEFLATE match has at least 3 bytes, but what short ones share is the language, not the matter.
+_SHORTEST = 6
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A target example near a document.
+
+    Attributes:
+        index: 0-based place among the target examples.
+        distance: NCD(document, example).
+        text: the example.
+        shared: the longest substrings, at most five, that the document and the example have in common.
+    """
+
+    index: int
+    distance: float
+    text: str
+    shared: list[str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A document and why it aligns.
+
+    Attributes:
+        text: the document.
+        alignment: its compression alignment with the target.
+        compressor: what the alignment was computed with.
+        fields: `zipfit_score` and `zipfit_rank`, where the record has them.
+        neighbours: the five nearest target examples, nearest first.
+    """
+
+    text: str
+    alignment: float
+    compressor: str
+    fields: dict[str, Any]
+    neighbours: list[Neighbour]
+
+
+def explain(selected: str, *, rank: int | None = None, position: int | None = None) -> Explanation:
+    """Explain a document of a saved selection, or of the pool that it was selected from.
+
+    A selection by another method than ZIP-FIT is explained by gzip alignment all the same.
+
+    Args:
+        selected: the selection's path; its manifest lies beside it.
+        rank: the document's rank in the selection, from 1.
+        position: the document's position in the source, from 0. Either this or the rank is given.
+
+    Raises:
+        ZipfitError: the manifest, the selection or an input cannot be read, or has no such document.
+    """
+    if (rank is None) == (position is None):
+        raise ZipfitError("give either a rank or a position")
+    manifest = read_manifest(manifest_path(selected))
+    parameters = manifest["parameters"]
+    target = files_of(manifest, "target")
+    text_of = TextOf(parameters["text_field"], parameters["template"])
+    if rank is not None:
+        record = _ranked_record(selected, rank, manifest)
+    else:
+        record = _record_at(files_of(manifest, "source"), text_of, position or 0, parameters["skip_bad"])
+    target_texts = _texts(target, TextOf(parameters["target_field"], parameters["target_template"]), parameters)
+    method = ZipFit()
+    if manifest["method"]["class"].endswith(":ZipFit"):
+        method = ZipFit(manifest["method"]["options"]["compressor"], manifest["method"]["options"]["level"])
+    fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
+    try:
+        text = text_of(record)
+    except BadRecordError as error:  # only a selection can hold one: of the source, it is an error before
+        raise ZipfitError(f"{selected}: the record of rank {rank}: {error}") from error
+    return explain_text(text, target_texts, method, fields)
+
+
+def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str, Any] | None = None) -> Explanation:
+    """Explain the alignment of one text with the target examples.
+
+    Raises:
+        ZipfitError: as `ZipFit.fit`.
+    """
+    encoded = text.encode("utf-8")
+    compressor = get_compressor(method.compressor, method.level)
+    columns = np.arange(len(target), dtype=np.int32)
+    distances = compressor.pairs([item.encode("utf-8") for item in target]).distances([encoded], columns)[1][0]
+    nearest = np.argsort(distances, kind="stable")[:_NEAREST].tolist()
+    neighbours = [Neighbour(j, float(distances[j]), target[j], shared_substrings(text, target[j])) for j in nearest]
+    method.fit(target)
+    return Explanation(text, float(method.score([text])[0]), method.engine, fields or {}, neighbours)
+
+
+def _texts(files: Files, text_of: TextOf, parameters: dict[str, Any]) -> list[str]:
+    on_rejected = (lambda _: None) if parameters["skip_bad"] else None
+    corpus = Corpus(files.open()[0], text_of, allow_empty=False, on_rejected=on_rejected)
+    return [text for batch in corpus.read() for text in batch.texts]
+
+
+def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[str, Any]:
+    count = manifest["selection"]["documents"]
+    if not 1 <= rank <= count:
+        raise ZipfitError(f"{selected}: has ranks 1 to {count}, not {rank}")
+    output = manifest["output"]
+    for place, record in enumerate(_records(selected), 1):
+        at_rank = str(record.get(RANK_FIELD)) == str(rank) if output["add_fields"] else place == rank
+        if at_rank and (output["add_fields"] or output["order"] == "rank"):
+            return record
+    raise ZipfitError(f"{selected}: does not tell the rank of its records: give a position in the source instead")
+
+
+def _record_at(files: Files, text_of: TextOf, position: int, skip_bad: bool) -> dict[str, Any]:
+    corpus = Corpus(files.open()[0], text_of, on_rejected=(lambda _: None) if skip_bad else None)
+    documents = sum(len(batch.texts) for batch in corpus.read())
+    if not 0 <= position < documents:
+        raise ZipfitError(f"the source has positions 0 to {documents - 1}, not {position}")
+    return next(corpus.dicts(np.array([position], dtype=np.int64)))
+
+
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    for item in Files([path]).open()[0]:
+        for chunk in item.chunks():
+            for index in range(len(chunk)):
+                try:
+                    yield chunk.record(index)
+                except BadRecordError as error:
+                    raise ZipfitError(f"{path}, {chunk.place(index)}: {error}") from error
+
+
+def shared_substrings(document: str, example: str, limit: int = _SUBSTRINGS) -> list[str]:
+    """Return the longest substrings that two texts share, longest first, none part of another.
+
+    Works in time linear in both texts, with a suffix automaton of the example (Blumer et al. 1985).
+    """
+    longest: dict[str, None] = {}
+    for start, end in _maximal_matches(document, example):
+        longest[document[start:end].strip()] = None
+    chosen: list[str] = []
+    for text in heapq.nsmallest(20 * limit, longest, key=lambda text: -len(text)):
+        if len(text) >= _SHORTEST and not any(text in other for other in chosen):
+            chosen.append(text)
+    return chosen[:limit]
+
+
+def _maximal_matches(document: str, example: str) -> Iterator[tuple[int, int]]:
+    """Spans of the document that occur in the example and cannot be extended to the right."""
+    follow, link, length = _suffix_automaton(example)
+    state = matched = 0
+    for end, char in enumerate(document):
+        if char not in follow[state]:
+            if matched >= _SHORTEST:
+                yield end - matched, end
+            while state and char not in follow[state]:
+                state = link[state]
+                matched = length[state]
+            if char not in follow[state]:
+                matched = 0
+                continue
+        state = follow[state][char]
+        matched += 1
+    if matched >= _SHORTEST:
+        yield len(document) - matched, len(document)
+
+
+def _suffix_automaton(text: str) -> tuple[list[dict[str, int]], list[int], list[int]]:
+    """Transitions, suffix links and longest lengths of the states of a suffix automaton; state 0 is the start."""
+    follow: list[dict[str, int]] = [{}]
+    link, length = [-1], [0]
+    last = 0
+    for char in text:
+        state = len(follow)
+        follow.append({})
+        length.append(length[last] + 1)
+        link.append(0)
+        previous = last
+        while previous >= 0 and char not in follow[previous]:
+            follow[previous][char] = state
+            previous = link[previous]
+        if previous >= 0:
+            following = follow[previous][char]
+            if length[following] == length[previous] + 1:
+                link[state] = following
+            else:
+                clone = len(follow)
+                follow.append(dict(follow[following]))
+                length.append(length[previous] + 1)
+                link.append(link[following])
+                while previous >= 0 and follow[previous].get(char) == following:
+                    follow[previous][char] = clone
+                    previous = link[previous]
+                link[following] = link[state] = clone
+        last = state
+    return follow, link, length

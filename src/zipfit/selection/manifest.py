@@ -1,0 +1,194 @@
+"""The manifest beside a selection: how it was made, so that it can be checked and made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import zlib
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipfit.corpus.inputs import Files, as_files
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, InputFile, is_remote
+from zipfit.corpus.write import check_output, replacing
+from zipfit.errors import ZipfitError
+from zipfit.methods.registry import class_path, method_options
+from zipfit.system.versions import library_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zipfit.corpus.inputs import Documents, Input
+    from zipfit.selection.cut import Cut
+    from zipfit.selection.ranking import Job
+
+FORMAT_VERSION = 1
+
+# What checking, explaining and repeating a selection read of its manifest.
+_NEEDED = ("working_directory", "source", "target", "method", "parameters", "selection", "output")
+
+# What a result can depend on besides zipfit itself; absent ones are left out.
+_LIBRARIES = ("numpy", "pyarrow", "zstandard", "lz4", "brotli", "tokenizers", "datasets", "torch", "transformers")
+
+
+def manifest_path(output: str) -> str:
+    """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`."""
+    for suffix in COMPRESSION_SUFFIXES:
+        output = output.removesuffix(suffix)
+    return os.path.splitext(output)[0] + ".manifest.json"
+
+
+def check_outputs(output: str, overwrite: bool) -> None:
+    """Check before the work that a selection and its manifest can be written.
+
+    Raises:
+        ZipfitError: as `check_output`, for either of them.
+    """
+    check_output(output, overwrite)
+    if output != "-":
+        check_output(manifest_path(output), overwrite)
+
+
+def build_manifest(
+    job: Job, cut: Cut, parameters: dict[str, Any], output: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Describe a selection, and the output that it was written to, as JSON values."""
+    task, method = job.task, job.method
+    facts = task.pool.facts
+    return {
+        "manifest_version": FORMAT_VERSION,
+        "zipfit": version("zipfit"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
+        "working_directory": os.getcwd(),
+        "source": _documents(task.source, task.pool.corpus.inputs),
+        "target": _documents(task.target, task.examples.inputs),
+        "files_passed_over": task.passed_over,
+        "method": {
+            "class": class_path(method),
+            "options": method_options(method),
+            "engine": getattr(method, "engine", None),
+            "notes": getattr(method, "notes", {}),
+        },
+        "parameters": parameters,
+        "pool": {
+            "documents": len(facts.lengths),
+            "bytes": int(facts.lengths.sum()),
+            "duplicates": facts.duplicates,
+            "empty": facts.empty,
+        },
+        "selection": {
+            "documents": len(cut.indices),
+            "bytes": int(facts.lengths[cut.indices].sum()),
+            "tokens": None if cut.tokens is None else int(cut.tokens.sum()),
+            "best_score": float(cut.scores[0]),
+            "score_at_cut": float(cut.scores[-1]),
+            "ties_at_cut": cut.ties(job.ranking.pool_scores),
+            "dropped": dict(Counter(item.reason for item in cut.dropped)),
+        },
+        "output": output,
+        "seconds": {name: round(seconds, 4) for name, seconds in task.stopwatch.seconds.items()},
+    }
+
+
+def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
+    files = as_files(documents)
+    paths = None if files is None else {**vars(files), "paths": list(files.paths)}
+    return {
+        "files": paths,
+        "inputs": [
+            {"name": item.name, **item.identity(), "documents": item.documents, "skipped": item.skipped}
+            for item in inputs
+        ],
+    }
+
+
+def write_manifest(manifest: dict[str, Any], path: str) -> None:
+    """Write a manifest as JSON, moved into place when whole."""
+    with replacing(path) as written:
+        written.file.write(
+            json.dumps(manifest, indent=2, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
+        )
+
+
+def read_manifest(path: str) -> dict[str, Any]:
+    """Read a manifest.
+
+    Raises:
+        ZipfitError: it is missing, broken, no manifest, or of a later version.
+    """
+    try:
+        with InputFile(path).open() as stream:
+            manifest = json.loads(stream.read())
+    except ValueError as error:
+        raise ZipfitError(f"{path}: broken JSON: {error}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("manifest_version"), int):
+        raise ZipfitError(f"{path}: is not a zipfit manifest")
+    if manifest["manifest_version"] > FORMAT_VERSION:
+        raise ZipfitError(f"{path}: was written by a later zipfit ({manifest.get('zipfit')})")
+    missing = [name for name in _NEEDED if name not in manifest]
+    if missing:
+        raise ZipfitError(f"{path}: is not a whole manifest: it lacks {', '.join(missing)}")
+    return manifest
+
+
+def locate(path: str, manifest: dict[str, Any]) -> str:
+    """A path that a manifest names: relative ones are looked for here and, failing that, where the selection ran."""
+    if path == "-" or is_remote(path) or path.startswith("hub:") or os.path.isabs(path) or os.path.exists(path):
+        return path
+    return os.path.join(manifest["working_directory"], path)
+
+
+def verify(path: str) -> list[str]:
+    """Check a selection's inputs and output against its manifest.
+
+    Returns:
+        One sentence for each difference; empty if all is as the manifest says.
+
+    Raises:
+        ZipfitError: the manifest cannot be read.
+    """
+    manifest = read_manifest(path)
+    problems = []
+    for role in ("source", "target"):
+        for item in manifest[role]["inputs"]:
+            problems += _compare(item["name"], item, manifest)
+    output = manifest["output"]
+    if output is None:
+        problems.append("the manifest names no output")
+    else:
+        beside = Path(path).parent / Path(output["path"]).name
+        name = str(beside) if beside.exists() else locate(output["path"], manifest)
+        problems += _compare(name, output, manifest)
+    return problems
+
+
+def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    if expected.get("format") in ("objects", "table", "dataset") or name == "-":
+        return [f"{name}: was not read from a file, so it cannot be checked"]
+    file = InputFile(locate(name, manifest))
+    try:
+        file.hash_contents()
+    except ZipfitError as error:
+        return [str(error)]
+    if file.sha256 != expected["sha256"]:
+        return [f"{name}: has changed ({file.bytes} bytes, {expected['bytes']} in the manifest)"]
+    return []
+
+
+def files_of(manifest: dict[str, Any], role: str) -> Files:
+    """The source or target that a manifest names, to be read again: the very files, whatever a folder holds now.
+
+    Raises:
+        ZipfitError: it did not come from files, or from standard input.
+    """
+    files = manifest[role]["files"]
+    if files is None:
+        raise ZipfitError(f"the {role} came from Python objects, not files, so the selection cannot be made again")
+    if "-" in files["paths"]:
+        raise ZipfitError(f"the {role} came from standard input, so the selection cannot be made again")
+    return Files(**{**files, "paths": [locate(item["name"], manifest) for item in manifest[role]["inputs"]]})

@@ -1,0 +1,116 @@
+"""`zipfit.select`: from source and target to a selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zipfit.errors import ZipfitError
+from zipfit.methods.registry import build_method, check_method, has_option
+from zipfit.selection.cut import Budget
+from zipfit.selection.ranking import Job
+from zipfit.selection.selection import Selection
+from zipfit.selection.sources import Task, task_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zipfit.corpus.inputs import Documents
+    from zipfit.methods.base import Method
+
+
+def select(
+    source: Documents,
+    target: Documents,
+    *,
+    top: int | None = None,
+    fraction: float | None = None,
+    tokens: int | None = None,
+    min_score: float | None = None,
+    allow_fewer: bool = False,
+    method: str | Method = "zipfit",
+    options: Mapping[str, Any] | None = None,
+    tokenizer: str | None = None,
+    text_field: str | None = None,
+    template: str | None = None,
+    target_field: str | None = None,
+    target_template: str | None = None,
+    by: str | None = None,
+    target_by: str | None = None,
+    min_bytes: int = 0,
+    max_bytes: int | None = None,
+    dedup: str | None = None,
+    dedup_threshold: float = 0.8,
+    max_share: float | None = None,
+    skip_bad: bool = False,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Selection:
+    """Choose the documents of `source` that best fit `target`.
+
+    The same input gives the same selection, bit for bit, whatever the number of threads; equal scores rank by source
+    order.
+
+    Args:
+        source: the pool: a path (a file, glob, folder, remote path or `hub:NAME@SPLIT`), `Files(...)` for several or
+            with a format, or documents that Python holds: strings, dicts, a `datasets.Dataset`, a pandas or polars
+            frame, an Arrow table, any iterable (read into memory).
+        target: the task's examples, likewise; they are held in memory.
+        top: budget: number of documents.
+        fraction: budget: share of the pool's documents, in (0, 1].
+        tokens: budget: number of tokens of `tokenizer`.
+        min_score: budget: lowest score to take. Exactly one budget is given.
+        allow_fewer: take what there is where the pool gives fewer documents than asked for.
+        tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
+        method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
+        options: arguments of the method's constructor, for a method given by name.
+        text_field: field that holds a record's text; dots reach into nested records. See `TextOf` for the default.
+        template: text made of fields in braces, instead of a field.
+        target_field: the same for the target.
+        target_template: the same for the target.
+        by: field whose value labels a document in the summary and in `max_share`; by default its `source` field or, if
+            it has none, the input's name.
+        target_by: field that tells several targets apart, for a method that weighs them (`dsir`).
+        min_bytes: shortest text to take, in bytes of UTF-8.
+        max_bytes: longest text to take.
+        dedup: `exact` to take one of the documents that are the same text, `near` to take one of those that nearly are
+            (see `zipfit.selection.dedup`; needs the extra `near`): the best ranked. None to keep duplicates.
+        dedup_threshold: for `near`, the least Jaccard similarity.
+        max_share: largest share of the budget, in (0, 1], that documents of one label may take.
+        skip_bad: pass over records that give no text instead of stopping at the first; they are counted and kept.
+        threads: how many to compute with; None for one a core.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        ZipfitError: one sentence that says what is wrong with the input or the arguments.
+    """
+    parameters = task_parameters(
+        tokenizer=tokenizer,
+        text_field=text_field,
+        template=template,
+        target_field=target_field,
+        target_template=target_template,
+        by=by,
+        target_by=target_by,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        dedup=dedup,
+        dedup_threshold=dedup_threshold,
+        max_share=max_share,
+        skip_bad=skip_bad,
+        threads=threads,
+        progress=progress,
+    )
+    budget = Budget(top, fraction, tokens, min_score)
+    if tokens is not None and tokenizer is None:
+        raise ZipfitError("a budget of tokens needs a tokenizer")
+    if isinstance(method, str):
+        options = dict(options or {})
+        if top is not None and has_option(method, "top"):  # racing must know the budget beforehand
+            options.setdefault("top", top)
+        chosen = build_method(method, options)
+    elif options:
+        raise ZipfitError("options are for a method given by name; this one is built already")
+    else:
+        check_method(method)
+        chosen = method
+    return Selection(Job(Task(source, target, parameters), chosen), budget, allow_fewer)

@@ -1,0 +1,185 @@
+"""A selection: the documents chosen, and everything that one can do with them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.corpus.records import dump_record
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
+from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.selection.cut import Budget
+from zipfit.selection.manifest import build_manifest, check_outputs, manifest_path, write_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from zipfit.selection.ranking import Job
+
+
+class Selection:
+    """The documents chosen from a pool, best first.
+
+    Attributes:
+        indices: their positions in the source, shape (k,).
+        scores: their scores, shape (k,).
+        pool_scores: the scores of all N documents in source order, shape (N,); None for a method that ranks the pool
+            without scoring each document.
+        job: what the selection was cut from.
+        parameters: the arguments of `select` that give this selection.
+    """
+
+    def __init__(self, job: Job, budget: Budget, allow_fewer: bool) -> None:
+        self.job = job
+        self.parameters = job.task.parameters | asdict(budget) | {"allow_fewer": allow_fewer}
+        self.cut = job.cut(budget, allow_fewer)
+
+    def __len__(self) -> int:
+        return len(self.cut.indices)
+
+    def __repr__(self) -> str:
+        return f"<Selection of {len(self)} out of {len(self.job.task.pool.facts.lengths)} documents>"
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        return self.cut.indices
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        return self.cut.scores
+
+    @property
+    def pool_scores(self) -> NDArray[np.float64] | None:
+        return self.job.ranking.pool_scores
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The chosen records as they are in the source, in rank order; read again at every access."""
+        order = np.argsort(self.indices, kind="stable")
+        records: list[dict[str, Any]] = [{}] * len(self)
+        for rank, record in zip(order.tolist(), self.job.task.pool.corpus.dicts(self.indices[order]), strict=True):
+            records[rank] = record
+        return records
+
+    @property
+    def texts(self) -> list[str]:
+        """The chosen documents' texts in rank order; read again at every access."""
+        return self.job.task.pool.texts(self.indices.tolist())
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """How the selection was made, as `save` writes it (the output aside)."""
+        return build_manifest(self.job, self.cut, self.parameters)
+
+    def at(
+        self,
+        *,
+        top: int | None = None,
+        fraction: float | None = None,
+        tokens: int | None = None,
+        min_score: float | None = None,
+        allow_fewer: bool = False,
+    ) -> Selection:
+        """Cut the same ranking at another budget, without scoring again.
+
+        Raises:
+            ZipfitError: as `select` for the same budget.
+        """
+        return Selection(self.job, Budget(top, fraction, tokens, min_score), allow_fewer)
+
+    def _fields(self, add_fields: bool) -> Iterator[dict[str, Any]]:
+        for rank, (record, score) in enumerate(zip(self.records, self.scores.tolist(), strict=True), 1):
+            yield record | {SCORE_FIELD: score, RANK_FIELD: rank} if add_fields else record
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self._fields(True)))
+
+    def to_dataset(self) -> Any:
+        """The same as a `datasets.Dataset` (needs the extra `hub`).
+
+        Raises:
+            MissingExtraError: `datasets` is not installed.
+        """
+        try:
+            import datasets
+        except ImportError as error:
+            raise MissingExtraError("to_dataset", "hub") from error
+        return datasets.Dataset.from_list(list(self._fields(True)))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        order: Literal["rank", "source"] = "rank",
+        add_fields: bool = True,
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Write the chosen records, whole, and beside them the manifest.
+
+        The output appears under its name only when it is complete. Records passed over are written to
+        `<path>.rejected.jsonl`, duplicates dropped to `<path>.duplicates.jsonl`.
+
+        Args:
+            path: its extension is the format; `-` writes JSON Lines to standard output, without a manifest.
+            order: best first, or as in the source.
+            add_fields: add `zipfit_score` and `zipfit_rank` to each record.
+            overwrite: replace what is there.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            ZipfitError: the output cannot be written, or exists.
+        """
+        path = os.fspath(path)
+        if order not in ("rank", "source"):
+            raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
+        check_outputs(path, overwrite)
+        check_not_input(path, self.job.task.input_names)
+        output = {"path": path, "order": order, "add_fields": add_fields}
+        with self.job.task.stopwatch.stage("write"):
+            output |= self._write(path, order, add_fields)
+        self._write_beside(path)
+        manifest = build_manifest(self.job, self.cut, self.parameters, output)
+        if path != "-":
+            write_manifest(manifest, manifest_path(path))
+        return manifest
+
+    def _write(self, path: str, order: str, add_fields: bool) -> dict[str, Any]:
+        by_source = np.argsort(self.indices, kind="stable")  # the ranks (from 0) in source order
+        place = np.empty(len(self), dtype=np.int64)
+        place[by_source] = np.arange(len(self))
+        ranks = by_source if order == "source" else np.arange(len(self))
+        added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if add_fields else None
+        with replacing(path) as written:
+            write_records(
+                written.file,
+                path,
+                self.job.task.pool.corpus.records(self.indices[by_source]),
+                place[ranks].tolist(),
+                added,
+            )
+        return {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
+
+    def _write_beside(self, path: str) -> None:
+        if path == "-":
+            return
+        if self.job.task.rejected is not None:
+            self.job.task.rejected.save(path)
+        duplicates = [item for item in self.cut.dropped if item.duplicate_of is not None]
+        if duplicates:
+            with replacing(f"{path}.duplicates.jsonl") as written:
+                written.file.writelines(
+                    dump_record({"position": item.position, "duplicate_of": item.duplicate_of}) + b"\n"
+                    for item in duplicates
+                )

@@ -1,0 +1,247 @@
+"""A fine-tuning run from files to a folder: results as they come, checkpoints to go on from, and the model.
+
+The folder holds `results.jsonl`, one JSON object a line: `start` with all that determines the run, `train` and `test`
+for each measurement, and how it ended; `checkpoints/`; and at the end `model/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zipfit.corpus.corpus import read_documents
+from zipfit.corpus.text import TextOf
+from zipfit.corpus.write import replacing
+from zipfit.errors import ZipfitError
+from zipfit.system.versions import library_versions
+from zipfit.training.models import load_model
+from zipfit.training.settings import PRESETS
+from zipfit.training.train import Measured, Run, Unobserved, train
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from zipfit.corpus.inputs import Documents
+    from zipfit.training.settings import Settings
+    from zipfit.training.train import Observer
+
+
+RESULTS = "results.jsonl"
+CHECKPOINTS = "checkpoints"
+MODEL = "model"
+
+
+def finetune(
+    documents: Documents,
+    model: str,
+    output: str | os.PathLike[str],
+    *,
+    test: Documents | None = None,
+    settings: Settings | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+    evaluate_every: int | None = None,
+    checkpoint_every: int | None = None,
+    save_model: bool = True,
+    resume: bool = False,
+    overwrite: bool = False,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    text_field: str | None = None,
+    template: str | None = None,
+    test_field: str | None = None,
+    test_template: str | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Fine-tune a causal language model on documents, and keep results, checkpoints and model in a folder.
+
+    Args:
+        documents: to train on, best first; as `source` of `zipfit.select`.
+        model: a name on the hub, a folder, a `.gguf` file, or `smollm2`; see `load_model`.
+        output: the folder; made if it does not exist.
+        test: held-out documents, whose loss is measured before, during and after; None to skip that.
+        settings: see `Settings`; None for the preset `default`.
+        budget: training tokens of an epoch, taken from the first documents on; None for all.
+        seed: of the order of documents, dropout and fresh adapters.
+        evaluate_every: training tokens between evaluations; None for before and after alone.
+        checkpoint_every: training tokens between checkpoints; None for one at an interruption alone.
+        save_model: whether to keep the trained model.
+        resume: go on from the newest checkpoint of an interrupted run with the same documents, model and settings.
+        overwrite: replace an earlier run.
+        revision: of the model on the hub.
+        trust_remote_code: run the Python code that comes with the model.
+        text_field: as in `zipfit.select`.
+        template: likewise.
+        test_field: the same for the test set.
+        test_template: likewise.
+        observer: told of each measurement.
+
+    Returns:
+        The run; if Ctrl-C ended it early it is not `finished`, and a checkpoint is there to go on from.
+
+    Raises:
+        MissingExtraError: a package of the extra `train` is not installed.
+        ZipfitError: the folder holds a run that may not be replaced or cannot be resumed; a document cannot be read;
+            the documents do not fill a block; the model cannot be loaded or trained; the loss is not a number; memory
+            ran out.
+    """
+    folder = Path(output)
+    settings = settings or PRESETS["default"]
+    texts = [text for text, _ in read_documents("documents", documents, TextOf(text_field, template))]
+    held_out = (
+        []
+        if test is None
+        else [text for text, _ in read_documents("test set", test, TextOf(test_field, test_template))]
+    )
+    if test is not None and not held_out:
+        raise ZipfitError("the test set is empty: it holds no document")
+    described = {
+        "model": model,
+        "revision": revision,
+        "documents": _digest(texts),
+        "test": _digest(held_out),
+        "settings": asdict(settings),
+        "budget": budget,
+        "seed": seed,
+        "evaluate_every": evaluate_every,
+    }
+    earlier = None if overwrite else _earlier(folder, described, resume)
+    loaded = load_model(model, settings, seed=seed, revision=revision, trust_remote_code=trust_remote_code)
+    if earlier is None:
+        _make_anew(folder)
+    with _Record(folder / RESULTS, described, observer or Unobserved()) as record:
+        try:
+            run = train(
+                loaded,
+                texts,
+                settings,
+                test=held_out,
+                budget=budget,
+                seed=seed,
+                evaluate_every=evaluate_every,
+                checkpoints=folder / CHECKPOINTS,
+                checkpoint_every=checkpoint_every,
+                resume=earlier,
+                observer=record,
+            )
+        except ZipfitError as error:
+            record.write("failed", error=str(error))
+            raise
+        ending = {"tokens": run.done_tokens, "seconds": run.seconds, "precision": run.precision, "device": run.device}
+        record.write("end" if run.finished else "interrupted", **ending)
+    if run.finished:
+        if save_model:
+            loaded.save(folder / MODEL)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    return run
+
+
+class _Record:
+    """Writes down each measurement as it comes, and hands it on."""
+
+    def __init__(self, path: Path, described: dict[str, Any], observer: Observer) -> None:
+        self._described = described
+        self._stream = path.open("a", encoding="utf-8")
+        self._observer = observer
+
+    def __enter__(self) -> _Record:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def write(self, event: str, **values: Any) -> None:
+        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        self._stream.flush()
+
+    def started(self, run: Run) -> None:
+        if not run.train:  # of a resumed run, the beginning is written already
+            overlap = None if run.overlap is None else asdict(run.overlap)
+            versions = library_versions(("zipfit", "torch", "transformers"))
+            self.write("start", **self._described, overlap=overlap, versions=versions)
+        self._observer.started(run)
+
+    def trained(self, run: Run, measured: Measured) -> None:
+        self.write("train", tokens=measured.tokens, loss=measured.loss)
+        self._observer.trained(run, measured)
+
+    def tested(self, run: Run, measured: Measured) -> None:
+        self.write("test", **asdict(measured))
+        self._observer.tested(run, measured)
+
+    def stopping(self, run: Run) -> None:
+        self._observer.stopping(run)
+
+
+def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> tuple[Run, Path] | None:
+    """The run to go on with, as far as its newest checkpoint goes, and that one; None for a run from the start."""
+    results = folder / RESULTS
+    events = _read_events(results)
+    if not any(event["event"] == "train" for event in events):  # what failed at once is no run
+        return None
+    if not resume:
+        raise ZipfitError(f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
+    changed = [name for name, value in described.items() if events[0].get(name) != json.loads(json.dumps(value))]
+    if changed:
+        raise ZipfitError(f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
+    if events[-1]["event"] == "end":
+        raise ZipfitError(f"{folder}: its run is finished (give --overwrite to run it again)")
+    # Of a checkpoint, the trainer's state is written last.
+    whole = [path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
+    if not whole:
+        return None
+    newest = max(whole, key=_steps)
+    run, kept = Run(), events[:1]
+    for event in events[1:]:
+        if event["event"] == "train" and len(run.train) == _steps(newest):
+            break
+        if event["event"] in ("train", "test"):
+            measured = Measured(event["tokens"], event["loss"], event.get("bits_per_byte"))
+            (run.train if event["event"] == "train" else run.test).append(measured)
+            kept.append(event)
+    run.done_tokens = run.train[-1].tokens
+    with replacing(str(results)) as written:
+        for event in kept:
+            written.file.write(json.dumps(event).encode() + b"\n")
+    return run, newest
+
+
+def _read_events(results: Path) -> list[dict[str, Any]]:
+    if not results.is_file():
+        return []
+    lines = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        # The last line of a run that was killed may lack its end.
+        events = [json.loads(line) for line in lines if line.endswith("\n")]
+        assert all(isinstance(event["event"], str) for event in events)
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise ZipfitError(f"{results}: is damaged (give --overwrite to start the run again)") from error
+    return events
+
+
+def _make_anew(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (CHECKPOINTS, MODEL):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / RESULTS).write_text("")
+    except OSError as error:
+        raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
+
+
+def _steps(checkpoint: Path) -> int:
+    """Optimizer steps done at a checkpoint, which its name ends in."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _digest(texts: Sequence[str]) -> str:
+    sha256 = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        sha256.update(len(encoded).to_bytes(8, "little") + encoded)
+    return sha256.hexdigest()

@@ -1,0 +1,36 @@
+"""The doctor tells what is in use and notices what is wrong."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from zipfit.cli import doctor
+from zipfit.system.native import native_core
+
+
+def test_the_kernel_agrees_with_the_linked_zlib() -> None:
+    diagnosis = doctor.diagnose()
+    assert native_core() is not None, "the native kernel was not built"
+    assert diagnosis.engine == "native"
+    assert diagnosis.zlib == zlib.ZLIB_RUNTIME_VERSION
+    assert diagnosis.mismatches == 0
+    assert diagnosis.healthy
+    if diagnosis.zlib_is_reference:
+        assert diagnosis.checked > 3000
+
+
+def test_another_zlib_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_PROBE_SIZES", (1, 2, 3))
+    diagnosis = doctor.diagnose()
+    assert not diagnosis.zlib_is_reference
+    assert diagnosis.checked == 0
+    assert any("NOT a reference zlib" in line for line in diagnosis.lines())
+
+
+def test_without_the_kernel_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "native_core", lambda: None)
+    diagnosis = doctor.diagnose()
+    assert diagnosis.engine == "zlib"
+    assert any("without its native kernel" in line for line in diagnosis.lines())
