@@ -19,6 +19,7 @@ from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.text import TextOf
 from zipfit.methods.racing import Racing
+from zipfit.system.texts import Texts
 
 
 class RecordedPairs:
@@ -66,6 +67,7 @@ def main():
         pool, target = read(pool_path), read(target_path)
         pool = [pool[i] for i in generator.permutation(len(pool))[: arguments.documents]]
         target = [target[i] for i in generator.permutation(len(target))[: arguments.targets]]
+        pool, target = Texts.join(pool), Texts.join(target)
         pairs = compressor.pairs(target)
         sizes, distances = pairs.distances(pool, np.arange(len(target), dtype=np.int32))
         scores = pairs.alignments(pool)

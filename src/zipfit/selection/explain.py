@@ -16,6 +16,7 @@ from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.manifest import files_of, manifest_path, read_manifest
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,10 +105,9 @@ def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str,
     Raises:
         ZipfitError: as `ZipFit.fit`.
     """
-    encoded = text.encode("utf-8")
     compressor = get_compressor(method.compressor, method.level)
     columns = np.arange(len(target), dtype=np.int32)
-    distances = compressor.pairs([item.encode("utf-8") for item in target]).distances([encoded], columns)[1][0]
+    distances = compressor.pairs(Texts.of(target)).distances(Texts.of([text]), columns)[1][0]
     nearest = np.argsort(distances, kind="stable")[:_NEAREST].tolist()
     neighbours = [Neighbour(j, float(distances[j]), target[j], shared_substrings(text, target[j])) for j in nearest]
     method.fit(target)

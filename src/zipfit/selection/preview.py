@@ -29,6 +29,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Scorer
 from zipfit.system.native import native_core
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -184,7 +185,7 @@ def _bits_per_byte(train: Sequence[bytes], test: Sequence[bytes], order: int) ->
     core = native_core()
     if core is None:
         return WittenBell(train, order).bits(test) / size
-    return float(core.witten_bell_bits(list(train), list(test), order)) / size
+    return float(core.witten_bell_bits(Texts.join(train), Texts.join(test), order)) / size
 
 
 def _ranking(method: Method, pool: Pool) -> Iterator[int]:
