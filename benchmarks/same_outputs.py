@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 KNOWN = [
     (r"racing.*", r".*: method\.options\.top", "racing learns of the budget by the protocol, not by an option"),
     (r"racing-score", r".*", "racing to a score or a share gave a wrong selection, or none, without a word"),
-    (r"surrogate-.*", r".*", "a lone surrogate gave a traceback or a score of 0, depending on the method"),
+    (r"surrogate", r".*", "a lone surrogate gave a traceback or a score of 0, depending on the method"),
     (r"bad-scores-preview-.*", r".*", "preview took scores that are no numbers or too few, which select refuses"),
+    (r"wrong-position", r"stderr", "a selector's position beyond the pool gave a traceback"),
     (r"bad-parameter-.*", r"stderr", "messages have no final full stop"),
 ]
 
@@ -50,10 +51,12 @@ VARYING = {
     *("seconds", "selection_seconds", "training_seconds", "tokens_per_second"),
     *("zipfit", "python", "platform", "libraries", "versions", "made", "working_directory"),
 }
-ABOUT_ITSELF = re.compile(r".*manifest\.json|(.*/)?(study|(cells|selections|baselines)/.*)\.json|.*/cells\.jsonl")
+ABOUT_ITSELF = re.compile(
+    r".*manifest\.json|(.*/)?(study|(cells|selections|baselines)/.*)\.json|.*/(cells|results)\.jsonl"
+)
 
 # A study's page, tables and figures show times, so they are compared where both builds draw the same results.
-SHOWS_TIMES = re.compile(r"study[^/]*/(report\.html|tables\.md|figures/.*)")
+SHOWS_TIMES = re.compile(r"study/(report\.html|tables\.md|figures/.*)")
 
 # NAME COMMAND [< STDIN]; $in is the pool with the target, $to the output, $out the command's own folder.
 COMMANDS = """
@@ -69,7 +72,7 @@ allow-fewer         select $in --top 9999 --allow-fewer -o $to
 
 racing              select $in --racing --top 20 -o $to
 racing-json         select $in --racing --top 5 --confidence 2 --seed 3 --json -o $to
-racing-dedup        select $in --racing --top 5 --dedup exact -o $to
+wrong-racing-dedup  select $in --racing --top 5 --dedup exact -o $to
 random              select $in -m random --top 20 -o $to
 random-seed         select $in -m random --seed 7 --tokens 4000 --tokenizer bytes -o $to
 dsir                select $in -m dsir -p min_length=5 --top 20 -o $to
@@ -96,7 +99,7 @@ dedup-cover         select $in -m cover --tokens 9000 --tokenizer bytes --dedup 
 max-share           select $in --top 30 --max-share 0.4 -o $to --json
 max-share-field     select $in --top 30 --max-share kind=0.5 -o $to
 max-share-tokens    select $in --tokens 6000 --tokenizer bytes --max-share 0.5 --dedup exact -o $to
-max-share-score     select $in --min-score 0.2 --max-share 0.6 -o $to
+wrong-share-score   select $in --min-score 0.2 --max-share 0.6 -o $to
 max-share-mmr       select $in -m mmr --top 30 --max-share 0.4 -o $to
 lengths             select $in --top 20 --min-bytes 100 --max-bytes 300 -o $to
 lengths-lazy        select $in -m cover --top 20 --min-bytes 100 --max-bytes 300 -o $to
@@ -144,7 +147,7 @@ preview-methods     preview $in --bytes 3000 -m mmr -m random -m own:Longest -m 
 preview-all         preview small.jsonl -t target.jsonl --bytes 1000000 -m zipfit -m gain -m cover --json
 explain             explain out/top/selected.jsonl --rank 3 --json
 explain-position    explain out/top/selected.jsonl --position 5 --json
-explain-text        explain out/top/selected.jsonl
+explain-text        explain out/top/selected.jsonl --rank 2
 explain-lz4         explain out/lz4/selected.jsonl --rank 1 --json
 explain-other       explain out/gain/selected.jsonl --rank 2 --json
 explain-parquet     explain out/from-parquet/selected.parquet --rank 20 --json
@@ -156,7 +159,7 @@ rerun-share         rerun out/max-share-tokens/selected.manifest.json -o $out/ag
 rerun-groups        rerun out/dsir-proportions/selected.manifest.json -o $out/again.jsonl
 rerun-racing        rerun out/racing/selected.manifest.json -o $out/again.jsonl
 rerun-own           rerun out/own-scorer-option/selected.manifest.json -o $out/again.jsonl
-rerun-own-plain     rerun out/own-plain/selected.manifest.json -o $out/again.jsonl
+wrong-rerun         rerun out/own-plain/selected.manifest.json -o $out/again.jsonl
 rerun-skip-bad      rerun out/skip-bad/selected.manifest.json -o $out/again.jsonl
 python              python api.py
 
@@ -192,6 +195,7 @@ wrong-level         select $in -l 99 --top 3 -o $to
 wrong-threads       select $in --threads 0 --top 3 -o $to
 wrong-source        select nowhere.jsonl -t target.jsonl --top 3 -o $to
 wrong-record        select bad.jsonl -t target.jsonl --top 3 -o $to
+wrong-surrogate     select surrogate.jsonl -t target.jsonl --top 2 -o $to
 wrong-field         select $in --text-field texts --top 3 -o $to
 wrong-format        select $in --format xml --top 3 -o $to
 wrong-output        select $in --top 3 -o $out/selected.docx
@@ -200,6 +204,7 @@ wrong-empty-target  select pool.jsonl -t empty.jsonl --top 3 -o $to
 wrong-empty-pool    select empty.jsonl -t target.jsonl --top 3 -o $to
 wrong-preview       preview $in --bytes 0 --json
 wrong-explain       explain out/top/selected.jsonl --rank 99
+wrong-explain-none  explain out/top/selected.jsonl
 wrong-manifest      verify target.jsonl
 wrong-verify        verify out/stdout/selected.manifest.json
 wrong-study         study check wrong.yaml
@@ -213,10 +218,7 @@ bad-parameter-short select $in -m dsir -p min_length=99999 --top 3 -o $to
 racing-score        select $in -m racing -p top=5 --min-score 0.2 -o $to
 bad-scores-preview-nan    preview $in --bytes 3000 -m own:NotANumber --json
 bad-scores-preview-number preview $in --bytes 3000 -m own:TooFew --json
-surrogate-zipfit    select surrogate.jsonl -t target.jsonl --top 2 -o $to
-surrogate-gain      select surrogate.jsonl -t target.jsonl -m gain --top 2 -o $to
-surrogate-cover     select surrogate.jsonl -t target.jsonl -m cover --top 2 -o $to
-surrogate-dsir      select surrogate.jsonl -t target.jsonl -m dsir -p min_length=1 --top 2 -o $to
+surrogate           python surrogate.py
 """
 
 ENCODER = """
@@ -235,6 +237,7 @@ study               study run study.yaml -o $out/study
 study-again         study run study.yaml -o out/study/study --no-report
 wrong-study-part    study run study.yaml -o $out/study --arm zipfti
 wrong-study-file    study run wrong.yaml -o $out/study
+wrong-study-label   study run lost.yaml -o $out/study --arm lost --no-report
 finetune            finetune pool.jsonl --model ./tiny --tokens 600 --block-size 64 --batch-size 2 -o $out/tuned -q
 """
 
@@ -242,7 +245,6 @@ finetune            finetune pool.jsonl --model ./tiny --tokens 600 --block-size
 REPORT = """
 report              study report results/study
 report-part         study report results/part
-report-failed       study report results/failed
 """
 
 OWN = '''
@@ -285,16 +287,14 @@ class Typical(Plain):
         return np.array([-abs(len(text) - self.mean) for text in texts])
 
 
-class EverySecond(Plain):
-    score = None
+class EverySecond:
+    def fit(self, target, pool=None):
+        return self
 
     def rank(self, pool):
         total = sum(pool.map(len))
         for position in range(0, total, 2):
             yield position, 1.0 - position / total
-
-
-EverySecond.score = property()
 
 
 class Twice(EverySecond):
@@ -322,7 +322,7 @@ class NoMethod:
     pass
 '''
 
-API = '''
+API = """
 import json
 
 import own
@@ -342,8 +342,7 @@ for method in ("zipfit", "gain", "cover", "mmr", "random"):
     show(f"{method} more", selection.at(fraction=0.1))
     print(json.dumps(selection.records))
 show("objects", zipfit.select(pool, ["a plain text"], top=5, dedup="near", max_share=0.5))
-show("strings", zipfit.select(record["text"] for record in pool) if False else
-     zipfit.select([record["text"] for record in pool], ["a plain text"], fraction=0.02, min_bytes=20))
+show("strings", zipfit.select([record["text"] for record in pool], ["plain"], fraction=0.02, min_bytes=20))
 show("own", zipfit.select("pool.jsonl", "target.jsonl", top=5, method=own.Longest(sign=-1)))
 show("own, no dataclass", zipfit.select("pool.jsonl", "target.jsonl", top=5, method=own.Plain()))
 show("own selector", zipfit.select("pool.jsonl", "target.jsonl", tokens=900, tokenizer="bytes", method=own.EverySecond()))
@@ -360,7 +359,23 @@ for change in ({"top": 3, "method": "zipfti"}, {"top": 3, "options": {"levl": 1}
         zipfit.select("pool.jsonl", "target.jsonl", **change)
     except zipfit.ZipfitError as error:
         print(error)
-'''
+"""
+
+SURROGATE = """
+import zipfit
+
+for method in ("zipfit", "gain", "cover", "mmr", "dsir"):
+    options = {"min_length": 1} if method == "dsir" else {}
+    try:
+        selection = zipfit.select(["lone \\ud800 half", "plain text"], ["plain"], top=2, method=method, options=options)
+        print(method, selection.indices.tolist(), selection.scores.tolist())
+    except Exception as error:
+        print(method, type(error).__name__, error)
+try:
+    print(zipfit.ZipFit().fit(["plain"]).score(["lone \\ud800 half"]))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
 
 STUDY = """
 name: Small
@@ -383,7 +398,6 @@ methods:
   compressors: {method: zipfit, sweep: {compressor: [lz4, zstd]}, budgets: [256]}
   sizes: {method: zipfit, sweep: {target_size: [3, 6]}, budgets: [256]}
   own: {method: "own:Longest", budgets: [256]}
-  lost: {label: nowhere, budgets: [256]}
 budgets: [256, 512]
 models: [./tiny]
 seeds: [0, 1]
@@ -416,10 +430,8 @@ class Build:
         program, *arguments = shlex.split(command)
         start = [arguments.pop(0)] if program == "python" else ["-c", RUN, program]
         path = os.pathsep.join([*([self.path] if self.path else []), "."])
-        environment = os.environ | {
-            **{"PYTHONPATH": path, "COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
-            "ZIPFIT_CACHE": str(self.folder / "cache"),
-        }
+        settings = {"COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment = os.environ | settings | {"PYTHONPATH": path, "ZIPFIT_CACHE": str(self.folder / "cache")}
         ran = subprocess.run(
             [self.python, *start, *arguments],
             cwd=self.folder,
@@ -428,14 +440,8 @@ class Build:
             capture_output=True,
         )
         found = {"status": str(ran.returncode).encode(), "stdout": ran.stdout, "stderr": ran.stderr}
-        for folder in (out, *(Path("results").glob("*") if program == "study" and "results/" in rest else ())):
-            for file in sorted((self.folder / folder).rglob("*")):
-                if file.is_file():
-                    found[str(file.relative_to(self.folder / out))] = file.read_bytes()
-        if "study report" in rest:
-            for file in sorted((self.folder / arguments[-1]).rglob("*")):
-                if file.is_file():
-                    found[str(file.relative_to(self.folder / "results"))] = file.read_bytes()
+        folder = self.folder / (arguments[-1] if "study report" in rest else out)
+        found |= {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         return {place: self.comparable(place, content, "--json" in rest) for place, content in found.items()}
 
     def comparable(self, place: str, content: bytes, is_json: bool) -> bytes:
@@ -461,7 +467,7 @@ def _steady(text: bytes) -> bytes:
 
 def _without(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without(inner) for key, inner in value.items() if key not in VARYING}
+        return {key: _without(inner) for key, inner in value.items() if key.partition(".")[0] not in VARYING}
     return [_without(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -500,7 +506,9 @@ def _first_line(old: bytes, new: bytes) -> str:
     at = next((i for i, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if at is None:
         return f"{len(ours)} lines != {len(theirs)} lines"
-    return f"line {at + 1}: {_short(ours[at].decode(errors='replace'))} != {_short(theirs[at].decode(errors='replace'))}"
+    return (
+        f"line {at + 1}: {_short(ours[at].decode(errors='replace'))} != {_short(theirs[at].decode(errors='replace'))}"
+    )
 
 
 def _short(text: str, length: int = 160) -> str:
@@ -509,7 +517,9 @@ def _short(text: str, length: int = 160) -> str:
 
 def reason(name: str, place: str) -> str | None:
     """Why a difference is wanted; None if it is not."""
-    return next((why for command, where, why in KNOWN if re.fullmatch(command, name) and re.fullmatch(where, place)), None)
+    return next(
+        (why for command, where, why in KNOWN if re.fullmatch(command, name) and re.fullmatch(where, place)), None
+    )
 
 
 def make_inputs(folder: Path, pool: Path | None, target: Path | None, documents: int) -> None:
@@ -542,7 +552,10 @@ def make_inputs(folder: Path, pool: Path | None, target: Path | None, documents:
         opened = zstandard.open(path, "rt", encoding="utf-8") if path.suffix == ".zst" else path.open(encoding="utf-8")
         with opened as lines:
             texts = [json.loads(line)["text"] for line, _ in zip(lines, range(count), strict=False)]
-        return [{"id": i, "text": text, "source": "web" if i % 3 else "books", "kind": "new"} for i, text in enumerate(texts)]
+        return [
+            {"id": i, "text": text, "source": "web" if i % 3 else "books", "kind": "new"}
+            for i, text in enumerate(texts)
+        ]
 
     records = list(made_pool()) if pool is None else given(pool, documents)
     targets = [f"{prose(15)} def {rng.choice(vocabulary)}(x)" for _ in range(24)]
@@ -567,8 +580,12 @@ def make_inputs(folder: Path, pool: Path | None, target: Path | None, documents:
     for at, line in ((3, b"{broken\n"), (40, b'{"other": 1}\n'), (70, b'{"text": 5}\n'), (71, b'{"text": "\xff"}\n')):
         broken.insert(at, line)
     (folder / "bad.jsonl").write_bytes(b"".join(broken))
-    (folder / "bad.csv").write_bytes(b'id,text\n1,plain text\n2\n3,"quoted ""text"""\n' + b"".join(b"%d,row %d\n" % (i, i) for i in range(9)))
-    (folder / "surrogate.jsonl").write_bytes(b'{"text": "lone \\ud800 half"}\n' + b"".join(lines.splitlines(keepends=True)[:5]))
+    (folder / "bad.csv").write_bytes(
+        b'id,text\n1,plain text\n2\n3,"quoted ""text"""\n' + b"".join(b"%d,row %d\n" % (i, i) for i in range(9))
+    )
+    (folder / "surrogate.jsonl").write_bytes(
+        b'{"text": "lone \\ud800 half"}\n' + b"".join(lines.splitlines(keepends=True)[:5])
+    )
     parts = folder / "folder" / "inner"
     parts.mkdir(parents=True)
     write_jsonl(folder / "folder" / "b.jsonl", records[:40])
@@ -576,14 +593,18 @@ def make_inputs(folder: Path, pool: Path | None, target: Path | None, documents:
     (parts / "a.jsonl.zst").write_bytes(COMPRESS[".zst"](b"".join(lines.splitlines(keepends=True)[40:90])))
     (folder / "own.py").write_text(OWN)
     (folder / "api.py").write_text(API)
+    (folder / "surrogate.py").write_text(SURROGATE)
     (folder / "study.yaml").write_text(STUDY)
+    (folder / "lost.yaml").write_text(STUDY.replace("random: {}", "lost: {label: nowhere}"))
     (folder / "wrong.yaml").write_text(STUDY.replace("seeds", "seds"))
 
 
 def make_model(python: str, folder: Path) -> None:
     """The language model of a few thousand random weights that tests use."""
     tests = Path(__file__).resolve().parent.parent / "tests"
-    code = f"import sys; sys.path.insert(0, {str(tests)!r}); import pathlib, tiny; tiny.save_model(pathlib.Path('tiny'))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(tests)!r}); import pathlib, tiny; tiny.save_model(pathlib.Path('tiny'))"
+    )
     subprocess.run([python, "-c", code], cwd=folder, check=True, capture_output=True)
 
 
@@ -647,7 +668,7 @@ def main() -> None:
 
         for line in lines:
             compare(line)
-        results = {"study": "study/study", "part": "study-part/study", "failed": "wrong-study-part/study"}
+        results = {"study": "study/study", "part": "study-part/study"}
         for build in (old, new):
             for name, made in results.items():
                 if (old.folder / "out" / made).is_dir():
