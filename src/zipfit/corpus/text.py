@@ -33,6 +33,12 @@ class TextOf:
 
     Raises:
         ZipfitError: both are given, or the template is malformed or names no field.
+
+    Example:
+        >>> TextOf(template="Q: {question} A: {answer}")({"question": "1 + 1?", "answer": "2"})
+        'Q: 1 + 1? A: 2'
+        >>> TextOf()({"messages": [{"role": "user", "content": "Hello"}]})
+        'user: Hello'
     """
 
     field: str | None = None

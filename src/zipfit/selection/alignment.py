@@ -99,6 +99,11 @@ def alignment(
 
     Raises:
         ZipfitError: as `zipfit.select`, or the output cannot be written.
+
+    Example:
+        >>> result = alignment(["def sub(a, b): return a - b", "To be or not to be"], ["def add(a, b): return a + b"])
+        >>> round(result.mean, 2), result.target_documents
+        (0.6, 1)
     """
     if output is not None:
         check_output(output, overwrite)

@@ -23,6 +23,10 @@ def token_counter(name: str) -> TokenCounter:
     Raises:
         ZipfitError: the tokenizer cannot be loaded.
         MissingExtraError: the `tokenizers` package is not installed.
+
+    Example:
+        >>> token_counter("bytes")(["two", "naïve"])
+        [3, 6]
     """
     if name == "bytes":
         return lambda texts: [len(text.encode("utf-8")) for text in texts]
