@@ -110,6 +110,10 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
     Raises:
         ZipfitError: not 0 <= c <= n or not 1 <= k <= n.
+
+    Example:
+        >>> round(pass_at_k(10, 3, 1), 3), round(pass_at_k(10, 3, 5), 3)
+        (0.3, 0.917)
     """
     if not 0 <= c <= n:
         raise ZipfitError(f"of {n} samples {c} cannot have passed")

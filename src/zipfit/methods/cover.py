@@ -59,6 +59,14 @@ class Cover:
             common everywhere weighs less.
         cost_exponent: Gains are compared after division by (bytes of the document) ** cost_exponent. 1 is gain per
             byte, for budgets in bytes or tokens; 0 is gain per document, for budgets in documents.
+
+    Example:
+        The second document would add little to the first, so the third goes before it.
+
+        >>> from zipfit import select
+        >>> pool = ["def f(): return 1", "def f(): return 2", "import os"]
+        >>> select(pool, ["def f(): return 0", "import sys"], top=2, method="cover").indices.tolist()
+        [0, 2]
     """
 
     unit: str = "byte"

@@ -55,6 +55,13 @@ class Dsir:
         proportions: With several targets, each one's share as `label=share`; without it, shares follow their numbers
             of n-grams.
         seed: Of the draw.
+
+    Example:
+        >>> from zipfit import select
+        >>> pool = ["the cat sat", "a stock rose", "the cat ran"]
+        >>> heaviest = {"min_length": 1, "resample": False}
+        >>> select(pool, ["the cat slept"], top=2, method="dsir", options=heaviest).indices.tolist()
+        [2, 0]
     """
 
     ngrams: int = 2

@@ -47,6 +47,12 @@ class Gain:
             level 3 finds about the last megabyte of T, 9 ten megabytes, 19 all of it.
         leave_one_out: Score a document that is itself a target example against the other examples only. For targets
             that were drawn from the pool: by default, such a document scores near 1.
+
+    Example:
+        >>> method = Gain().fit(["def add(a, b): return a + b"])
+        >>> scores = method.score(["To be or not to be", "def add(a, b): return b + a"])
+        >>> bool(scores[0] < 0.2 < 0.4 < scores[1] < 1)
+        True
     """
 
     level: int = 3

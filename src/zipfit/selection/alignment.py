@@ -115,6 +115,11 @@ def alignment(
     Raises:
         TypeError: a keyword is none of these.
         ZipfitError: as `zipfit.select`, or the output cannot be written.
+
+    Example:
+        >>> result = alignment(["def sub(a, b): return a - b", "To be or not to be"], ["def add(a, b): return a + b"])
+        >>> round(result.mean, 2), result.target_documents
+        (0.6, 1)
     """
     unknown = reading.keys() - ReadingOptions.__optional_keys__
     if unknown:

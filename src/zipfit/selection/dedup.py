@@ -164,7 +164,12 @@ def shingles(text: str) -> NDArray[np.uint32]:
 
 
 def jaccard(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> float:
-    """|A & B| / |A | B| of two sets given as sorted arrays without repeats, at least one of them not empty."""
+    """|A & B| / |A | B| of two sets given as sorted arrays without repeats, at least one of them not empty.
+
+    Example:
+        >>> jaccard(shingles("one two three four five six seven"), shingles("one two three four five six eight"))
+        0.5
+    """
     both = np.concatenate((one, other))
     both.sort(kind="stable")  # Timsort merges two sorted runs in one pass.
     common = int(np.count_nonzero(both[1:] == both[:-1]))

@@ -153,6 +153,10 @@ def shared_substrings(document: str, example: str, limit: int = _SUBSTRINGS) -> 
     """Return the longest substrings that two texts share, longest first, none part of another.
 
     Works in time linear in both texts, with a suffix automaton of the example (Blumer et al. 1985).
+
+    Example:
+        >>> shared_substrings("def sub(a, b): return a - b", "def add(a, b): return a + b")
+        ['(a, b): return a']
     """
     longest: dict[str, None] = {}
     for start, end in _maximal_matches(document, example):

@@ -85,6 +85,12 @@ def select(
 
     Raises:
         ZipfitError: one sentence that says what is wrong with the input or the arguments.
+
+    Example:
+        >>> pool = ["def sub(a, b): return a - b", "To be or not to be", "def mul(a, b): return a * b"]
+        >>> selection = select(pool, ["def add(a, b): return a + b"], top=2)
+        >>> selection.indices.tolist()
+        [0, 2]
     """
     terms = Terms(
         Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer),

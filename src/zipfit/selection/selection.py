@@ -97,6 +97,12 @@ class Selection:
 
         Raises:
             ZipfitError: as `select` for the same budget.
+
+        Example:
+            >>> from zipfit import select
+            >>> selection = select(["def sub(a, b)", "to be or not to be", "def mul(a, b)"], ["def add(a, b)"], top=2)
+            >>> selection.at(top=1).texts
+            ['def sub(a, b)']
         """
         budget = Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer)
         return Selection(self.ranking, replace(self.terms, budget=budget))

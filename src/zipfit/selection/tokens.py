@@ -41,6 +41,10 @@ def token_counter(name: str) -> TokenCounter:
     Raises:
         ZipfitError: the tokenizer cannot be loaded.
         MissingExtraError: the `tokenizers` package is not installed.
+
+    Example:
+        >>> token_counter("bytes")(["two", "naïve"])
+        [3, 6]
     """
     if name == "bytes":
         return BYTES
