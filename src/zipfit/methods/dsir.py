@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams, hashed_ngrams
+from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ class Dsir:
         if self.proportions and groups is None:
             raise ZipfitError("dsir's proportions share a selection among several targets; there is one.")
         self.notes.clear()
-        self._features: HashedNgrams = hashed_ngrams(self.ngrams, self.buckets)
+        self._features = HashedNgrams(self.ngrams, self.buckets)
         by_label: dict[str, list[str]] = {}
         for text, label in zip(target, groups if groups is not None else [""] * len(target), strict=True):
             by_label.setdefault(label, []).append(text)
