@@ -98,7 +98,7 @@ def evaluate_command(
 
         loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
         if test is not None:
-            with progress.reading(None, 0) as advance:
+            with progress.begin(None, 0) as advance:
                 evaluation = evaluate(
                     loaded,
                     Files(test, format_name, sample_by),

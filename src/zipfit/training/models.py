@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import warnings
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.system.networks import best_device, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zipfit.training.settings import Settings
 
 SMOLLM2 = "smollm2"
@@ -42,7 +38,7 @@ class LanguageModel:
         network = self.network
         if hasattr(network, "merge_and_unload"):
             network = network.merge_and_unload()
-        with _quiet():
+        with quiet():
             network.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
@@ -80,7 +76,7 @@ def load_model(
     if adapter == "qlora":
         weights |= _four_bits(torch, transformers)
     try:
-        with _quiet():
+        with quiet():
             network, report = transformers.AutoModelForCausalLM.from_pretrained(
                 place, output_loading_info=True, **weights, **options
             )
@@ -91,7 +87,7 @@ def load_model(
         raise ZipfitError(f"model {name}: lacks {len(missing)} of its weights, such as {missing[0]}")
     if "gguf_file" in options:
         _forget_quantization(network)
-    network.eval().to(_device(torch) if adapter != "qlora" else network.device)
+    network.eval().to(best_device() if adapter != "qlora" else network.device)
     if settings is not None and adapter != "full":
         torch.manual_seed(seed)
         network = _adapted(network, settings)
@@ -107,7 +103,7 @@ def load_tokenizer(name: str, *, revision: str | None = None, trust_remote_code:
         raise MissingExtraError("a language model", "train") from error
     place, options = _found(name, revision, trust_remote_code)
     try:
-        with _quiet():
+        with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
     except Exception as error:  # transformers raises whatever its many loaders do
         raise ZipfitError(f"model {name}: cannot be loaded ({_first_line(error)})") from error
@@ -166,12 +162,6 @@ def computes_bf16(torch: Any) -> bool:
     return any(test is not None and test() for test in supported)
 
 
-def _device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _four_bits(torch: Any, transformers: Any) -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise ZipfitError("qlora keeps the model in 4 bits, which needs an NVIDIA GPU: use lora")
@@ -203,7 +193,7 @@ def _adapted(network: Any, settings: Settings) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with _quiet():
+    with quiet():
         return peft.get_peft_model(network, configuration)
 
 
@@ -213,25 +203,6 @@ def _forget_quantization(network: Any) -> None:
         if hasattr(holder, mark):
             delattr(holder, mark)
     network.is_quantized = False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers' own progress bars and advice off the screen."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        # The bar of the GGUF reader heeds no setting.
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:
