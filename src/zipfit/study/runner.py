@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import humaneval
+from zipfit.humaneval import Judging, Sampling, humaneval
 from zipfit.study.data import digest, open_source, read_texts
 from zipfit.study.documents import Chooser, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
@@ -285,17 +285,10 @@ class _Workshop:
         spec = self.study.humaneval
         if spec is None:
             return None
-        return humaneval(
-            model.network,
-            model.tokenizer,
-            samples=spec.samples,
-            temperature=spec.temperature,
-            k=[k for k in (1, 10, 100) if k <= spec.samples],
-            seed=seed,
-            rows=spec.rows,
-            workers=available_cores(),
-            consent=True,
-        ).summary()
+        sampling = Sampling(samples=spec.samples, seed=seed, temperature=spec.temperature)
+        k = [k for k in (1, 10, 100) if k <= spec.samples]
+        judging = Judging(k=k, rows=spec.rows, workers=available_cores(), consent=True)
+        return humaneval(model.network, model.tokenizer, sampling, judging).summary()
 
     def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
         seed = cell.seed if is_seeded(cell.arm) else None
