@@ -89,9 +89,9 @@ def evaluate_command(
             judging.need_consent()
             sampling = Sampling(samples, seed, temperature)
         from zipfit.training.evaluate import evaluate
-        from zipfit.training.models import load_model
+        from zipfit.training.models import ModelSource, load_model
 
-        loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+        loaded = load_model(ModelSource(model, revision, trust_remote_code))
         if test is not None:
             with progress.begin(None, 0) as advance:
                 evaluation = evaluate(

@@ -12,7 +12,7 @@ from zipfit.system.progress import build_bar
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from zipfit.training.train import Measured, Run
+    from zipfit.training.run import Measured, Run
 
 ModelPanel = "Model"
 

@@ -14,8 +14,8 @@ from tiny import TEXTS
 
 import zipfit
 from zipfit.errors import ZipfitError
+from zipfit.training.run import Measured, Run, Unobserved
 from zipfit.training.settings import Settings
-from zipfit.training.train import Measured, Run, Unobserved
 
 SETTINGS = Settings(block_size=64, batch_size=2, learning_rate=3e-3)
 
