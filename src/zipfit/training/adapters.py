@@ -1,41 +1,15 @@
-"""Low-rank adapters on a frozen network (Hu et al. 2021, arXiv 2106.09685), which may be one of 4 bits.
-
-The base on 4 bits is that of QLoRA (Dettmers et al. 2023, arXiv 2305.14314).
-"""
+"""Low-rank adapters on a frozen network (Hu et al. 2021, arXiv 2106.09685), which may be one of 4 bits."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError
 from zipfit.system.networks import quiet
-from zipfit.training.precision import trains_in_bf16
+from zipfit.training.quantization import forget_quantization, is_four_bits, plain_layer
 
 if TYPE_CHECKING:
     from zipfit.training.settings import Settings
-
-
-def four_bits(settings: Settings) -> dict[str, Any]:
-    """Arguments of `from_pretrained` that load a network in 4 bits.
-
-    Raises:
-        ZipfitError: there is no NVIDIA GPU, or bitsandbytes is not installed.
-    """
-    import torch
-    import transformers
-
-    if not torch.cuda.is_available():
-        raise ZipfitError("qlora keeps the model in 4 bits, which needs an NVIDIA GPU: use lora")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ZipfitError("qlora needs bitsandbytes: pip install bitsandbytes")
-    configuration = transformers.BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if trains_in_bf16(settings) else torch.float32,
-    )
-    return {"quantization_config": configuration, "device_map": {"": 0}}
 
 
 def add_adapters(network: Any, settings: Settings) -> Any:
@@ -66,9 +40,17 @@ def add_adapters(network: Any, settings: Settings) -> Any:
 def merge_adapters(network: Any) -> Any:
     """The plain network with what its adapters learnt added to its weights, in place; as it is if it has none.
 
-    All weights are float32 then: what a few steps add to a weight is often less than half of its last place in
-    bfloat16, and would be rounded away.
+    All weights are float32 then: what is learnt is often less than half of a weight's last place in bfloat16, or than
+    a step of 4 bits, and would be rounded away.
     """
     if not hasattr(network, "merge_and_unload"):
         return network
-    return network.float().merge_and_unload()
+    network = network.float()
+    adapted = [layer for layer in network.modules() if is_four_bits(getattr(layer, "base_layer", None))]
+    if not adapted:
+        return network.merge_and_unload()
+    for layer in adapted:
+        layer.base_layer = plain_layer(layer.base_layer, layer.get_delta_weight(network.active_adapter))
+    network = network.unload()
+    forget_quantization(network)
+    return network

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.system.networks import best_device, quiet
-from zipfit.training.adapters import add_adapters, four_bits, merge_adapters
+from zipfit.training.adapters import add_adapters, merge_adapters
 from zipfit.training.precision import trains_in_bf16
+from zipfit.training.quantization import forget_quantization, four_bits
 
 if TYPE_CHECKING:
     from zipfit.training.settings import Settings
@@ -106,7 +107,7 @@ def load_model(model: str | ModelSource, settings: Settings | None = None, seed:
         missing = sorted(report["missing_keys"])
         raise ZipfitError(f"model {source.name}: lacks {len(missing)} of its weights, such as {missing[0]}")
     if "gguf_file" in options:
-        _forget_quantization(network)
+        forget_quantization(network)
     network.eval().to(best_device() if adapter != "qlora" else network.device)
     if settings is not None and adapter != "full":
         torch.manual_seed(seed)
@@ -164,14 +165,6 @@ def find_model(name: str) -> tuple[str, dict[str, Any]]:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ZipfitError(f"model {name}: there is no such folder")
     return name, {}
-
-
-def _forget_quantization(network: Any) -> None:
-    """Drop the marks of a GGUF file's quantization: the weights are plain floats now, to be trained and saved."""
-    for holder, mark in ((network.config, "quantization_config"), (network, "hf_quantizer")):
-        if hasattr(holder, mark):
-            delattr(holder, mark)
-    network.is_quantized = False
 
 
 def _first_line(error: BaseException) -> str:

@@ -40,7 +40,6 @@ def in_float32(network: Any) -> Iterator[None]:
 
     tensors = chain(network.parameters(), network.buffers())
     narrow = [(tensor, tensor.dtype) for tensor in tensors if tensor.dtype in (torch.bfloat16, torch.float16)]
-    # Of bitsandbytes' layers of 4 bits.
     layers = [(layer, layer.compute_dtype) for layer in network.modules() if hasattr(layer, "compute_dtype")]
     try:
         for tensor, _ in narrow:
