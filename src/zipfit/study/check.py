@@ -13,7 +13,7 @@ from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.study.data import read_part
-from zipfit.training.models import locate_model
+from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
     from zipfit.study.spec import Data, Study
@@ -114,7 +114,7 @@ def _notes_on_models(study: Study) -> list[str]:
     notes = []
     for model in study.models:
         try:
-            place, _ = locate_model(study.model_path(model))
+            place, _ = find_model(study.model_path(model))
         except ZipfitError as error:
             notes.append(f"will fail here: {error}")
             continue

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zipfit.errors import ZipfitError
 from zipfit.study.data import digest, identify
 from zipfit.study.documents import arm_digest
-from zipfit.training.models import locate_model
+from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
     from zipfit.study.arm import Arm
@@ -134,7 +134,7 @@ def plan(study: Study) -> list[Cell]:
 
 def _identify_model(study: Study, spec: ModelSpec) -> str:
     """A digest of a local model's files, or of its name and revision on the hub."""
-    place, options = locate_model(study.model_path(spec))
+    place, options = find_model(study.model_path(spec))
     path = Path(place)
     if "gguf_file" in options:
         files = [path / options["gguf_file"]]

@@ -19,23 +19,25 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import humaneval
+from zipfit.humaneval import Judging, Sampling, humaneval
 from zipfit.study.data import digest, open_source, read_texts
 from zipfit.study.documents import Chooser, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
 from zipfit.study.store import Store
 from zipfit.system.cores import available_cores
 from zipfit.system.versions import library_versions, zipfit_commit
+from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
-from zipfit.training.models import load_model, load_tokenizer, locate_model
-from zipfit.training.train import Unobserved, train
+from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer
+from zipfit.training.run import Unobserved
+from zipfit.training.train import train
 
 if TYPE_CHECKING:
     from zipfit.study.documents import Chosen
     from zipfit.study.plan import Cell, Identity
     from zipfit.study.spec import ModelSpec, Study
     from zipfit.training.models import LanguageModel
-    from zipfit.training.train import Observer, Run
+    from zipfit.training.run import Observer, Run
 
 # What cells that train on the same documents have in common.
 _MEASURED = (
@@ -232,11 +234,8 @@ class _Workshop:
             model,
             chosen.texts,
             study.settings,
-            test=self._test,
-            budget=cell.budget,
-            seed=cell.seed,
-            evaluate_every=study.evaluate_every,
-            before=before,
+            Course(cell.budget, cell.seed, study.evaluate_every),
+            held_out=HeldOut(self._test, before),
             observer=watched,
         )
         if not run.finished:
@@ -255,24 +254,19 @@ class _Workshop:
         self._by_documents[result["training_key"]] = result | {"key": cell.key}
 
     def _tokenizer(self) -> Any:
-        spec = self.model_spec
-        return load_tokenizer(self._place(), revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+        return load_tokenizer(self._source())
 
     def _load(self, seed: int) -> LanguageModel:
-        spec = self.model_spec
-        model = load_model(
-            self._place(),
-            self.study.settings,
-            seed=seed,
-            revision=spec.revision,
-            trust_remote_code=spec.trust_remote_code,
-        )
-        return replace(model, name=spec.name)
+        model = load_model(self._source(), self.study.settings, seed)
+        return replace(model, name=self.model_spec.name)
+
+    def _source(self) -> ModelSource:
+        return ModelSource(self._place(), self.model_spec.revision, self.model_spec.trust_remote_code)
 
     def _place(self) -> str:
         """Where the model is read from for each cell: a GGUF file is unpacked once, as that takes long."""
         place = self.study.model_path(self.model_spec)
-        if "gguf_file" not in locate_model(place)[1]:
+        if "gguf_file" not in find_model(place)[1]:
             return place
         if self._unpacked is None:
             model = load_model(place)
@@ -285,17 +279,10 @@ class _Workshop:
         spec = self.study.humaneval
         if spec is None:
             return None
-        return humaneval(
-            model.network,
-            model.tokenizer,
-            samples=spec.samples,
-            temperature=spec.temperature,
-            k=[k for k in (1, 10, 100) if k <= spec.samples],
-            seed=seed,
-            rows=spec.rows,
-            workers=available_cores(),
-            consent=True,
-        ).summary()
+        sampling = Sampling(samples=spec.samples, seed=seed, temperature=spec.temperature)
+        k = [k for k in (1, 10, 100) if k <= spec.samples]
+        judging = Judging(k=k, rows=spec.rows, workers=available_cores(), consent=True)
+        return humaneval(model.network, model.tokenizer, sampling, judging).summary()
 
     def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
         seed = cell.seed if is_seeded(cell.arm) else None
