@@ -20,7 +20,7 @@ from zipfit.compression.base import CalledPairs
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import TextOf
 
 CHOICES = [("gzip", level) for level in range(1, 10)]
 CHOICES += [("lz4", 0), ("zstd", 3), ("zstd", 19), ("brotli", 5), ("lzma", 6)]

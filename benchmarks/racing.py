@@ -17,7 +17,7 @@ import numpy as np
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import TextOf
 from zipfit.methods.racing import Racing
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import TextOf
 
 RIVAL = """
 import sys

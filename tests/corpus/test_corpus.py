@@ -11,7 +11,7 @@ from support import write_jsonl
 from zipfit.corpus import formats
 from zipfit.corpus.corpus import NO_LABEL, Corpus
 from zipfit.corpus.inputs import Files, open_documents
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import TextOf
 from zipfit.errors import ZipfitError
 
 

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from zipfit.corpus import formats
 from zipfit.corpus.formats import detect_format, format_of_name, read_chunks
-from zipfit.corpus.streams import InputFile
-from zipfit.corpus.text import BadRecordError
+from zipfit.corpus.streams import HashedFile
+from zipfit.corpus.reading import BadRecordError
 from zipfit.errors import ZipfitError
 
 BOM = b"\xef\xbb\xbf"
 
 
 def chunks(path, kind=None, **options):
-    file = InputFile(str(path))
+    file = HashedFile(str(path))
     return list(read_chunks(file, kind or detect_format(file), **options))
 
 
@@ -61,7 +61,7 @@ def test_tells_the_format_by_name(name, kind):
     ],
 )  # fmt: skip
 def test_tells_the_format_by_content(tmp_path, content, kind):
-    assert detect_format(InputFile(str(saved(tmp_path, content)))) == kind
+    assert detect_format(HashedFile(str(saved(tmp_path, content)))) == kind
 
 
 def test_json_by_name_may_be_json_lines(tmp_path):

@@ -12,14 +12,14 @@ import fsspec
 import pytest
 from support import COMPRESS
 
-from zipfit.corpus.streams import InputFile, input_file
+from zipfit.corpus.streams import HashedFile, file_at
 from zipfit.errors import ZipfitError
 
 CONTENT = b"".join(b"line %d of a text that is long enough to fill blocks\n" % n for n in range(5000))
 
 
 def read(path, **options):
-    file = input_file(str(path))
+    file = file_at(str(path))
     with file.open(**options) as stream:
         return stream.read()
 
@@ -81,7 +81,7 @@ def test_a_corrupt_file_is_an_error(tmp_path, suffix):
 def test_size_and_hash_are_those_of_the_bytes_on_disk(tmp_path):
     path = tmp_path / "data.gz"
     path.write_bytes(COMPRESS[".gz"](CONTENT))
-    file = InputFile(str(path))
+    file = HashedFile(str(path))
     with file.open() as stream:
         stream.read()
     assert file.bytes == path.stat().st_size == file.size()
@@ -99,7 +99,7 @@ def test_progress_adds_up_to_the_size(tmp_path):
 def test_a_file_that_changes_between_two_readings_is_an_error(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"before")
-    file = InputFile(str(path))
+    file = HashedFile(str(path))
     with file.open() as stream:
         stream.read()
     path.write_bytes(b"after!")
@@ -125,7 +125,7 @@ def test_a_file_without_permission_is_named(tmp_path):
 
 def test_standard_input_can_be_read_again(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CONTENT)))
-    file = input_file("-")
+    file = file_at("-")
     for _ in range(2):
         with file.open() as stream:
             assert stream.read() == CONTENT
@@ -138,7 +138,7 @@ def test_a_named_pipe_can_be_read_again(tmp_path):
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_bytes, args=(CONTENT,))
     writer.start()
-    file = input_file(str(path))
+    file = file_at(str(path))
     writer.join()
     for _ in range(2):
         with file.open() as stream:

@@ -20,8 +20,8 @@ from support import COMPRESS
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.streams import InputFile
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.streams import HashedFile
+from zipfit.corpus.reading import TextOf
 from zipfit.corpus.write import check_output, replacing, write_records
 from zipfit.errors import ZipfitError
 
@@ -323,7 +323,7 @@ def test_the_new_file_has_the_usual_mode(tmp_path):
 def test_a_remote_output():
     with replacing("memory://written/out.jsonl") as written:
         written.file.write(b"hello")
-    file = InputFile("memory://written/out.jsonl")
+    file = HashedFile("memory://written/out.jsonl")
     with file.open() as stream:
         assert stream.read() == b"hello"
     assert file.sha256 == written.sha256

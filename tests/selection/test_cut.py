@@ -8,31 +8,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zipfit.errors import ZipfitError
-from zipfit.selection.cut import Budget, LazyRanking, Rules, ScoredRanking, walk
+from zipfit.methods.base import Reach
+from zipfit.selection.cut import Budget, Rules, Terms, walk
+from zipfit.selection.tokens import BYTES, TokenCounter
+from zipfit.system.texts import Texts
 
 
-class Facts:
-    """Documents of given lengths and labels."""
+class Documents:
+    """Texts with labels, as the walk sees a pool."""
 
-    def __init__(self, lengths, labels=None):
-        self.lengths = np.array(lengths, dtype=np.int64)
-        self._labels = labels or ["a"] * len(lengths)
+    def __init__(self, texts, labels=None):
+        self._texts = Texts.of(texts)
+        self._labels = labels or ["a"] * len(texts)
+        self.asked = []
+
+    @property
+    def facts(self):
+        return self
+
+    @property
+    def lengths(self):
+        return self._texts.lengths
 
     def label(self, position):
         return self._labels[position]
 
+    def texts(self, positions):
+        self.asked.append(list(positions))
+        return self._texts.take(positions)
 
-def cut(scores, budget, rules=None, lengths=None, labels=None, texts=None, count_tokens=None, allow_fewer=False):
+
+def descending(scores):
+    return [(position, scores[position]) for position in sorted(range(len(scores)), key=lambda i: (-scores[i], i))]
+
+
+LETTERS = TokenCounter("letters", lambda texts: [len(text) for text in texts])
+
+
+def cut(scores, budget, rules=None, lengths=None, labels=None, texts=None, counter=None):
     texts = texts if texts is not None else ["x" * (length or 0) for length in lengths or [0] * len(scores)]
-    return walk(
-        ScoredRanking(np.array(scores, dtype=np.float64)),
-        budget,
-        rules or Rules(),
-        Facts(lengths or [len(text.encode()) for text in texts], labels),
-        lambda positions: [texts[p] for p in positions],
-        count_tokens,
-        allow_fewer,
-    )
+    found = walk(descending(scores), Terms(budget, rules or Rules(), counter), Documents(texts, labels))
+    found.check_enough(budget, len(texts))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -82,10 +99,6 @@ def test_a_minimum_score_takes_what_equals_it():
         cut([0.1, 0.5], Budget(min_score=0.6))
 
 
-def count(texts):
-    return [len(text) for text in texts]
-
-
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 60))
 def test_tokens_take_the_longest_head_that_fits(lengths, tokens):
     scores = [1 / (i + 1) for i in range(len(lengths))]
@@ -93,9 +106,9 @@ def test_tokens_take_the_longest_head_that_fits(lengths, tokens):
     texts = ["x" * length for length in lengths]
     if not heads:
         with pytest.raises(ZipfitError, match="the best document alone exceeds the budget"):
-            cut(scores, Budget(tokens=tokens), texts=texts, count_tokens=count)
+            cut(scores, Budget(tokens=tokens), texts=texts, counter=LETTERS)
         return
-    found = cut(scores, Budget(tokens=tokens), texts=texts, count_tokens=count)
+    found = cut(scores, Budget(tokens=tokens), texts=texts, counter=LETTERS)
     assert found.indices.tolist() == list(range(heads[-1]))
     assert found.tokens.tolist() == lengths[: heads[-1]]
 
@@ -106,10 +119,10 @@ def test_lengths_pass_documents_over():
     assert [(item.position, item.reason) for item in found.dropped] == [(0, "short"), (1, "long")]
     with pytest.raises(ZipfitError, match=r"gives only 2 \(1 long, 1 short passed over\)"):
         cut([4, 3, 2, 1], Budget(top=3), Rules(min_bytes=2, max_bytes=5), lengths=[1, 6, 2, 5])
-    fewer = cut([4, 3], Budget(top=3), Rules(min_bytes=2), lengths=[1, 6], allow_fewer=True)
+    fewer = cut([4, 3], Budget(top=3, allow_fewer=True), Rules(min_bytes=2), lengths=[1, 6])
     assert fewer.indices.tolist() == [1]
     with pytest.raises(ZipfitError, match="no document of the pool could be taken"):
-        cut([4, 3], Budget(top=2), Rules(min_bytes=9), lengths=[1, 6], allow_fewer=True)
+        cut([4, 3], Budget(top=2, allow_fewer=True), Rules(min_bytes=9), lengths=[1, 6])
 
 
 def test_no_label_takes_more_than_its_share():
@@ -119,7 +132,7 @@ def test_no_label_takes_more_than_its_share():
     assert {item.reason for item in found.dropped} == {"share"}
     by_tokens = cut(
         [6, 5, 4, 3], Budget(tokens=8), Rules(max_share=0.5), labels=["a", "a", "a", "b"],
-        texts=["xx", "xxx", "xx", "xxx"], count_tokens=count,
+        texts=["xx", "xxx", "xx", "xxx"], counter=LETTERS,
     )  # fmt: skip
     assert by_tokens.indices.tolist() == [0, 2, 3]
     with pytest.raises(ZipfitError, match="max-share needs a budget of documents or tokens"):
@@ -132,42 +145,50 @@ def test_rules_out_of_range():
             Rules(**arguments)
 
 
-def test_a_score_that_is_no_number_is_an_error():
-    with pytest.raises(ZipfitError, match="the method's score of document 1 is not a number"):
-        cut([0.1, math.nan], Budget(top=1))
+def test_terms_that_do_not_go_together():
+    with pytest.raises(ZipfitError, match="a budget of tokens needs a tokenizer"):
+        Terms(Budget(tokens=5))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(1, 60), st.sampled_from([LETTERS, BYTES]))
+def test_a_filled_budget_takes_the_document_that_crosses_it(lengths, tokens, counter):
+    scores = [1 / (i + 1) for i in range(len(lengths))]
+    found = cut(scores, Budget(tokens=tokens, filled=True), lengths=lengths, counter=counter)
+    heads = [k for k in range(1, len(lengths) + 1) if sum(lengths[:k]) >= tokens]
+    taken = heads[0] if heads else len(lengths)
+    assert found.indices.tolist() == list(range(taken))
+    assert found.tokens.tolist() == lengths[:taken]
+    assert found.spent == bool(heads)
 
 
 def test_texts_are_fetched_in_runs_that_grow(monkeypatch):
     monkeypatch.setattr("zipfit.selection.cut._LOOK_AHEAD_DOCUMENTS", 2)
-    asked = []
-
-    def fetch(positions):
-        asked.append(list(positions))
-        return ["x"] * len(positions)
-
-    facts = Facts([1] * 20)
-    ranking = ScoredRanking(np.arange(20.0)[::-1])
-    found = walk(ranking, Budget(tokens=10), Rules(), facts, fetch, count)
+    pool = Documents(["x"] * 20)
+    found = walk(descending([-i for i in range(20)]), Terms(Budget(tokens=10), counter=LETTERS), pool)
     assert found.indices.tolist() == list(range(10))
-    assert [len(run) for run in asked] == [2, 4, 8]
+    assert [len(run) for run in pool.asked] == [2, 4, 8]
     monkeypatch.setattr("zipfit.selection.cut._LOOK_AHEAD_BYTES", 1)
-    asked.clear()
-    walk(ranking, Budget(tokens=3), Rules(), facts, fetch, count)
-    assert asked == [[0], [1], [2], [3]]
+    pool.asked.clear()
+    walk(descending([-i for i in range(20)]), Terms(Budget(tokens=3), counter=LETTERS), pool)
+    assert pool.asked == [[0], [1], [2], [3]]
 
 
-def test_a_lazy_ranking_is_worked_out_no_further_than_it_is_walked():
-    worked_out = []
+def test_bytes_are_counted_without_the_texts():
+    pool = Documents(["x", "é", "z" * 5])
+    found = walk(descending([3, 2, 1]), Terms(Budget(tokens=3), counter=BYTES), pool)
+    assert found.indices.tolist() == [0, 1]
+    assert found.tokens.tolist() == [1, 2]
+    assert pool.asked == []
 
-    def ranked():
-        for position in range(100):
-            worked_out.append(position)
-            yield position, 1.0
 
-    ranking = LazyRanking(ranked())
-    facts = Facts([1] * 100)
-    for top in (3, 2, 5):
-        found = walk(ranking, Budget(top=top), Rules(), facts, list)
-        assert found.indices.tolist() == list(range(top))
-        assert found.ties(ranking.pool_scores) is None
-    assert len(worked_out) <= 6
+@pytest.mark.parametrize(
+    ("budget", "reach"),
+    [
+        (Budget(top=7), Reach(documents=7)),
+        (Budget(fraction=0.5), Reach(documents=10)),
+        (Budget(min_score=0.25), Reach(score=0.25)),
+        (Budget(tokens=9), Reach(documents=1000)),
+    ],
+)
+def test_how_far_a_budget_reaches(budget, reach):
+    assert budget.reach(Documents(["x"] * 20)) == reach

@@ -80,7 +80,7 @@ def test_cutting_again_does_not_score_again(chosen, monkeypatch):
     assert len(chosen.at(fraction=0.29)) == 11
     assert len(chosen.at(top=50, allow_fewer=True)) == 40
     assert chosen.at(min_score=chosen.scores[4]).indices.tolist() == chosen.indices[:5].tolist()
-    assert chosen.at(top=3).parameters["top"] == 3
+    assert chosen.at(top=3).manifest["parameters"]["top"] == 3
     with pytest.raises(zipfit.ZipfitError, match="a budget of tokens needs a tokenizer"):
         chosen.at(tokens=10)
     with pytest.raises(zipfit.ZipfitError, match="give one budget"):
@@ -175,7 +175,7 @@ def test_a_method_of_ones_own():
     pool = ["a", "ccc", "bb"]
     longest = zipfit.select(pool, ["x"], top=2, method=Length())
     assert longest.texts == ["ccc", "bb"]
-    assert longest.job.method.documents == 3
+    assert longest.ranking.method.documents == 3
     backwards = zipfit.select(pool, ["x"], top=2, method=Backwards())
     assert backwards.texts == ["bb", "ccc"]
     assert backwards.pool_scores is None

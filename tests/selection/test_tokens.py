@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.selection.tokens import token_counter
+from zipfit.system.texts import Texts
 
 
 @pytest.fixture
@@ -23,11 +24,11 @@ def tokenizer_file(tmp_path):
 
 def test_counts_without_special_tokens_truncation_or_padding(tokenizer_file):
     for name in (tokenizer_file, tokenizer_file.parent):
-        assert token_counter(str(name))(["a b a b a b", "", "c"]) == [6, 0, 1]
+        assert token_counter(str(name)).count(Texts.of(["a b a b a b", "", "c"])) == [6, 0, 1]
 
 
 def test_bytes():
-    assert token_counter("bytes")(["", "a", "é🎲"]) == [0, 1, 6]
+    assert token_counter("bytes").count(Texts.of(["", "a", "é🎲"])) == [0, 1, 6]
 
 
 def test_mistakes(tmp_path, monkeypatch):

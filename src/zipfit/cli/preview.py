@@ -10,9 +10,10 @@ import typer
 
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files
+from zipfit.corpus.reading import Reading
 from zipfit.methods.registry import build_method
 from zipfit.selection.preview import preview
-from zipfit.selection.sources import Task, task_parameters
+from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from zipfit.methods.base import Method
@@ -47,18 +48,16 @@ def preview_command(
     The target is split in two. Each method selects for one half; the other half is predicted by a byte n-gram model
     trained on what was selected. Fewer bits per byte are better.
     """
-    parameters = task_parameters(
-        text_field=text_field,
-        template=template,
-        target_field=target_field,
-        target_template=target_template,
-        skip_bad=skip_bad,
+    methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
+    sources = open_sources(
+        Files(pool, format_name, sample_by),
+        Files(target, target_format, target_sample_by),
+        Reading(text_field, template, skip_bad=skip_bad),
+        Reading(target_field, target_template, skip_bad=skip_bad),
         threads=threads,
         progress=common.show_progress(quiet),
     )
-    methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
-    task = Task(Files(pool, format_name, sample_by), Files(target, target_format, target_sample_by), parameters)
-    results = preview(methods, task.pool, task.texts, budget, seed)
+    results = preview(methods, sources, budget, seed)
     if as_json:
         print(json.dumps([asdict(result) for result in results]))
         return

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.inputs import open_documents
-from zipfit.corpus.text import BadRecordError, TextOf
+from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.errors import ZipfitError
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from zipfit.corpus.inputs import Documents, Input
     from zipfit.corpus.records import Chunk, Records
 
-NO_LABEL = "(none)"
-_DEFAULT_LABEL = "source"
 _PLACES = 1 << 16
 
 
@@ -46,13 +45,11 @@ class Batch:
     """Consecutive documents of one input.
 
     Attributes:
-        texts: the documents' texts.
-        encoded: the same as UTF-8.
+        texts: the documents' texts, encoded here once for all who read them.
         labels: the label of each.
     """
 
-    texts: list[str]
-    encoded: list[bytes]
+    texts: Texts
     labels: list[str]
 
 
@@ -61,9 +58,7 @@ class Corpus:
 
     Args:
         inputs: what to read, in order.
-        text_of: how to get a record's text.
-        label_field: field (dots reach into nested records) whose value labels each document; None to label a document
-            with its `source` field, if that is a string, and otherwise with the name of its input.
+        reading: how records become texts and labels. Its `skip_bad` is the caller's, who gives `on_rejected` for it.
         allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
         on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
     """
@@ -71,15 +66,13 @@ class Corpus:
     def __init__(
         self,
         inputs: Sequence[Input],
-        text_of: TextOf,
+        reading: Reading,
         *,
-        label_field: str | None = None,
         allow_empty: bool = True,
         on_rejected: Callable[[Rejected], None] | None = None,
     ) -> None:
         self.inputs = list(inputs)
-        self.label_field = label_field
-        self._text_of = text_of
+        self._reading = reading
         self._allow_empty = allow_empty
         self._on_rejected = on_rejected
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
@@ -98,14 +91,14 @@ class Corpus:
                 (unless those are passed over); the message names file, line and reason.
         """
         first_pass = self._passes == 0
-        columns = self._columns()
+        columns = self._reading.columns
         for index, item in enumerate(self.inputs):
             documents = 0
             reasons: Counter[str] = Counter()
             for chunk in item.chunks(columns, progress):
                 batch = self._batch(index, chunk, reasons, first_pass)
                 documents += len(batch.texts)
-                if batch.texts:
+                if len(batch.texts):
                     yield batch
             if first_pass:
                 item.documents, item.skipped = documents, dict(reasons)
@@ -113,20 +106,14 @@ class Corpus:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
         self._passes += 1
 
-    def _columns(self) -> list[str] | None:
-        if self._text_of.columns is None:
-            return None
-        label = self.label_field or _DEFAULT_LABEL
-        return [*self._text_of.columns, label, label.split(".")[0]]
-
     def _batch(self, index: int, chunk: Chunk, reasons: Counter[str], first_pass: bool) -> Batch:
-        texts: list[str] = []
         encoded: list[bytes] = []
         labels: list[str] = []
+        name = self.inputs[index].name
         for i in range(len(chunk)):
             try:
                 record = chunk.record(i)
-                text = self._text_of(record)
+                text = self._reading.text(record)
                 if not text and not self._allow_empty:
                     raise BadRecordError("the text is empty")
                 encoded.append(_encode(text))
@@ -135,9 +122,8 @@ class Corpus:
                     self._reject(index, chunk, i, str(error))
                     reasons[_kind(str(error))] += 1
                 continue
-            texts.append(text)
-            labels.append(self._label(record, self.inputs[index].name))
-        return Batch(texts, encoded, labels)
+            labels.append(self._reading.label(record, name))
+        return Batch(Texts.join(encoded), labels)
 
     def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
         name = self.inputs[index].name
@@ -145,17 +131,6 @@ class Corpus:
             raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}")
         self._bad_rows[index].add(chunk.first_row + i)
         self._on_rejected(Rejected(name, chunk.place(i), reason, chunk.raw(i)))
-
-    def _label(self, record: dict[str, Any], name: str) -> str:
-        if self.label_field is None:
-            value = record.get(_DEFAULT_LABEL)
-            return value if isinstance(value, str) else name
-        value = record.get(self.label_field)
-        if value is None:
-            value = record
-            for part in self.label_field.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
-        return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
     def places(self) -> Iterator[tuple[NDArray[np.int64], str, NDArray[np.int64]]]:
         """Yield, once the corpus was read, runs of positions, their input's name and their rows in it."""
@@ -205,29 +180,30 @@ class Corpus:
             for i in indices:
                 yield chunk.record(i)
 
-    def texts(self, positions: NDArray[np.int64]) -> Iterator[str]:
-        """Read again and yield the texts at `positions` (ascending, distinct), in that order; raises as `records`."""
-        for chunk, indices in self._fetch(positions, self._columns()):
+    def texts(self, positions: NDArray[np.int64]) -> Iterator[bytes]:
+        """Read again and yield the encoded texts at `positions` (ascending, distinct), in that order.
+
+        Raises:
+            ZipfitError: as `records`.
+        """
+        for chunk, indices in self._fetch(positions, self._reading.columns):
             for i in indices:
-                yield self._text_of(chunk.record(i))
+                yield _encode(self._reading.text(chunk.record(i)))
 
 
-def read_documents(
-    role: str, documents: Documents, text_of: TextOf, label_field: str | None = None
-) -> Iterator[tuple[str, str]]:
+def read_documents(role: str, documents: Documents, reading: Reading) -> Iterator[tuple[str, str]]:
     """Yield text and label of each document, for those that are read once and to the end.
 
     Args:
         role: what messages call them: `target`, `test set`.
         documents: see `zipfit.select`.
-        text_of: how to get a record's text.
-        label_field: see `Corpus`.
+        reading: how records become texts and labels.
 
     Raises:
         ZipfitError: as `Corpus.read`.
     """
     inputs, _ = open_documents(role, documents)
-    for batch in Corpus(inputs, text_of, label_field=label_field).read():
+    for batch in Corpus(inputs, reading).read():
         yield from zip(batch.texts, batch.labels, strict=True)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.records import JsonChunk, TableChunk
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_compressed, is_remote, reading
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_compressed, is_remote, naming
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from zipfit.corpus.records import Chunk
-    from zipfit.corpus.streams import InputFile
+    from zipfit.corpus.streams import HashedFile
 
 FORMATS = ("jsonl", "json", "csv", "tsv", "text", "parquet", "arrow")
 SAMPLE_BY = ("line", "paragraph", "document")
@@ -58,7 +58,7 @@ def format_of_name(path: str) -> str | None:
     return next((kind for suffix, kind in _FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)
 
 
-def detect_format(file: InputFile) -> str:
+def detect_format(file: HashedFile) -> str:
     """Tell a file's format by its name or, where that says nothing (or just `.json`), by its first bytes.
 
     Raises:
@@ -86,7 +86,7 @@ def detect_format(file: InputFile) -> str:
 
 
 def read_chunks(
-    file: InputFile,
+    file: HashedFile,
     kind: str,
     *,
     sample_by: str = "line",
@@ -300,7 +300,7 @@ def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
 
 
 @contextmanager
-def _columnar_source(file: InputFile) -> Iterator[Any]:
+def _columnar_source(file: HashedFile) -> Iterator[Any]:
     """What Arrow can read at random: the file itself or, if it is compressed, a decompressed temporary copy."""
     file.hash_contents()
     if is_compressed(file.local_path):
@@ -318,11 +318,11 @@ def _columnar_source(file: InputFile) -> Iterator[Any]:
 
 
 def _columnar(
-    file: InputFile, kind: str, columns: Sequence[str] | None, progress: Callable[[int], None] | None
+    file: HashedFile, kind: str, columns: Sequence[str] | None, progress: Callable[[int], None] | None
 ) -> Iterator[TableChunk]:
     import pyarrow as pa
 
-    with reading(file.path), _columnar_source(file) as source:
+    with naming(file.path), _columnar_source(file) as source:
         size = file.bytes or 0
         done = 0
         row = 0

@@ -1,19 +1,20 @@
-"""What documents can be read from: files by path, Hugging Face data sets, and what Python already holds."""
+"""What documents can be read from: files by path, glob or folder, Hugging Face data sets, and what Python holds."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, read_chunks
-from zipfit.corpus.locate import expand
+from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, format_of_name, read_chunks
 from zipfit.corpus.records import ObjectChunk, TableChunk
-from zipfit.corpus.streams import input_file
+from zipfit.corpus.streams import file_system, file_at, is_remote, naming
 from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from zipfit.corpus.records import Chunk
-    from zipfit.corpus.streams import InputFile
+    from zipfit.corpus.streams import HashedFile
 
     Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
     """What `source` and `target` may be: see `zipfit.select`."""
@@ -61,7 +62,7 @@ class Input(Protocol):
 class FileInput:
     """Documents in a file; see `Input`."""
 
-    def __init__(self, file: InputFile, kind: str, sample_by: str) -> None:
+    def __init__(self, file: HashedFile, kind: str, sample_by: str) -> None:
         self.name = file.path
         self.documents = 0
         self.skipped: dict[str, int] = {}
@@ -185,9 +186,86 @@ class Files:
             names, unknown = expand([path], any_format=self.format is not None)
             passed_over += unknown
             for name in names:
-                file = input_file(name)
+                file = file_at(name)
                 inputs.append(FileInput(file, self.format or detect_format(file), self.sample_by))
         return inputs, passed_over
+
+
+def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], list[str]]:
+    """Expand globs and folders into files, sorted by name within each; the order of `paths` is kept.
+
+    A folder is searched at every depth for files whose names tell a format that can be read. Hidden files and folders
+    (names that begin with a dot) and the files that zipfit writes beside a selection are left out.
+
+    Args:
+        paths: files, globs, folders, remote paths, or `-` for standard input.
+        any_format: take every file of a folder, whatever its name (when the format was given by hand).
+
+    Returns:
+        The files, and those of the folders' files that were passed over because their names tell no format.
+
+    Raises:
+        ZipfitError: something does not exist, or a glob or folder holds nothing that can be read.
+    """
+    files: list[str] = []
+    passed_over: list[str] = []
+    for path in paths:
+        if path == "-":
+            files.append(path)
+            continue
+        found = _expand_remote(path) if is_remote(path) else _expand_local(path)
+        if found is None:
+            files.append(path)
+            continue
+        known = [name for name in found if any_format or format_of_name(name) is not None]
+        if not known:
+            raise ZipfitError(f"{path}: holds no file whose name tells a format that zipfit reads (give --format)")
+        files += known
+        passed_over += [name for name in found if name not in set(known)]
+    return files, passed_over
+
+
+def _expand_local(path: str) -> list[str] | None:
+    """The files of a folder or glob in order; None for a path that names one file."""
+    if os.path.isdir(path):
+        return _walk(path)
+    if os.path.exists(path):
+        return None
+    if glob.has_magic(path):
+        found = sorted(glob.glob(path, recursive=True))
+        if not found:
+            raise ZipfitError(f"{path}: matches no file")
+        return [name for match in found for name in (_walk(match) if os.path.isdir(match) else [match])]
+    raise ZipfitError(f"{path}: no such file or folder")
+
+
+def _walk(folder: str) -> list[str]:
+    names = []
+    with naming(folder):
+        for name in sorted(Path(folder).rglob("*")):
+            hidden = any(part.startswith(".") for part in name.relative_to(folder).parts)
+            if name.is_file() and not hidden and not _is_ours(name.name):
+                names.append(str(name))
+    return names
+
+
+def _is_ours(name: str) -> bool:
+    return name.endswith((".manifest.json", ".rejected.jsonl", ".duplicates.jsonl"))
+
+
+def _expand_remote(path: str) -> list[str] | None:
+    fs, inner = file_system(path)
+    protocol = path.split("://", 1)[0]
+    with naming(path):
+        if glob.has_magic(path):
+            found = sorted(fs.glob(inner))
+            if not found:
+                raise ZipfitError(f"{path}: matches no file")
+        elif protocol not in ("http", "https") and fs.isdir(inner):
+            found = sorted(name for name in fs.find(inner) if not _is_ours(name.rsplit("/", 1)[-1]))
+        else:
+            return None
+    return [fs.unstrip_protocol(name) for name in found]
 
 
 def as_files(documents: Documents) -> Files | None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zipfit.corpus.text import BadRecordError
+from zipfit.corpus.reading import BadRecordError
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:

@@ -180,7 +180,7 @@ def _raw(path: str) -> BinaryIO:
 
 
 @contextmanager
-def reading(path: str) -> Iterator[None]:
+def naming(path: str) -> Iterator[None]:
     """Turn what can go wrong while reading `path` into one sentence that names it.
 
     Raises:
@@ -208,7 +208,7 @@ def reading(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-class InputFile:
+class HashedFile:
     """One input by path: opened as often as needed, its size and hash known once it has been read to the end.
 
     Attributes:
@@ -245,9 +245,9 @@ class InputFile:
             progress: called with the number of raw bytes each time some were read.
 
         Raises:
-            ZipfitError: as `reading`; or the file is no longer what it was when first read.
+            ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with reading(self.path):
+        with naming(self.path):
             hashing = _HashingReader(_raw(self.local_path), progress)
             with hashing:
                 stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
@@ -258,7 +258,7 @@ class InputFile:
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
-        with reading(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
+        with naming(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
             hashing.drain()
             self._settle(hashing.bytes, hashing.sha256)
 
@@ -268,14 +268,14 @@ class InputFile:
         self.bytes, self.sha256 = size, sha256
 
 
-class SpooledFile(InputFile):
+class SpooledFile(HashedFile):
     """An input that cannot be read twice (standard input, a pipe), kept in a temporary file until the job ends."""
 
     def __init__(self, path: str, stream: BinaryIO) -> None:
         super().__init__(path)
         self._copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
         close_after(self, self._copy)
-        with reading(path):
+        with naming(path):
             shutil.copyfileobj(stream, self._copy, _BLOCK)
             self._copy.flush()
 
@@ -294,11 +294,11 @@ def _close(file: Any) -> None:
         file.close()
 
 
-def input_file(path: str) -> InputFile:
+def file_at(path: str) -> HashedFile:
     """Return the input for a path; `-` is standard input, and what cannot be read twice is spooled to disk."""
     if path == "-":
         return SpooledFile("-", sys.stdin.buffer)
     if not is_remote(path) and Path(path).is_fifo():
-        with reading(path), open(path, "rb") as pipe:
+        with naming(path), open(path, "rb") as pipe:
             return SpooledFile(path, pipe)
-    return InputFile(path)
+    return HashedFile(path)

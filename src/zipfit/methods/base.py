@@ -1,20 +1,26 @@
-"""What a method is: something fitted to a target that scores documents one by one, or ranks the pool as a whole.
+"""What a method is: something fitted to a target that scores the pool's documents, or ranks them.
 
-A *scorer* gives each document a number of its own; the ranking is the scores in descending order, ties by source order.
-A *selector* must see the whole pool (a set that covers the target, a diverse subset) and yields the ranking itself.
-Both end in the same thing, a ranking, and everything after it (duplicates, caps, budgets) walks down that ranking. So a
-method never needs to know the budget: a lazy selector does no more work than the walk asks of it.
+There are three kinds. A *scorer* gives each document a number of its own; the ranking is the scores in descending
+order, ties by source order. A *selector* must see the whole pool (a set that covers the target, a diverse subset) and
+yields the ranking itself, no further than it is asked. A *shortlister* finds the head of a ranking without ranking the
+rest, and is told how far somebody goes (`Reach`): the one kind that needs to know. All end in the same thing, a
+ranking, and everything after it (duplicates, caps, budgets) walks down that ranking.
 
 A method is a class whose constructor takes its options, stored as given under their own names (a dataclass does just
 that) and checked in `fit`. Methods know texts and numbers, never files, threads or progress bars: `Pool.map` has those.
+
+Whatever else a method has to say or to ask for is a protocol of its own below: groups of the target (`Grouped`), a
+seed (`Seeded`), what computed its numbers (`HasEngine`), notes for the manifest (`HasNotes`), pairs for the progress
+bar (`HasPairs`). A class has it by having the attribute.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,15 +29,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far down a ranking somebody goes: to its end, or as far as one of these.
+
+    Attributes:
+        documents: the first so many.
+        score: all that score at least so much.
+    """
+
+    documents: int | None = None
+    score: float | None = None
+
+
 class Pool(Protocol):
     """The source as a method sees it: its texts in source order, as often as asked, never all in memory at once."""
 
-    def __iter__(self) -> Iterator[list[str]]:
+    def __iter__(self) -> Iterator[Sequence[str]]:
         """Yield the texts in batches (each at least one document), in source order; every call reads anew."""
         ...
 
-    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
-        """Yield `function(batch)` for each batch, in source order, computed by the job's threads.
+    def map(self, function: Callable[[Sequence[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
+        """Yield `function(batch)` for each batch, in source order, computed by the pool's threads.
 
         With `only`, shape (N,), the batches hold just the documents that it marks.
 
@@ -71,5 +90,58 @@ class Selector(Protocol):
         ...
 
 
-Method = Scorer | Selector
-"""Either kind. A method may also carry `notes: dict[str, object]`, filled while it works, which the manifest keeps."""
+@runtime_checkable
+class Shortlister(Protocol):
+    """A method that ranks the head of the pool alone."""
+
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
+        """Learn from the n target examples and, if the method needs it, from the pool; return self."""
+        ...
+
+    def shortlist(self, pool: Pool, reach: Reach) -> Iterable[tuple[int, float]]:
+        """Return (position in the pool, score), best first, that hold at least as far as `reach`.
+
+        What comes after that is not looked at. Asked again with another reach, the method begins anew.
+        """
+        ...
+
+
+Method = Scorer | Selector | Shortlister
+"""Any kind."""
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A method that weighs several targets."""
+
+    def fit_groups(self, target: Sequence[str], pool: Pool | None, groups: Sequence[str]) -> Self:
+        """As `fit`, with the label of the target that each of the n examples belongs to."""
+        ...
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """A method that draws at random; `seed` is an option of its constructor."""
+
+    seed: int
+
+
+@runtime_checkable
+class HasEngine(Protocol):
+    """A method that says, once fitted, what computes its numbers; the manifest keeps it."""
+
+    engine: str
+
+
+@runtime_checkable
+class HasNotes(Protocol):
+    """A method that notes, while it works, what the manifest should keep (JSON values)."""
+
+    notes: dict[str, object]
+
+
+@runtime_checkable
+class HasPairs(Protocol):
+    """A method that compares each document with so many others, once fitted; progress then counts pairs."""
+
+    pairs_per_document: int

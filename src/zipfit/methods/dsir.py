@@ -74,29 +74,40 @@ class Dsir:
     seed: int = 0
     notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def fit(self, target: Sequence[str], pool: Pool | None = None, groups: Sequence[str] | None = None) -> Self:
+    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
         """Estimate the target's and the pool's n-gram distributions.
 
         Args:
-            target: The target examples.
-            pool: The pool to be ranked; needed.
-            groups: For several targets at once, the label of each example's target, len(target) of them. Each target
-                then has weights of its own, and `rank` gives each its share of every prefix.
+            target: the target examples.
+            pool: the pool to be ranked; needed.
 
         Raises:
-            ZipfitError: If an option is out of range, the pool is missing, or a target has no words.
+            ZipfitError: an option is out of range, the pool is missing, or the target has no words.
+        """
+        if self.proportions:
+            raise ZipfitError("dsir's proportions share a selection among several targets; there is one")
+        return self.fit_groups(target, pool, [""] * len(target))
+
+    def fit_groups(self, target: Sequence[str], pool: Pool | None, groups: Sequence[str]) -> Self:
+        """The same of several targets at once: each has weights of its own, and its share of every prefix.
+
+        Args:
+            target: the examples of all targets.
+            pool: the pool to be ranked; needed.
+            groups: the label of each example's target, len(target) of them.
+
+        Raises:
+            ZipfitError: as `fit`, or a target has no words.
         """
         self._check()
         if pool is None:
-            raise ZipfitError("dsir compares the target with the pool, so fit needs the pool.")
-        if groups is not None and len(groups) != len(target):
-            raise ZipfitError(f"dsir got {len(groups)} group labels for {len(target)} target examples.")
-        if self.proportions and groups is None:
-            raise ZipfitError("dsir's proportions share a selection among several targets; there is one.")
+            raise ZipfitError("dsir compares the target with the pool, so fit needs the pool")
+        if len(groups) != len(target):
+            raise ZipfitError(f"dsir got {len(groups)} group labels for {len(target)} target examples")
         self.notes.clear()
         self._features: HashedNgrams = hashed_ngrams(self.ngrams, self.buckets)
         by_label: dict[str, list[str]] = {}
-        for text, label in zip(target, groups if groups is not None else [""] * len(target), strict=True):
+        for text, label in zip(target, groups, strict=True):
             by_label.setdefault(label, []).append(text)
         counts = {label: self._features.count(texts)[0] for label, texts in by_label.items()}
         for label, of_target in counts.items():

@@ -1,10 +1,12 @@
-"""Racing: the top K by alignment from a part of the pairs. A statistical mode, opt-in and named for what it is.
+"""Racing: the head of the ranking by alignment from a part of the pairs. A statistical mode, named for what it is.
 
 All documents are compared with the first four targets of a fixed random permutation, the survivors with twice as many,
 and so on (successive races after Maron and Moore 1994, 'Hoeffding races'). After each round a document is out if even a
 lucky estimate of its alignment stays below what K others reach with an unlucky one:
 
-    estimate_i + z se_i < the K-th largest of (estimate_j - z se_j).
+    estimate_i + z se_i < the K-th largest of (estimate_j - z se_j),
+
+or, where all documents of at least some alignment are wanted, below that.
 
 The estimate leans on what is known without compressing a pair. With s_ij = C(x_i) + C(t_j) - C(x_i + t_j) the bytes
 that a pair saves and w_ij = 1 / max(C(x_i), C(t_j)), the formula of the distance is
@@ -19,7 +21,7 @@ survivors' mean one, since a few targets tell a document's own badly. Against a 
 pairs at equal recall.
 
 The survivors of the last round are compared with the remaining targets too, and their distances summed exactly as by
-`ZipFit`: a score is never wrong; what may go wrong, rarely, is that a document of the true top K was lost on the way.
+`ZipFit`: a score is never wrong; what may go wrong, rarely, is that a document of the true head was lost on the way.
 docs/racing.md says how often.
 """
 
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError
+from zipfit.methods.base import Reach
 from zipfit.methods.zipfit import ZipFit
 
 if TYPE_CHECKING:
@@ -48,18 +51,17 @@ _GROWTH = 2
 
 @dataclass
 class Racing:
-    """Ranks the K documents of highest alignment, found without comparing every document with every target.
+    """Ranks the documents of highest alignment, found without comparing every document with every target.
 
     Attributes:
-        top: K.
         compressor: as `ZipFit`'s.
         level: as `ZipFit`'s.
         confidence: z, the standard errors by which a document must be behind to be out.
         seed: of the permutation of the targets.
         notes: after ranking, the share of pairs that were evaluated and the documents in each round.
+        engine: as `ZipFit`'s.
     """
 
-    top: int
     compressor: str = "gzip"
     level: int | None = None
     confidence: float = 4.0
@@ -70,14 +72,14 @@ class Racing:
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
         """Prepare the n target examples and return self; raises as `ZipFit.fit`."""
-        if self.top < 1 or not self.confidence > 0:
-            raise ZipfitError("racing needs a top of at least 1 and a confidence above 0")
+        if not self.confidence > 0:
+            raise ZipfitError(f"racing needs a confidence above 0, not {self.confidence}")
         self._exact = ZipFit(self.compressor, self.level).fit(target)
         self.engine = self._exact.engine
         return self
 
-    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
-        """Yield the last survivors' positions and exact alignments, best first: K at least, if the pool has so many.
+    def shortlist(self, pool: Pool, reach: Reach) -> Iterator[tuple[int, float]]:
+        """Yield the last survivors' positions and exact alignments, best first; at least as far as `reach`.
 
         Raises:
             ZipfitError: called before `fit`.
@@ -90,9 +92,10 @@ class Racing:
         while done < n:
             columns = order[done:until]
             compared = list(pool.map(self._distances(columns), race.alive))
-            race.run(columns, *(np.concatenate(arrays) for arrays in zip(*compared, strict=True)))
+            if compared:  # not where no document is left
+                race.run(columns, *(np.concatenate(arrays) for arrays in zip(*compared, strict=True)))
             if until < n:
-                race.drop(self.top, self.confidence)
+                race.drop(reach, self.confidence)
             done, until = until, min(until * _GROWTH, n)
         self.notes |= {
             "statistical": True,
@@ -140,13 +143,16 @@ class _Race:
         self._distances = np.hstack([self._distances, distances]) if self._columns.size else distances
         self._columns = np.append(self._columns, columns)
 
-    def drop(self, top: int, confidence: float) -> None:
-        """Drop the documents that are out of reach of the top."""
-        if len(self._distances) <= top:
+    def drop(self, reach: Reach, confidence: float) -> None:
+        """Drop the documents that are out of reach."""
+        top = reach.documents
+        if len(self._distances) <= (0 if top is None else top) or reach == Reach():
             return
         estimates, errors = self._estimate()
         margin = confidence * errors
-        bar = np.partition(estimates - margin, -top)[-top]
+        bar = -np.inf if top is None else np.partition(estimates - margin, -top)[-top]
+        if reach.score is not None:
+            bar = max(bar, reach.score)
         stays = estimates + margin >= bar
         if self.alive is None:
             self.alive = np.ones(len(stays), dtype=bool)

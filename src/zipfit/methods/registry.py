@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Scorer, Selector
+from zipfit.methods.base import Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +58,10 @@ def check_method(method: object) -> None:
     Raises:
         ZipfitError: it has not.
     """
-    if not isinstance(method, (Scorer, Selector)):
+    if not isinstance(method, (Scorer, Selector, Shortlister)):
         raise ZipfitError(
-            f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts) or rank(pool)"
+            f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts), rank(pool) or "
+            "shortlist(pool, reach)"
         )
 
 
@@ -69,11 +70,6 @@ def method_options(method: object) -> dict[str, Any] | None:
     if not dataclasses.is_dataclass(method):
         return None
     return {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
-
-
-def has_option(name: str, option: str) -> bool:
-    """Whether the method of this name takes the option; raises as `build_method` for an unknown method."""
-    return option in inspect.signature(_method_class(name)).parameters
 
 
 def class_path(method: object) -> str:

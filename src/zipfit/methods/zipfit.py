@@ -30,6 +30,7 @@ class ZipFit:
         compressor: what C is: `gzip`, `lz4`, `zstd`, `brotli` or `lzma`.
         level: its level; None for its default (6 for gzip).
         engine: compressor, level and what computes the sizes, known after `fit`.
+        pairs_per_document: n, known after `fit`.
 
     Example:
         >>> method = ZipFit().fit(["def add(a, b): return a + b"])
@@ -40,6 +41,7 @@ class ZipFit:
     compressor: str = "gzip"
     level: int | None = None
     engine: str = field(default="", init=False, compare=False)
+    pairs_per_document: int = field(default=0, init=False, repr=False, compare=False)
     _pairs: Pairs | None = field(default=None, init=False, repr=False, compare=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
@@ -52,6 +54,7 @@ class ZipFit:
             raise ZipfitError("the target is empty: there is nothing to align with")
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
+        self.pairs_per_document = len(target)
         self._pairs = compressor.pairs([text.encode("utf-8") for text in target])
         return self
 

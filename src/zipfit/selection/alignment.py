@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD, check_not_input, check_output, replacing, write_records
 from zipfit.methods.zipfit import ZipFit
-from zipfit.selection.ranking import Job
-from zipfit.selection.sources import Task, task_parameters
+from zipfit.selection.ranking import rank
+from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
+    from zipfit.corpus.corpus import Corpus
     from zipfit.corpus.inputs import Documents
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -73,6 +76,18 @@ class Alignment:
         }
 
 
+class ReadingOptions(TypedDict, total=False):
+    """How `alignment` reads; the names and meanings are those of `zipfit.select`."""
+
+    text_field: str | None
+    template: str | None
+    target_field: str | None
+    target_template: str | None
+    skip_bad: bool
+    threads: int | None
+    progress: bool
+
+
 def alignment(
     source: Documents,
     target: Documents,
@@ -81,7 +96,7 @@ def alignment(
     level: int | None = None,
     output: str | None = None,
     overwrite: bool = False,
-    **reading: Any,
+    **reading: Unpack[ReadingOptions],
 ) -> Alignment:
     """Measure how well all documents of `source` align with `target`.
 
@@ -98,6 +113,7 @@ def alignment(
             in `zipfit.select`.
 
     Raises:
+        TypeError: a keyword is none of these.
         ZipfitError: as `zipfit.select`, or the output cannot be written.
 
     Example:
@@ -105,24 +121,35 @@ def alignment(
         >>> round(result.mean, 2), result.target_documents
         (0.6, 1)
     """
+    unknown = reading.keys() - ReadingOptions.__optional_keys__
+    if unknown:
+        raise TypeError(f"alignment() got an unexpected keyword argument {min(unknown)!r}")
     if output is not None:
         check_output(output, overwrite)
+    skip_bad = reading.get("skip_bad", False)
+    sources = open_sources(
+        source,
+        target,
+        Reading(reading.get("text_field"), reading.get("template"), skip_bad=skip_bad),
+        Reading(reading.get("target_field"), reading.get("target_template"), skip_bad=skip_bad),
+        threads=reading.get("threads"),
+        progress=reading.get("progress", False),
+    )
     method = ZipFit(compressor, level)
-    job = Job(Task(source, target, task_parameters(**reading)), method)
-    scores = job.ranking.pool_scores
+    scores = rank(sources, method).pool_scores
     assert scores is not None
     if output is not None:
-        check_not_input(output, job.task.input_names)
-        _write_scores(output, job, scores)
-        if job.task.rejected is not None:
-            job.task.rejected.save(output)
-    skipped = sum(sum(item.skipped.values()) for item in job.task.pool.corpus.inputs)
-    return Alignment(scores, len(job.task.texts), method.engine, skipped)
+        check_not_input(output, sources.input_names)
+        _write_scores(output, sources.pool.corpus, scores)
+        if sources.rejected is not None:
+            sources.rejected.save(output)
+    skipped = sum(sum(item.skipped.values()) for item in sources.pool.corpus.inputs)
+    return Alignment(scores, len(sources.texts), method.engine, skipped)
 
 
-def _write_scores(output: str, job: Job, scores: NDArray[np.float64]) -> None:
+def _write_scores(output: str, corpus: Corpus, scores: NDArray[np.float64]) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
-        for positions, name, rows in job.task.pool.corpus.places():
+        for positions, name, rows in corpus.places():
             yield pa.record_batch(
                 {
                     "position": pa.array(positions, pa.int64()),

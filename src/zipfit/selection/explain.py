@@ -11,11 +11,12 @@ import numpy as np
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.text import BadRecordError, TextOf
+from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError
 from zipfit.methods.zipfit import ZipFit
-from zipfit.selection.manifest import files_of, manifest_path, read_manifest
+from zipfit.selection.manifest import files_of, manifest_path, read_manifest, readings_of
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,20 +80,18 @@ def explain(selected: str, *, rank: int | None = None, position: int | None = No
     if (rank is None) == (position is None):
         raise ZipfitError("give either a rank or a position")
     manifest = read_manifest(manifest_path(selected))
-    parameters = manifest["parameters"]
-    target = files_of(manifest, "target")
-    text_of = TextOf(parameters["text_field"], parameters["template"])
+    reading, target_reading = readings_of(manifest)
     if rank is not None:
         record = _ranked_record(selected, rank, manifest)
     else:
-        record = _record_at(files_of(manifest, "source"), text_of, position or 0, parameters["skip_bad"])
-    target_texts = _texts(target, TextOf(parameters["target_field"], parameters["target_template"]), parameters)
+        record = _record_at(files_of(manifest, "source"), reading, position or 0)
+    target_texts = _texts(files_of(manifest, "target"), target_reading)
     method = ZipFit()
     if manifest["method"]["class"].endswith(":ZipFit"):
         method = ZipFit(manifest["method"]["options"]["compressor"], manifest["method"]["options"]["level"])
     fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
     try:
-        text = text_of(record)
+        text = reading.text(record)
     except BadRecordError as error:  # only a selection can hold one: of the source, it is an error before
         raise ZipfitError(f"{selected}: the record of rank {rank}: {error}") from error
     return explain_text(text, target_texts, method, fields)
@@ -104,19 +103,19 @@ def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str,
     Raises:
         ZipfitError: as `ZipFit.fit`.
     """
-    encoded = text.encode("utf-8")
-    compressor = get_compressor(method.compressor, method.level)
+    document, examples = Texts.of([text]), Texts.of(target)
     columns = np.arange(len(target), dtype=np.int32)
-    distances = compressor.pairs([item.encode("utf-8") for item in target]).distances([encoded], columns)[1][0]
+    pairs = get_compressor(method.compressor, method.level).pairs(examples)
+    distances = pairs.distances(document, columns)[1][0]
     nearest = np.argsort(distances, kind="stable")[:_NEAREST].tolist()
     neighbours = [Neighbour(j, float(distances[j]), target[j], shared_substrings(text, target[j])) for j in nearest]
-    method.fit(target)
-    return Explanation(text, float(method.score([text])[0]), method.engine, fields or {}, neighbours)
+    method.fit(examples)
+    return Explanation(text, float(method.score(document)[0]), method.engine, fields or {}, neighbours)
 
 
-def _texts(files: Files, text_of: TextOf, parameters: dict[str, Any]) -> list[str]:
-    on_rejected = (lambda _: None) if parameters["skip_bad"] else None
-    corpus = Corpus(files.open()[0], text_of, allow_empty=False, on_rejected=on_rejected)
+def _texts(files: Files, reading: Reading) -> list[str]:
+    on_rejected = (lambda _: None) if reading.skip_bad else None
+    corpus = Corpus(files.open()[0], reading, allow_empty=False, on_rejected=on_rejected)
     return [text for batch in corpus.read() for text in batch.texts]
 
 
@@ -132,8 +131,8 @@ def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[s
     raise ZipfitError(f"{selected}: does not tell the rank of its records: give a position in the source instead")
 
 
-def _record_at(files: Files, text_of: TextOf, position: int, skip_bad: bool) -> dict[str, Any]:
-    corpus = Corpus(files.open()[0], text_of, on_rejected=(lambda _: None) if skip_bad else None)
+def _record_at(files: Files, reading: Reading, position: int) -> dict[str, Any]:
+    corpus = Corpus(files.open()[0], reading, on_rejected=(lambda _: None) if reading.skip_bad else None)
     documents = sum(len(batch.texts) for batch in corpus.read())
     if not 0 <= position < documents:
         raise ZipfitError(f"the source has positions 0 to {documents - 1}, not {position}")

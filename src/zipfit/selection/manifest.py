@@ -7,14 +7,17 @@ import os
 import platform
 import zlib
 from collections import Counter
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import Files, as_files
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, InputFile, is_remote
+from zipfit.corpus.reading import Reading
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, HashedFile, is_remote
 from zipfit.corpus.write import check_output, replacing
 from zipfit.errors import ZipfitError
+from zipfit.methods.base import HasEngine, HasNotes
 from zipfit.methods.registry import class_path, method_options
 from zipfit.system.versions import library_versions
 
@@ -22,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents, Input
-    from zipfit.selection.cut import Cut
-    from zipfit.selection.ranking import Job
+    from zipfit.selection.selection import Selection
 
 FORMAT_VERSION = 1
 
@@ -52,12 +54,11 @@ def check_outputs(output: str, overwrite: bool) -> None:
         check_output(manifest_path(output), overwrite)
 
 
-def build_manifest(
-    job: Job, cut: Cut, parameters: dict[str, Any], output: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -> dict[str, Any]:
     """Describe a selection, and the output that it was written to, as JSON values."""
-    task, method = job.task, job.method
-    facts = task.pool.facts
+    ranking, cut = selection.ranking, selection.cut
+    sources, method = ranking.sources, ranking.method
+    facts = sources.pool.facts
     return {
         "manifest_version": FORMAT_VERSION,
         "zipfit": version("zipfit"),
@@ -65,16 +66,16 @@ def build_manifest(
         "platform": platform.platform(),
         "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
         "working_directory": os.getcwd(),
-        "source": _documents(task.source, task.pool.corpus.inputs),
-        "target": _documents(task.target, task.examples.inputs),
-        "files_passed_over": task.passed_over,
+        "source": _documents(sources.source, sources.pool.corpus.inputs),
+        "target": _documents(sources.target, sources.examples.inputs),
+        "files_passed_over": sources.passed_over,
         "method": {
             "class": class_path(method),
             "options": method_options(method),
-            "engine": getattr(method, "engine", None),
-            "notes": getattr(method, "notes", {}),
+            "engine": method.engine if isinstance(method, HasEngine) else None,
+            "notes": method.notes if isinstance(method, HasNotes) else {},
         },
-        "parameters": parameters,
+        "parameters": _parameters(selection),
         "pool": {
             "documents": len(facts.lengths),
             "bytes": int(facts.lengths.sum()),
@@ -87,12 +88,45 @@ def build_manifest(
             "tokens": None if cut.tokens is None else int(cut.tokens.sum()),
             "best_score": float(cut.scores[0]),
             "score_at_cut": float(cut.scores[-1]),
-            "ties_at_cut": cut.ties(job.ranking.pool_scores),
+            "ties_at_cut": cut.ties(ranking.pool_scores),
             "dropped": dict(Counter(item.reason for item in cut.dropped)),
         },
         "output": output,
-        "seconds": {name: round(seconds, 4) for name, seconds in task.stopwatch.seconds.items()},
+        "seconds": {name: round(seconds, 4) for name, seconds in (sources.seconds | ranking.stopwatch.seconds).items()},
     }
+
+
+def _parameters(selection: Selection) -> dict[str, Any]:
+    """The arguments of `zipfit.select` that give this selection, its method and inputs aside."""
+    sources, terms = selection.ranking.sources, selection.terms
+    reading, target_reading, budget = sources.reading, sources.target_reading, terms.budget
+    return {
+        "tokenizer": None if terms.counter is None else terms.counter.name,
+        "text_field": reading.text_field,
+        "template": reading.template,
+        "target_field": target_reading.text_field,
+        "target_template": target_reading.template,
+        "by": reading.by,
+        "target_by": target_reading.by,
+        **asdict(terms.rules),
+        "skip_bad": reading.skip_bad,
+        "threads": sources.threads,
+        "progress": sources.progress,
+        "top": budget.top,
+        "fraction": budget.fraction,
+        "tokens": budget.tokens,
+        "min_score": budget.min_score,
+        "allow_fewer": budget.allow_fewer,
+    }
+
+
+def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
+    """How the selection of a manifest read its source and its target."""
+    given = manifest["parameters"]
+    return (
+        Reading(given["text_field"], given["template"], given["by"], given["skip_bad"]),
+        Reading(given["target_field"], given["target_template"], given["target_by"], given["skip_bad"]),
+    )
 
 
 def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
@@ -122,7 +156,7 @@ def read_manifest(path: str) -> dict[str, Any]:
         ZipfitError: it is missing, broken, no manifest, or of a later version.
     """
     try:
-        with InputFile(path).open() as stream:
+        with HashedFile(path).open() as stream:
             manifest = json.loads(stream.read())
     except ValueError as error:
         raise ZipfitError(f"{path}: broken JSON: {error}") from error
@@ -136,7 +170,7 @@ def read_manifest(path: str) -> dict[str, Any]:
     return manifest
 
 
-def locate(path: str, manifest: dict[str, Any]) -> str:
+def whereabouts(path: str, manifest: dict[str, Any]) -> str:
     """A path that a manifest names: relative ones are looked for here and, failing that, where the selection ran."""
     if path == "-" or is_remote(path) or path.startswith("hub:") or os.path.isabs(path) or os.path.exists(path):
         return path
@@ -162,7 +196,7 @@ def verify(path: str) -> list[str]:
         problems.append("the manifest names no output")
     else:
         beside = Path(path).parent / Path(output["path"]).name
-        name = str(beside) if beside.exists() else locate(output["path"], manifest)
+        name = str(beside) if beside.exists() else whereabouts(output["path"], manifest)
         problems += _compare(name, output, manifest)
     return problems
 
@@ -170,7 +204,7 @@ def verify(path: str) -> list[str]:
 def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     if expected.get("format") in ("objects", "table", "dataset") or name == "-":
         return [f"{name}: was not read from a file, so it cannot be checked"]
-    file = InputFile(locate(name, manifest))
+    file = HashedFile(whereabouts(name, manifest))
     try:
         file.hash_contents()
     except ZipfitError as error:
@@ -191,4 +225,4 @@ def files_of(manifest: dict[str, Any], role: str) -> Files:
         raise ZipfitError(f"the {role} came from Python objects, not files, so the selection cannot be made again")
     if "-" in files["paths"]:
         raise ZipfitError(f"the {role} came from standard input, so the selection cannot be made again")
-    return Files(**{**files, "paths": [locate(item["name"], manifest) for item in manifest[role]["inputs"]]})
+    return Files(**{**files, "paths": [whereabouts(item["name"], manifest) for item in manifest[role]["inputs"]]})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
 from array import array
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ import numpy as np
 
 from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.errors import ZipfitError
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,16 +84,16 @@ class CorpusPool:
         self._threads = threads
         self._progress = progress
         self._facts: Facts | None = None
-        self._kept: list[list[str]] | None = None
+        self._kept: list[Texts] | None = None
 
-    def __iter__(self) -> Iterator[list[str]]:
+    def __iter__(self) -> Iterator[Texts]:
         return self._computed(None, None)
 
-    def map(self, function: Callable[[list[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
+    def map(self, function: Callable[[Texts], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
         """Yield `function(batch)` for each batch in source order, computed by the threads; see `methods.base.Pool`."""
         return self._computed(function, only)
 
-    def _computed(self, function: Callable[[list[str]], T] | None, only: NDArray[np.bool_] | None) -> Iterator[Any]:
+    def _computed(self, function: Callable[[Texts], T] | None, only: NDArray[np.bool_] | None) -> Iterator[Any]:
         """Yield each batch, or what `function` makes of it, and tell of the documents that are done."""
         with self._progress.reading(self.corpus.size(), self.pairs_per_document) as advance:
             batches = self._batches(advance)
@@ -125,25 +124,26 @@ class CorpusPool:
                 finally:
                     executor.shutdown(wait=True, cancel_futures=True)
 
-    def _batches(self, advance: Advance) -> Iterator[list[str]]:
+    def _batches(self, advance: Advance) -> Iterator[Texts]:
         """The texts in batches: those kept, or read anew; the first pass gathers the facts."""
         if self._kept is not None:
             yield from self._kept
             return
-        kept: list[list[str]] = []
+        kept: list[Texts] = []
         kept_bytes = 0
         lengths, hashes, labels = array("q"), array("Q"), array("i")
         label_codes: dict[str, int] = {}
         for batch in self.corpus.read(advance.raw):
             if self._facts is None:
-                lengths.extend(map(len, batch.encoded))
-                hashes.extend(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in batch.encoded)
+                lengths.frombytes(batch.texts.lengths.tobytes())
+                encoded = batch.texts.encoded()
+                hashes.extend(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in encoded)
                 for label in batch.labels:
                     if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
                         label = OTHER_LABELS
                     labels.append(label_codes.setdefault(label, len(label_codes)))
             if kept_bytes <= KEPT_BYTES:
-                kept_bytes += sum(map(sys.getsizeof, batch.texts))
+                kept_bytes += len(batch.texts.data) + batch.texts.offsets.nbytes
                 kept.append(batch.texts)
             else:
                 kept.clear()
@@ -169,14 +169,24 @@ class CorpusPool:
         assert self._facts is not None
         return self._facts
 
-    def texts(self, positions: Sequence[int]) -> list[str]:
-        """Read again the texts at `positions` (distinct), in that order."""
-        wanted = np.array(positions, dtype=np.int64)
+    def texts(self, positions: Sequence[int] | NDArray[np.int64]) -> Texts:
+        """The texts at `positions` (distinct), in that order: out of memory, or read again."""
+        wanted = np.asarray(positions, dtype=np.int64)
         order = np.argsort(wanted, kind="stable")
-        texts = [""] * len(wanted)
-        for index, text in zip(order.tolist(), self.corpus.texts(wanted[order]), strict=True):
+        found = self._kept_at(wanted[order]) if self._kept is not None else self.corpus.texts(wanted[order])
+        texts = [b""] * len(wanted)
+        for index, text in zip(order.tolist(), found, strict=True):
             texts[index] = text
-        return texts
+        return Texts.join(texts)
+
+    def _kept_at(self, positions: NDArray[np.int64]) -> Iterator[bytes]:
+        """The texts at `positions` (ascending) out of those kept."""
+        start = 0
+        for batch in self._kept or []:
+            low, high = np.searchsorted(positions, [start, start + len(batch)])
+            if low < high:
+                yield from batch.take((positions[low:high] - start).tolist()).encoded()
+            start += len(batch)
 
     def label_counts(self) -> Counter[str]:
         """Number of documents of each label, in order of first appearance."""
@@ -184,15 +194,17 @@ class CorpusPool:
         return Counter(dict(zip(self.facts.label_names, counts.tolist(), strict=True)))
 
 
-def _marked(batches: Iterable[list[str]], only: NDArray[np.bool_]) -> Iterator[list[str]]:
+def _marked(batches: Iterable[Texts], only: NDArray[np.bool_]) -> Iterator[Texts]:
     """Batches of the marked documents alone, filled up again to a size worth handing over."""
-    kept: list[str] = []
+    kept: list[bytes] = []
     start = 0
     for batch in batches:
-        kept += itertools.compress(batch, only[start : start + len(batch)].tolist())
+        marked = np.flatnonzero(only[start : start + len(batch)])
+        if len(marked):
+            kept += batch.take(marked.tolist()).encoded()
         start += len(batch)
         if len(kept) >= CHUNK_RECORDS // 4:
-            yield kept
+            yield Texts.join(kept)
             kept = []
     if kept:
-        yield kept
+        yield Texts.join(kept)

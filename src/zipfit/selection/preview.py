@@ -24,18 +24,18 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Scorer
+from zipfit.selection.cut import Budget, Terms, walk
+from zipfit.selection.ranking import rank
+from zipfit.selection.tokens import BYTES
 from zipfit.system.native import native_core
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from zipfit.methods.base import Method, Pool
+    from zipfit.methods.base import Method
+    from zipfit.selection.sources import Sources
 
 DEFAULT_ORDER = 6
 
@@ -90,7 +90,7 @@ def bits_per_byte(train: Sequence[str], test: Sequence[str], order: int = DEFAUL
     Raises:
         ZipfitError: If `test` holds no text, or `order` is out of range.
     """
-    return _bits_per_byte([_encode(t) for t in train], [_encode(t) for t in test], order)
+    return _bits_per_byte(list(Texts.of(train).encoded()), list(Texts.of(test).encoded()), order)
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,7 @@ class Preview:
 
 
 def preview(
-    methods: Mapping[str, Method],
-    pool: Pool,
-    target: Sequence[str],
-    budget_bytes: int,
-    seed: int = 0,
-    order: int = DEFAULT_ORDER,
+    methods: Mapping[str, Method], sources: Sources, budget_bytes: int, seed: int = 0, order: int = DEFAULT_ORDER
 ) -> list[Preview]:
     """Compare methods on a user's own pool and target, at equal bytes.
 
@@ -124,96 +119,67 @@ def preview(
     the budget: look at its bytes).
 
     Args:
-        methods: Unfitted methods by the names to report them under.
-        pool: The source.
-        target: Target examples, two at least.
-        budget_bytes: Training bytes for each method, in UTF-8.
-        seed: Splits the target and draws the random selection.
-        order: The longest n-gram of the model, in bytes.
+        methods: unfitted methods by the names to report them under.
+        sources: the pool, and the target of two examples at least.
+        budget_bytes: training bytes for each method, in UTF-8.
+        seed: splits the target and draws the random selection.
+        order: the longest n-gram of the model, in bytes.
 
     Returns:
         One result for each method, in the order given, then `random` and `target`.
 
     Raises:
-        ZipfitError: If the target has fewer than two examples, a half without text, or the budget is not positive.
+        ZipfitError: the target has fewer than two examples, or a half without text; the budget is not positive; or as
+            `rank`.
     """
+    target = list(sources.texts)
     if len(target) < 2:
-        raise ZipfitError(f"a preview splits the target in two, so it needs two examples at least, not {len(target)}.")
+        raise ZipfitError(f"a preview splits the target in two, so it needs two examples at least, not {len(target)}")
     if budget_bytes < 1:
-        raise ZipfitError(f"the preview's budget must be positive, not {budget_bytes} bytes.")
-    shuffled = list(target)
-    random.Random(seed).shuffle(shuffled)
-    fitted, held_out = shuffled[: len(target) // 2], [_encode(t) for t in shuffled[len(target) // 2 :]]
+        raise ZipfitError(f"the preview's budget must be positive, not {budget_bytes} bytes")
+    random.Random(seed).shuffle(target)
+    fitted, held_out = Texts.of(target[: len(target) // 2]), Texts.of(target[len(target) // 2 :])
+    terms = Terms(Budget(tokens=budget_bytes, filled=True), counter=BYTES)
+    pool, half = sources.pool, sources.with_target(fitted)
 
-    sizes = [len(_encode(text)) for batch in pool for text in batch]
-    chosen: dict[str, list[int]] = {}
+    chosen: dict[str, Texts] = {}
     seconds: dict[str, float] = {}
+    documents = len(pool.facts.lengths)  # read before the first method's time begins
     for name, method in methods.items():
         start = time.perf_counter()
-        chosen[name] = _within(_ranking(method.fit(fitted, pool), pool), sizes, budget_bytes)
+        indices = rank(half, method).cut(terms).indices
         seconds[name] = time.perf_counter() - start
+        chosen[name] = pool.texts(indices)
     if "random" not in chosen:
-        everything = list(range(len(sizes)))
-        random.Random(seed).shuffle(everything)
-        chosen["random"] = _within(everything, sizes, budget_bytes)
+        drawn = list(range(documents))
+        random.Random(seed).shuffle(drawn)
+        chosen["random"] = pool.texts(walk(((position, 0.0) for position in drawn), terms, pool).indices)
+    chosen["target"] = fitted
 
-    wanted = {position for positions in chosen.values() for position in positions}
-    texts: dict[int, str] = {}
-    position = 0
-    for batch in pool:
-        for text in batch:
-            if position in wanted:
-                texts[position] = text
-            position += 1
-
-    def judge(name: str, selection: Iterable[str]) -> Preview:
+    def judge(name: str, selection: Texts) -> Preview:
         train = list(_truncated(selection, budget_bytes))
-        bits = _bits_per_byte(train, held_out, order)
+        bits = _bits_per_byte(train, list(held_out.encoded()), order)
         return Preview(name, bits, len(train), sum(map(len, train)), seconds.get(name, 0.0))
 
-    results = [judge(name, (texts[p] for p in positions)) for name, positions in chosen.items()]
-    return [*results, judge("target", fitted)]
+    return [judge(name, selection) for name, selection in chosen.items()]
 
 
 def _bits_per_byte(train: Sequence[bytes], test: Sequence[bytes], order: int) -> float:
     if not 1 <= order <= 32:
-        raise ZipfitError(f"the n-gram model's order must lie in 1..32, not {order}.")
+        raise ZipfitError(f"the n-gram model's order must lie in 1..32, not {order}")
     size = sum(map(len, test))
     if size == 0:
-        raise ZipfitError("the held-out target holds no text, so there is nothing to predict.")
+        raise ZipfitError("the held-out target holds no text, so there is nothing to predict")
     core = native_core()
     if core is None:
         return WittenBell(train, order).bits(test) / size
     return float(core.witten_bell_bits(list(train), list(test), order)) / size
 
 
-def _ranking(method: Method, pool: Pool) -> Iterator[int]:
-    """Positions best first, ties in source order."""
-    if not isinstance(method, Scorer):
-        return (position for position, _ in method.rank(pool))
-    scores: NDArray[np.float64] = np.concatenate([np.zeros(0), *pool.map(method.score)])
-    return iter(np.argsort(-scores, kind="stable").tolist())
-
-
-def _within(ranking: Iterable[int], sizes: Sequence[int], budget_bytes: int) -> list[int]:
-    """The first positions of a ranking whose sizes add up to the budget, the last one perhaps beyond it."""
-    chosen: list[int] = []
-    for position in ranking:
-        chosen.append(position)
-        budget_bytes -= sizes[position]
-        if budget_bytes <= 0:
-            break
-    return chosen
-
-
-def _truncated(documents: Iterable[str], budget_bytes: int) -> Iterator[bytes]:
-    for document in documents:
+def _truncated(documents: Texts, budget_bytes: int) -> Iterator[bytes]:
+    for document in documents.encoded():
         if budget_bytes <= 0:
             return
-        encoded = _encode(document)[:budget_bytes]
+        encoded = document[:budget_bytes]
         budget_bytes -= len(encoded)
         yield encoded
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

@@ -1,95 +1,155 @@
-"""A job: a task, a method fitted to it, and the ranking that any budget may cut."""
+"""A ranking: a fitted method's order of the pool, which any budget may cut."""
 
 from __future__ import annotations
 
-import inspect
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.corpus.corpus import NO_LABEL
+from zipfit.corpus.reading import NO_LABEL
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Scorer
-from zipfit.methods.racing import Racing
+from zipfit.methods.base import Grouped, HasPairs, Reach, Scorer, Shortlister
 from zipfit.methods.registry import class_path
-from zipfit.methods.zipfit import ZipFit
-from zipfit.selection.cut import LazyRanking, Rules, ScoredRanking, walk
-from zipfit.selection.dedup import deduplicator
-from zipfit.selection.tokens import token_counter
+from zipfit.selection.cut import walk
+from zipfit.selection.sources import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from zipfit.methods.base import Method
-    from zipfit.selection.cut import Budget, Cut, Ranking
-    from zipfit.selection.dedup import Deduplicator
-    from zipfit.selection.sources import Task
+    from zipfit.selection.cut import Cut, Terms
+    from zipfit.selection.sources import Sources
+    from zipfit.system.texts import Texts
+
+_RUN = 1 << 16
 
 
-class Job:
-    """The part of a selection that does not depend on the budget.
+class Ranking:
+    """The pool's documents, best first, by a method that is fitted to the target.
 
-    Args:
-        task: source and target.
-        method: not fitted yet.
+    How far it holds depends on the method's kind. Of a scorer or a selector it holds to the end of the pool. A
+    shortlister's holds as far as it was asked for, so each cut asks for just what it needs, and for more where that
+    does not do: the same cut gives the same documents, whatever was cut before.
 
     Attributes:
-        task: as given.
-        method: as given, fitted.
-        ranking: the pool's documents, best first.
+        sources: what was ranked, and for which target.
+        method: fitted.
+        pool_scores: the score of every document in source order, shape (N,), where the method scores them all.
+        stopwatch: seconds that fitting, scoring and cutting took.
     """
 
-    def __init__(self, task: Task, method: Method) -> None:
-        self.task = task
+    def __init__(
+        self,
+        sources: Sources,
+        method: Method,
+        whole: Iterable[tuple[int, float]] | None,
+        pool_scores: NDArray[np.float64] | None,
+        stopwatch: Stopwatch,
+    ) -> None:
+        self.sources = sources
         self.method = method
-        parameters = task.parameters
-        self._rules = Rules(
-            parameters["min_bytes"], parameters["max_bytes"], _deduplicators(parameters), parameters["max_share"]
-        )
-        self._counter = None if parameters["tokenizer"] is None else token_counter(parameters["tokenizer"])
-        if isinstance(method, Racing) and self._rules != Rules():
-            raise ZipfitError("racing finds the top K alone, so it goes with no rule that passes documents over")
-        if isinstance(method, ZipFit):
-            task.pool.pairs_per_document = len(task.texts)
-        self.ranking = self._rank()
-        if parameters["by"] is not None and task.pool.facts.label_names == [NO_LABEL]:
-            raise ZipfitError(f"no document has the field {parameters['by']!r} that is to label it")
+        self.pool_scores = pool_scores
+        self.stopwatch = stopwatch
+        self._whole = whole
 
-    def _rank(self) -> Ranking:
-        stopwatch, pool = self.task.stopwatch, self.task.pool
-        with stopwatch.stage("fit"):
-            if self.task.parameters["target_by"] is None:
-                self.method.fit(self.task.texts, pool)
-            elif "groups" in inspect.signature(self.method.fit).parameters:
-                self.method.fit(self.task.texts, pool, groups=self.task.groups)  # type: ignore[call-arg]
-            else:
-                raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(self.method)}")
-        with stopwatch.stage("score"):
-            if isinstance(self.method, Scorer):
-                return ScoredRanking(np.concatenate(list(pool.map(self._checked_scores))))
-            return LazyRanking(iter(self.method.rank(pool)))
+    def cut(self, terms: Terms) -> Cut:
+        """Walk down the ranking until the budget is spent."""
+        pool = self.sources.pool
+        reach = terms.budget.reach(pool)
+        while True:
+            ranked, ends_there = self._head(reach)
+            with self.stopwatch.stage("cut"):
+                cut = walk(ranked, terms, pool)
+            if cut.spent or ends_there:
+                return cut
+            reach = Reach(documents=2 * (reach.documents or 1))
 
-    def _checked_scores(self, texts: list[str]) -> NDArray[np.float64]:
-        scores = np.asarray(self.method.score(texts), dtype=np.float64)  # type: ignore[union-attr]
+    def _head(self, reach: Reach) -> tuple[Iterable[tuple[int, float]], bool]:
+        """The ranking at least as far as it is needed, and whether nothing that could be needed comes after that."""
+        if self._whole is not None:
+            return self._whole, True
+        assert isinstance(self.method, Shortlister)
+        with self.stopwatch.stage("score"):
+            found = list(self.method.shortlist(self.sources.pool, reach))
+        if reach.documents is None:  # all that score enough
+            return found, True
+        ends_there = len(found) < reach.documents or reach.documents >= len(self.sources.pool.facts.lengths)
+        return found[: reach.documents], ends_there
+
+
+def rank(sources: Sources, method: Method) -> Ranking:
+    """Fit a method to the target, and have it rank the pool.
+
+    Raises:
+        ZipfitError: the method refuses its options or the target; it cannot tell several targets apart; it gives a
+            score that is not a number, or not one for each text; no document has the field that is to label it.
+    """
+    stopwatch, pool = Stopwatch(), sources.pool
+    with stopwatch.stage("fit"):
+        if sources.target_reading.by is None:
+            method.fit(sources.texts, pool)
+        elif isinstance(method, Grouped):
+            method.fit_groups(sources.texts, pool, sources.groups)
+        else:
+            raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
+    pool.pairs_per_document = method.pairs_per_document if isinstance(method, HasPairs) else 0
+    scores = None
+    whole: Iterable[tuple[int, float]] | None = None
+    with stopwatch.stage("score"):
+        if isinstance(method, Scorer):
+            scores = _scores(method, sources)
+            whole = _Descending(scores)
+        elif not isinstance(method, Shortlister):
+            whole = _Lazy(iter(method.rank(pool)))
+    if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
+        raise ZipfitError(f"no document has the field {sources.reading.by!r} that is to label it")
+    return Ranking(sources, method, whole, scores, stopwatch)
+
+
+def _scores(method: Scorer, sources: Sources) -> NDArray[np.float64]:
+    """The score of every document, checked, shape (N,)."""
+
+    def checked(texts: Texts) -> NDArray[np.float64]:
+        scores = np.asarray(method.score(texts), dtype=np.float64)
         if scores.shape != (len(texts),):
             raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
         return scores
 
-    def cut(self, budget: Budget, allow_fewer: bool) -> Cut:
-        """Walk the ranking until the budget is spent; raises as `selection.walk`."""
-        if budget.tokens is not None and self._counter is None:
-            raise ZipfitError("a budget of tokens needs a tokenizer")
-        pool = self.task.pool
-        with self.task.stopwatch.stage("cut"):
-            return walk(self.ranking, budget, self._rules, pool.facts, pool.texts, self._counter, allow_fewer)
+    scores = np.concatenate(list(sources.pool.map(checked)))
+    bad = np.flatnonzero(np.isnan(scores))
+    if bad.size:
+        raise ZipfitError(f"the method's score of document {bad[0]} is not a number")
+    return scores
 
 
-def _deduplicators(parameters: dict[str, Any]) -> Callable[[], Deduplicator] | None:
-    if parameters["dedup"] is None:
-        return None
-    make = partial(deduplicator, parameters["dedup"], parameters["dedup_threshold"])
-    make()  # a wrong kind or a missing extra is an error now, not after the scoring
-    return make
+class _Descending:
+    """Positions and scores from the highest score on, equal scores by source order; every iteration starts anew."""
+
+    def __init__(self, scores: NDArray[np.float64]) -> None:
+        self._scores = scores
+        self._order = np.argsort(-scores, kind="stable")
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        for start in range(0, len(self._order), _RUN):
+            run = self._order[start : start + _RUN]
+            yield from zip(run.tolist(), self._scores[run].tolist(), strict=True)
+
+
+class _Lazy:
+    """A selector's ranking, worked out only as far as somebody has looked, and kept so far."""
+
+    def __init__(self, ranked: Iterator[tuple[int, float]]) -> None:
+        self._ranked = ranked
+        self._known: list[tuple[int, float]] = []
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        for index in itertools.count():
+            if index == len(self._known):
+                following = next(self._ranked, None)
+                if following is None:
+                    return
+                self._known.append(following)
+            yield self._known[index]

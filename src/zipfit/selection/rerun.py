@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
-from zipfit.selection.manifest import files_of, locate, read_manifest
+from zipfit.selection.manifest import files_of, read_manifest, whereabouts
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def rerun(
         raise ZipfitError(f"{manifest_path}: names no output")
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     parameters = {**manifest["parameters"], "progress": progress}
-    if parameters["tokenizer"] is not None and os.path.exists(tokenizer := locate(parameters["tokenizer"], manifest)):
+    if parameters["tokenizer"] is not None and os.path.exists(
+        tokenizer := whereabouts(parameters["tokenizer"], manifest)
+    ):
         parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
     new = selection.save(
-        output or locate(saved["path"], manifest),
+        output or whereabouts(saved["path"], manifest),
         order=saved["order"],
         add_fields=saved["add_fields"],
         overwrite=overwrite,

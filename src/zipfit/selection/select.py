@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError
-from zipfit.methods.registry import build_method, check_method, has_option
-from zipfit.selection.cut import Budget
-from zipfit.selection.ranking import Job
+from zipfit.methods.registry import build_method, check_method
+from zipfit.selection.cut import Budget, Rules, Terms
+from zipfit.selection.ranking import rank
 from zipfit.selection.selection import Selection
-from zipfit.selection.sources import Task, task_parameters
+from zipfit.selection.sources import open_sources
+from zipfit.selection.tokens import token_counter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +65,8 @@ def select(
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
         options: arguments of the method's constructor, for a method given by name.
-        text_field: field that holds a record's text; dots reach into nested records. See `TextOf` for the default.
+        text_field: field that holds a record's text; dots reach into nested records. See
+            `zipfit.corpus.reading.Reading` for the default.
         template: text made of fields in braces, instead of a field.
         target_field: the same for the target.
         target_template: the same for the target.
@@ -89,34 +92,23 @@ def select(
         >>> selection.indices.tolist()
         [0, 2]
     """
-    parameters = task_parameters(
-        tokenizer=tokenizer,
-        text_field=text_field,
-        template=template,
-        target_field=target_field,
-        target_template=target_template,
-        by=by,
-        target_by=target_by,
-        min_bytes=min_bytes,
-        max_bytes=max_bytes,
-        dedup=dedup,
-        dedup_threshold=dedup_threshold,
-        max_share=max_share,
-        skip_bad=skip_bad,
+    terms = Terms(
+        Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer),
+        Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
+        None if tokenizer is None else token_counter(tokenizer),
+    )
+    if isinstance(method, str):
+        method = build_method(method, options or {})
+    else:
+        check_method(method)
+        if options:
+            raise ZipfitError("options are for a method given by name; this one is built already")
+    sources = open_sources(
+        source,
+        target,
+        Reading(text_field, template, by, skip_bad),
+        Reading(target_field, target_template, target_by, skip_bad),
         threads=threads,
         progress=progress,
     )
-    budget = Budget(top, fraction, tokens, min_score)
-    if tokens is not None and tokenizer is None:
-        raise ZipfitError("a budget of tokens needs a tokenizer")
-    if isinstance(method, str):
-        options = dict(options or {})
-        if top is not None and has_option(method, "top"):  # racing must know the budget beforehand
-            options.setdefault("top", top)
-        chosen = build_method(method, options)
-    elif options:
-        raise ZipfitError("options are for a method given by name; this one is built already")
-    else:
-        check_method(method)
-        chosen = method
-    return Selection(Job(Task(source, target, parameters), chosen), budget, allow_fewer)
+    return Selection(rank(sources, method), terms)

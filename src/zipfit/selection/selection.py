@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from zipfit.corpus.records import dump_record
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.selection.cut import Budget
+from zipfit.selection.cut import Budget, Terms
 from zipfit.selection.manifest import build_manifest, check_outputs, manifest_path, write_manifest
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from zipfit.selection.ranking import Job
+    from zipfit.selection.pool import CorpusPool
+    from zipfit.selection.ranking import Ranking
 
 
 class Selection:
@@ -32,20 +33,25 @@ class Selection:
         scores: their scores, shape (k,).
         pool_scores: the scores of all N documents in source order, shape (N,); None for a method that ranks the pool
             without scoring each document.
-        job: what the selection was cut from.
-        parameters: the arguments of `select` that give this selection.
+        ranking: what the selection was cut from.
+        terms: how it was cut.
+        cut: what came of it.
+
+    Raises:
+        ZipfitError: the pool gives less than the budget asks for.
     """
 
-    def __init__(self, job: Job, budget: Budget, allow_fewer: bool) -> None:
-        self.job = job
-        self.parameters = job.task.parameters | asdict(budget) | {"allow_fewer": allow_fewer}
-        self.cut = job.cut(budget, allow_fewer)
+    def __init__(self, ranking: Ranking, terms: Terms) -> None:
+        self.ranking = ranking
+        self.terms = terms
+        self.cut = ranking.cut(terms)
+        self.cut.check_enough(terms.budget, len(ranking.sources.pool.facts.lengths))
 
     def __len__(self) -> int:
         return len(self.cut.indices)
 
     def __repr__(self) -> str:
-        return f"<Selection of {len(self)} out of {len(self.job.task.pool.facts.lengths)} documents>"
+        return f"<Selection of {len(self)} out of {len(self.ranking.sources.pool.facts.lengths)} documents>"
 
     @property
     def indices(self) -> NDArray[np.int64]:
@@ -57,26 +63,26 @@ class Selection:
 
     @property
     def pool_scores(self) -> NDArray[np.float64] | None:
-        return self.job.ranking.pool_scores
+        return self.ranking.pool_scores
 
     @property
     def records(self) -> list[dict[str, Any]]:
         """The chosen records as they are in the source, in rank order; read again at every access."""
         order = np.argsort(self.indices, kind="stable")
         records: list[dict[str, Any]] = [{}] * len(self)
-        for rank, record in zip(order.tolist(), self.job.task.pool.corpus.dicts(self.indices[order]), strict=True):
+        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.indices[order]), strict=True):
             records[rank] = record
         return records
 
     @property
     def texts(self) -> list[str]:
         """The chosen documents' texts in rank order; read again at every access."""
-        return self.job.task.pool.texts(self.indices.tolist())
+        return list(self._pool.texts(self.indices))
 
     @property
     def manifest(self) -> dict[str, Any]:
         """How the selection was made, as `save` writes it (the output aside)."""
-        return build_manifest(self.job, self.cut, self.parameters)
+        return build_manifest(self)
 
     def at(
         self,
@@ -98,7 +104,12 @@ class Selection:
             >>> selection.at(top=1).texts
             ['def sub(a, b)']
         """
-        return Selection(self.job, Budget(top, fraction, tokens, min_score), allow_fewer)
+        budget = Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer)
+        return Selection(self.ranking, replace(self.terms, budget=budget))
+
+    @property
+    def _pool(self) -> CorpusPool:
+        return self.ranking.sources.pool
 
     def _fields(self, add_fields: bool) -> Iterator[dict[str, Any]]:
         for rank, (record, score) in enumerate(zip(self.records, self.scores.tolist(), strict=True), 1):
@@ -151,12 +162,12 @@ class Selection:
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
         check_outputs(path, overwrite)
-        check_not_input(path, self.job.task.input_names)
+        check_not_input(path, self.ranking.sources.input_names)
         output = {"path": path, "order": order, "add_fields": add_fields}
-        with self.job.task.stopwatch.stage("write"):
+        with self.ranking.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
         self._write_beside(path)
-        manifest = build_manifest(self.job, self.cut, self.parameters, output)
+        manifest = build_manifest(self, output)
         if path != "-":
             write_manifest(manifest, manifest_path(path))
         return manifest
@@ -171,7 +182,7 @@ class Selection:
             write_records(
                 written.file,
                 path,
-                self.job.task.pool.corpus.records(self.indices[by_source]),
+                self._pool.corpus.records(self.indices[by_source]),
                 place[ranks].tolist(),
                 added,
             )
@@ -180,8 +191,8 @@ class Selection:
     def _write_beside(self, path: str) -> None:
         if path == "-":
             return
-        if self.job.task.rejected is not None:
-            self.job.task.rejected.save(path)
+        if self.ranking.sources.rejected is not None:
+            self.ranking.sources.rejected.save(path)
         duplicates = [item for item in self.cut.dropped if item.duplicate_of is not None]
         if duplicates:
             with replacing(f"{path}.duplicates.jsonl") as written:

@@ -1,4 +1,4 @@
-"""The task of a job: its source and its target examples, opened and ready to be read."""
+"""The source and the target of a selection, opened and ready to be read."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from zipfit.corpus.corpus import Corpus, Rejected
+from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import close_after
-from zipfit.corpus.text import TextOf
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.selection.pool import CorpusPool
 from zipfit.system.cores import available_cores
 from zipfit.system.progress import Silent, TerminalProgress
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from zipfit.corpus.corpus import Rejected
     from zipfit.corpus.inputs import Documents
 
 
@@ -60,84 +63,101 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-class Task:
-    """Source and target of a job, and how it reads them.
+@dataclass(frozen=True)
+class Sources:
+    """Source and target, opened: what any number of methods may be fitted to and rank.
+
+    Attributes:
+        source: as given to `open_sources`.
+        target: likewise.
+        reading: how the source is read.
+        target_reading: how the target is read.
+        threads: as given.
+        progress: as given.
+        pool: the source's documents.
+        examples: the target's corpus, read.
+        texts: the n target examples.
+        groups: for each of them, the label that tells several targets apart.
+        rejected: the records passed over, or None if the first bad one is an error.
+        passed_over: files of folders whose names tell no format.
+        seconds: by stage, spent so far.
+    """
+
+    source: Documents
+    target: Documents
+    reading: Reading
+    target_reading: Reading
+    threads: int | None
+    progress: bool
+    pool: CorpusPool
+    examples: Corpus
+    texts: Texts
+    groups: list[str]
+    rejected: RejectedRecords | None
+    passed_over: list[str]
+    seconds: dict[str, float]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of all inputs of source and target."""
+        return [item.name for item in [*self.pool.corpus.inputs, *self.examples.inputs]]
+
+    def with_target(self, texts: Sequence[str]) -> Sources:
+        """The same source with other target examples, n at least 1, of one target."""
+        return replace(self, target=texts, target_reading=Reading(), texts=Texts.of(texts), groups=[""] * len(texts))
+
+
+def open_sources(
+    source: Documents,
+    target: Documents,
+    reading: Reading | None = None,
+    target_reading: Reading | None = None,
+    *,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Sources:
+    """Open source and target, and read the target.
 
     Args:
         source: as in `zipfit.select`.
         target: likewise.
-        parameters: as `task_parameters` returns them.
-
-    Attributes:
-        source: as given.
-        target: as given.
-        parameters: as given.
-        pool: the source's documents.
-        examples: the target corpus, read.
-        texts: the n target examples.
-        groups: for each of them, the value of the parameter `target_by`'s field.
-        rejected: the records passed over, or None if the first bad one is an error.
-        passed_over: files of folders whose names tell no format.
-        input_names: of all inputs of source and target.
-        stopwatch: seconds for each stage so far.
-    """
-
-    def __init__(self, source: Documents, target: Documents, parameters: dict[str, Any]) -> None:
-        self.source, self.target, self.parameters = source, target, parameters
-        self.stopwatch = Stopwatch()
-        self.rejected = RejectedRecords() if parameters["skip_bad"] else None
-        source_inputs, source_passed_over = open_documents("source", source)
-        target_inputs, target_passed_over = open_documents("target", target)
-        self.passed_over = source_passed_over + target_passed_over
-        self.input_names = [item.name for item in source_inputs + target_inputs]
-        if self.input_names.count("-") > 1:
-            raise ZipfitError("standard input can be read only once")
-        self.examples = Corpus(
-            target_inputs,
-            TextOf(parameters["target_field"], parameters["target_template"]),
-            label_field=parameters["target_by"],
-            allow_empty=False,
-            on_rejected=self.rejected,
-        )
-        corpus = Corpus(
-            source_inputs,
-            TextOf(parameters["text_field"], parameters["template"]),
-            label_field=parameters["by"],
-            on_rejected=self.rejected,
-        )
-        with self.stopwatch.stage("read target"):
-            batches = list(self.examples.read())
-            self.texts = [text for batch in batches for text in batch.texts]
-            self.groups = [label for batch in batches for label in batch.labels]
-        if not self.texts:
-            raise ZipfitError("the target is empty: it holds no example")
-        progress = TerminalProgress() if parameters["progress"] else Silent()
-        self.pool = CorpusPool(corpus, parameters["threads"] or available_cores(), progress)
-
-
-def task_parameters(
-    *,
-    tokenizer: str | None = None,
-    text_field: str | None = None,
-    template: str | None = None,
-    target_field: str | None = None,
-    target_template: str | None = None,
-    by: str | None = None,
-    target_by: str | None = None,
-    min_bytes: int = 0,
-    max_bytes: int | None = None,
-    dedup: str | None = None,
-    dedup_threshold: float = 0.8,
-    max_share: float | None = None,
-    skip_bad: bool = False,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Check the parameters of a job, whatever its method and budget; see `zipfit.select`.
+        reading: how the source's records become texts and labels; None for `Reading()`.
+        target_reading: the same of the target; its labels tell several targets apart. It skips bad records if the
+            source does.
+        threads: how many methods compute with, at least 1; None for one a core.
+        progress: show a progress bar on standard error.
 
     Raises:
-        ZipfitError: there is not at least one thread.
+        ZipfitError: there is not at least one thread; an input cannot be opened; the target cannot be read, or is
+            empty.
     """
+    reading, target_reading = reading or Reading(), target_reading or Reading()
     if threads is not None and threads < 1:
         raise ZipfitError(f"threads must be at least 1, not {threads}")
-    return dict(locals())
+    stopwatch = Stopwatch()
+    rejected = RejectedRecords() if reading.skip_bad else None
+    inputs, passed_over = open_documents("source", source)
+    target_inputs, target_passed_over = open_documents("target", target)
+    if [item.name for item in inputs + target_inputs].count("-") > 1:
+        raise ZipfitError("standard input can be read only once")
+    examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected)
+    corpus = Corpus(inputs, reading, on_rejected=rejected)
+    with stopwatch.stage("read target"):
+        batches = list(examples.read())
+    if not batches:
+        raise ZipfitError("the target is empty: it holds no example")
+    return Sources(
+        source,
+        target,
+        reading,
+        target_reading,
+        threads,
+        progress,
+        CorpusPool(corpus, threads or available_cores(), TerminalProgress() if progress else Silent()),
+        examples,
+        Texts.join([text for batch in batches for text in batch.texts.encoded()]),
+        [label for batch in batches for label in batch.labels],
+        rejected,
+        passed_over + target_passed_over,
+        stopwatch.seconds,
+    )

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    TokenCounter = Callable[[Sequence[str]], list[int]]
+    from zipfit.system.texts import Texts
+
+
+@dataclass(frozen=True)
+class TokenCounter:
+    """What counts tokens.
+
+    Attributes:
+        name: as `token_counter` takes it.
+        count: from texts to their numbers of tokens.
+    """
+
+    name: str
+    count: Callable[[Texts], list[int]]
+
+
+BYTES = TokenCounter("bytes", lambda texts: texts.lengths.tolist())
+"""One token a byte of UTF-8; known of a pool's documents without their texts."""
 
 
 def token_counter(name: str) -> TokenCounter:
-    """Return a function from texts to their numbers of tokens, special tokens aside.
+    """Return a counter of a tokenizer's tokens, special tokens aside.
 
     Args:
         name: `bytes` (one token a byte of UTF-8); a `tokenizer.json` file or a folder that holds one; or the name of a
@@ -29,7 +47,7 @@ def token_counter(name: str) -> TokenCounter:
         [3, 6]
     """
     if name == "bytes":
-        return lambda texts: [len(text.encode("utf-8")) for text in texts]
+        return BYTES
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
@@ -45,7 +63,7 @@ def token_counter(name: str) -> TokenCounter:
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
-    def count(texts: Sequence[str]) -> list[int]:
+    def count(texts: Texts) -> list[int]:
         return [len(encoding.ids) for encoding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    return count
+    return TokenCounter(name, count)

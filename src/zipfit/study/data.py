@@ -6,43 +6,34 @@ import hashlib
 import itertools
 import json
 import random
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.inputs import Files, open_documents
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError
-from zipfit.selection.sources import task_parameters
+from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zipfit.corpus.inputs import Documents
+    from zipfit.selection.sources import Sources
     from zipfit.study.spec import Data, Study
 
 
-@dataclass(frozen=True)
-class Source:
-    """The pool of a study, to be read by any number of jobs.
+def open_study(study: Study) -> Sources:
+    """The study's pool and target. A single part is read from its files; a mixture is held in memory.
 
-    Attributes:
-        documents: as `zipfit.selection.sources.Task` takes them.
-        parameters: of the task: how they are read.
+    Raises:
+        ZipfitError: as `read_texts` and `open_sources`.
     """
-
-    documents: Documents
-    parameters: dict[str, Any]
-
-
-def open_source(study: Study) -> Source:
-    """The study's pool. A single part is read from its files by every pass; a mixture is held in memory."""
+    target = read_texts(study, study.target, "target")
     first = study.source[0]
     if len(study.source) == 1 and first == replace(first, label=None, rows=(None, None), sample=None):
-        parameters = task_parameters(text_field=first.text_field, template=first.template, by=first.by)
-        return Source(_files(study, first), parameters)
+        return open_sources(_files(study, first), target, Reading(first.text_field, first.template, first.by))
     records = [{"text": text, "source": label} for part in study.source for text, label in read_part(study, part)]
-    return Source(records, task_parameters(text_field="text", by="source"))
+    return open_sources(records, target, Reading("text", by="source"))
 
 
 def read_texts(study: Study, parts: Sequence[Data], role: str) -> list[str]:
@@ -75,7 +66,7 @@ def digest(value: Any) -> str:
 
 def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
     """Text and label of each document of one part."""
-    read = read_documents("study", _files(study, part), TextOf(part.text_field, part.template), part.by)
+    read = read_documents("study", _files(study, part), Reading(part.text_field, part.template, part.by))
     documents: Iterator[tuple[str, str]] = ((text, part.label or label) for text, label in read)
     documents = itertools.islice(documents, *part.rows)
     if part.sample is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from bisect import bisect_left
 from dataclasses import asdict, dataclass, replace
@@ -11,23 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.registry import build_method, has_option
+from zipfit.methods.base import HasNotes, Seeded
+from zipfit.methods.registry import build_method
 from zipfit.selection.alignment import alignment
-from zipfit.selection.ranking import Job
-from zipfit.selection.sources import Task
+from zipfit.selection.cut import Budget, Rules, Terms, walk
+from zipfit.selection.ranking import rank
+from zipfit.selection.tokens import TokenCounter
 from zipfit.study.data import digest
+from zipfit.system.texts import Texts
 from zipfit.training.blocks import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from zipfit.selection.pool import CorpusPool, Facts
+    from zipfit.selection.cut import Cut
+    from zipfit.selection.ranking import Ranking
+    from zipfit.selection.sources import Sources
     from zipfit.study.arm import Arm
-    from zipfit.study.data import Source
 
 _TOP = 20
 _EXCERPT = 200  # characters
-_RUN = 256  # documents fetched at a time
 
 
 @dataclass(frozen=True)
@@ -101,33 +105,74 @@ class Chosen:
         }
 
 
+class Rankings:
+    """The rankings of a study's methods: one for each method, options, part of the target and seed.
+
+    All arms, budgets and models that need it share it. The pool is read before the first method's time begins.
+
+    Args:
+        sources: pool and target, opened once for the whole study.
+    """
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self._known: dict[str, Ranking] = {}
+        self._seed: int | None = None
+
+    def of(self, arm: Arm, seed: int) -> Ranking:
+        """The ranking of an arm's method.
+
+        Raises:
+            ZipfitError: as `build_method` and `rank`.
+        """
+        assert arm.method is not None
+        if seed != self._seed:  # a study goes seed by seed, so those of the last one are not asked for again
+            self._known = {key: ranking for key, ranking in self._known.items() if not key.startswith("seed ")}
+            self._seed = seed
+        is_sampled = arm.target_size is not None and arm.target_size < len(self.sources.texts)
+        method = build_method(arm.method, arm.options)
+        is_seeded = isinstance(method, Seeded)
+        key = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
+        key = f"seed {seed} {key}" if is_seeded or is_sampled else key
+        if key not in self._known:
+            if is_seeded:
+                method = build_method(arm.method, {**arm.options, "seed": seed})
+            sources = self.sources
+            if is_sampled:
+                sources = sources.with_target(random.Random(seed).sample(list(sources.texts), arm.target_size or 0))
+            sources.pool.facts  # noqa: B018 - read here, so that no method pays for it
+            self._known[key] = rank(sources, method)
+        return self._known[key]
+
+
 class Chooser:
     """Chooses documents for any arm of a study, and remembers what it chose.
 
     Args:
-        source: the pool.
-        target: the task's examples.
+        rankings: of the study's methods.
         tokenizer: of the model to be trained, which counts the budget's tokens.
         arms: all of the study's, as one may lean on another.
     """
 
-    def __init__(self, source: Source, target: Sequence[str], tokenizer: Any, arms: Sequence[Arm]) -> None:
-        self._source = source
-        self._target = list(target)
-        self._tokenizer = tokenizer
+    def __init__(self, rankings: Rankings, tokenizer: Any, arms: Sequence[Arm]) -> None:
+        self._rankings = rankings
+        self._pool = rankings.sources.pool
+        self._target = list(rankings.sources.texts)
+        # Of each document its end-of-text token is one, as in training.
+        self._counter = TokenCounter("the model's", lambda texts: [len(ids) + 1 for ids in encode(texts, tokenizer)])
         self._arms = {arm.name: arm for arm in arms}
-        self._known: dict[tuple[str, int | None], tuple[int | None, Chosen]] = {}
-        self._pool: CorpusPool | None = None
+        self._known: dict[tuple[str, int | None, int | None], tuple[int | None, Chosen]] = {}
 
     def choose(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         """The arm's documents, as many as fill the budget of tokens; None for all of them.
 
-        A larger budget only adds documents after those of a smaller one.
+        A larger budget only adds documents after those of a smaller one, but for an arm with `max_share`, which is of
+        the budget.
 
         Raises:
             ZipfitError: the method fails, or nothing is left to train on.
         """
-        key = (arm.name, seed if is_seeded(arm) else None)
+        key = (arm.name, seed if is_seeded(arm) else None, None if arm.max_share is None else budget)
         known = self._known.get(key)
         if known is None or (known[0] is not None and (budget is None or known[0] < budget)):
             known = budget, self._choose(arm, budget, seed)
@@ -139,14 +184,28 @@ class Chooser:
     def _choose(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         if arm.train_on == "target":
             return self._target_itself(budget, seed)
-        if arm.method is not None:
-            return self._by_method(arm, budget, seed)
-        pool = self._facts_pool()
-        positions = self._drawn(arm, pool.facts, budget, seed)
-        return self._described(self._fill(((position, 0.0) for position in positions), pool, budget), pool.facts, {})
+        # Training takes the document that crosses the budget too, and cuts it short.
+        spent = Budget(fraction=1.0) if budget is None else Budget(tokens=budget, filled=True)
+        terms = Terms(spent, Rules(**arm.rules), self._counter)
+        if arm.method is None:
+            drawn = self._drawn(arm, budget, seed)
+            return self._described(walk(((position, 0.0) for position in drawn), terms, self._pool), {})
+        ranking = self._rankings.of(arm, seed)
+        if arm.min_score is None:
+            cut = ranking.cut(terms)
+        else:
+            above = ranking.cut(Terms(Budget(min_score=arm.min_score)))
+            ranked = list(zip(above.indices.tolist(), above.scores.tolist(), strict=True))
+            random.Random(seed).shuffle(ranked)
+            with ranking.stopwatch.stage("cut"):
+                cut = walk(ranked, terms, self._pool)
+        chosen = self._described(cut, dict(ranking.stopwatch.seconds))
+        cached = ranking.method.notes.get("cached_vectors") if isinstance(ranking.method, HasNotes) else None
+        return replace(chosen, cached=cached / len(self._pool.facts.lengths) if isinstance(cached, int) else None)
 
-    def _drawn(self, arm: Arm, facts: Facts, budget: int | None, seed: int) -> list[int]:
+    def _drawn(self, arm: Arm, budget: int | None, seed: int) -> list[int]:
         """Positions in an order drawn by the seed: of all documents, those of a label, or those of certain lengths."""
+        facts = self._pool.facts
         if arm.lengths_of is not None:
             like = self.choose(self._arms[arm.lengths_of], budget, seed)
             return of_lengths([document.bytes for document in like.documents], facts.lengths.tolist(), seed)
@@ -158,33 +217,11 @@ class Chooser:
         random.Random(seed).shuffle(positions)
         return positions
 
-    def _by_method(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
-        assert arm.method is not None
-        options = dict(arm.options)
-        if has_option(arm.method, "seed"):
-            options["seed"] = seed
-        target = self._target
-        if arm.target_size is not None and arm.target_size < len(target):
-            target = random.Random(seed).sample(target, arm.target_size)
-        task = Task(self._source.documents, target, self._source.parameters)
-        method = build_method(arm.method, options)
-        job = Job(task, method)
-        ranked: Iterable[tuple[int, float]] = job.ranking
-        if arm.min_score is not None:
-            above = [(position, score) for position, score in job.ranking if score >= arm.min_score]
-            random.Random(seed).shuffle(above)
-            ranked = above
-        with task.stopwatch.stage("cut"):  # in which a selector does most of its work
-            taken = self._fill(iter(ranked), task.pool, budget)
-        chosen = self._described(taken, task.pool.facts, dict(task.stopwatch.seconds))
-        cached = getattr(method, "notes", {}).get("cached_vectors")
-        return replace(chosen, cached=None if cached is None else cached / max(1, len(task.pool.facts.lengths)))
-
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
         """The target in an order drawn by the seed, again and again until the budget is full; once without a budget."""
         texts = list(self._target)
         random.Random(seed).shuffle(texts)
-        tokens = self._count(texts)
+        tokens = self._counter.count(Texts.of(texts))
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
             texts, tokens = texts * rounds, tokens * rounds
@@ -197,28 +234,19 @@ class Chooser:
             {},
         )
 
-    def _fill(
-        self, ranked: Iterator[tuple[int, float]], pool: CorpusPool, budget: int | None
-    ) -> list[tuple[int, float, str, int]]:
-        """Position, score, text and tokens of ranked documents until they fill the budget."""
-        taken: list[tuple[int, float, str, int]] = []
-        total = 0
-        while run := list(itertools.islice(ranked, _RUN)):
-            texts = pool.texts([position for position, _ in run])
-            for (position, score), text, tokens in zip(run, texts, self._count(texts), strict=True):
-                if budget is not None and total >= budget:
-                    return taken
-                taken.append((position, score, text, tokens))
-                total += tokens
-        return taken
-
-    def _described(self, taken: list[tuple[int, float, str, int]], facts: Facts, seconds: dict[str, float]) -> Chosen:
-        aligned = self._alignments([text for _, _, text, _ in taken])
-        documents = [
-            Document(position, score, facts.label(position), text, tokens, aligned[text])
-            for position, score, text, tokens in taken
-        ]
-        return Chosen(documents, seconds)
+    def _described(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
+        assert cut.tokens is not None
+        texts = list(self._pool.texts(cut.indices))
+        aligned = self._alignments(texts)
+        rows = zip(cut.indices.tolist(), cut.scores.tolist(), texts, cut.tokens.tolist(), strict=True)
+        label = self._pool.facts.label
+        return Chosen(
+            [
+                Document(position, score, label(position), text, tokens, aligned[text])
+                for position, score, text, tokens in rows
+            ],
+            seconds,
+        )
 
     def _alignments(self, texts: list[str]) -> dict[str, float]:
         distinct = list(dict.fromkeys(texts))
@@ -226,20 +254,13 @@ class Chooser:
             return {}
         return dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True))
 
-    def _count(self, texts: list[str]) -> list[int]:
-        return [len(tokens) + 1 for tokens in encode(texts, self._tokenizer)]
-
-    def _facts_pool(self) -> CorpusPool:
-        if self._pool is None:
-            self._pool = Task(self._source.documents, self._target, self._source.parameters).pool
-        return self._pool
-
 
 def is_seeded(arm: Arm) -> bool:
     """Whether the seed changes which documents the arm takes."""
     if arm.lengths_of is not None or arm.method is None:
         return True
-    return has_option(arm.method, "seed") or arm.min_score is not None or arm.target_size is not None
+    drawn = isinstance(build_method(arm.method, arm.options), Seeded)
+    return drawn or arm.min_score is not None or arm.target_size is not None
 
 
 def arm_digest(arm: Arm, arms: dict[str, Arm]) -> str:

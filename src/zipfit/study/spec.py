@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.formats import FORMATS, SAMPLE_BY
 from zipfit.corpus.inputs import HUB_NAME
-from zipfit.corpus.locate import expand
+from zipfit.corpus.inputs import expand
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
-from zipfit.corpus.text import TextOf
 from zipfit.errors import ZipfitError
 from zipfit.study.arm import Arm, read_arms, read_budgets
 from zipfit.study.yaml_file import Node, read_yaml
@@ -228,7 +228,7 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
     if data.by is not None and data.label is not None:
         node.fail("give by (a field that labels each document) or label (one for all of them), not both")
     try:
-        TextOf(data.text_field, data.template)
+        Reading(data.text_field, data.template)
     except ZipfitError as error:
         node.fail(str(error))
     return (data,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.corpus import read_documents
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import Reading
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.models import load_model
 
@@ -45,7 +45,7 @@ def evaluate(
         MissingExtraError: torch or transformers is not installed.
         ZipfitError: the model cannot be loaded, a document cannot be read, or there is no text.
     """
-    texts = [text for text, _ in read_documents("test set", test, TextOf(text_field, template))]
+    texts = [text for text, _ in read_documents("test set", test, Reading(text_field, template))]
     if isinstance(model, str):
         model = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
     return cross_entropy(model, texts, test_tokens, on_documents)

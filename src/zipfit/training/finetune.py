@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.corpus import read_documents
-from zipfit.corpus.text import TextOf
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.system.versions import library_versions
@@ -92,11 +92,11 @@ def finetune(
     """
     folder = Path(output)
     settings = settings or PRESETS["default"]
-    texts = [text for text, _ in read_documents("documents", documents, TextOf(text_field, template))]
+    texts = [text for text, _ in read_documents("documents", documents, Reading(text_field, template))]
     held_out = (
         []
         if test is None
-        else [text for text, _ in read_documents("test set", test, TextOf(test_field, test_template))]
+        else [text for text, _ in read_documents("test set", test, Reading(test_field, test_template))]
     )
     if test is not None and not held_out:
         raise ZipfitError("the test set is empty: it holds no document")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import fsspec
 import pytest
 
-from zipfit.corpus.locate import expand
+from zipfit.corpus.inputs import expand
 from zipfit.errors import ZipfitError
 
 

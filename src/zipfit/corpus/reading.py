@@ -1,7 +1,8 @@
-"""The text of a record: a field, a template, or one of the shapes that the field's data sets have."""
+"""How records become texts and labels: by a field, a template, or the shapes that the field's data sets have."""
 
 from __future__ import annotations
 
+import json
 import string
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +13,17 @@ from zipfit.errors import ZipfitError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NO_LABEL = "(none)"
+_DEFAULT_LABEL = "source"
+
 
 class BadRecordError(Exception):
     """A record that gives no text; the message is the reason, without the place."""
 
 
 @dataclass(frozen=True)
-class TextOf:
-    r"""How to get a record's text.
+class Reading:
+    r"""How records become texts and labels.
 
     With neither a field nor a template, the usual shapes are recognised, in this order: `text`; chat `messages`
     (`role`, `content`) and ShareGPT `conversations` (`from`, `value`), rendered as `role: content`, a blank line
@@ -27,28 +31,70 @@ class TextOf:
     `content`.
 
     Attributes:
-        field: name of the field; dots reach into nested records (`a.b`), and into each of a list of records, unless a
-            field of the whole name is there.
+        text_field: name of the field that holds the text; dots reach into nested records (`a.b`), and into each of a
+            list of records, unless a field of the whole name is there.
         template: text with `{field}` in braces (doubled braces stand for themselves); `\n` and `\t` are understood.
+        by: field (dots reach into nested records) whose value labels a document; None for its `source` field, if that
+            is a string, and otherwise the name of its input.
+        skip_bad: pass over records that give no text; if not, the first one is an error.
 
     Raises:
-        ZipfitError: both are given, or the template is malformed or names no field.
+        ZipfitError: field and template are both given, or the template is malformed or names no field.
 
     Example:
-        >>> TextOf(template="Q: {question} A: {answer}")({"question": "1 + 1?", "answer": "2"})
-        'Q: 1 + 1? A: 2'
-        >>> TextOf()({"messages": [{"role": "user", "content": "Hello"}]})
-        'user: Hello'
+        >>> Reading(template="{question} {answer}").text({"question": "1 + 1?", "answer": 2})
+        '1 + 1? 2'
     """
 
-    field: str | None = None
+    text_field: str | None = None
     template: str | None = None
+    by: str | None = None
+    skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        if self.field is not None and self.template is not None:
+        if self.text_field is not None and self.template is not None:
             raise ZipfitError("give a text field or a template, not both")
         if self.template is not None and not self._template_fields():
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
+
+    def text(self, record: Mapping[str, Any]) -> str:
+        """Return the record's text.
+
+        Raises:
+            BadRecordError: a field is missing or null, or its value is not text.
+        """
+        if self.text_field is not None:
+            return _text(_lookup(record, self.text_field), self.text_field)
+        if self.template is not None:
+            return "".join(
+                literal + ("" if name is None else _inserted(_lookup(record, name), name))
+                for literal, name in self._template_parts
+            )
+        return _recognised(record)
+
+    def label(self, record: Mapping[str, Any], input_name: str) -> str:
+        """Return the label of a record of the input of this name."""
+        if self.by is None:
+            value = record.get(_DEFAULT_LABEL)
+            return value if isinstance(value, str) else input_name
+        value = record.get(self.by)
+        if value is None:
+            value = record
+            for part in self.by.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+        return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+    @property
+    def columns(self) -> list[str] | None:
+        """Top-level fields that text and label need, or None if any may be needed."""
+        if self.text_field is not None:
+            names = [self.text_field]
+        elif self.template is not None:
+            names = self._template_fields()
+        else:
+            return None
+        names.append(self.by or _DEFAULT_LABEL)
+        return [column for name in names for column in (name, name.split(".")[0])]
 
     @cached_property
     def _template_parts(self) -> list[tuple[str, str | None]]:
@@ -65,30 +111,6 @@ class TextOf:
 
     def _template_fields(self) -> list[str]:
         return [name for _, name in self._template_parts if name is not None]
-
-    @property
-    def columns(self) -> list[str] | None:
-        """Top-level fields that the text needs, or None if any may be needed."""
-        if self.field is not None:
-            return [self.field, self.field.split(".")[0]]
-        if self.template is not None:
-            return [column for name in self._template_fields() for column in (name, name.split(".")[0])]
-        return None
-
-    def __call__(self, record: Mapping[str, Any]) -> str:
-        """Return the record's text.
-
-        Raises:
-            BadRecordError: a field is missing or null, or its value is not text.
-        """
-        if self.field is not None:
-            return _text(_lookup(record, self.field), self.field)
-        if self.template is not None:
-            return "".join(
-                literal + ("" if name is None else _inserted(_lookup(record, name), name))
-                for literal, name in self._template_parts
-            )
-        return _recognised(record)
 
 
 def _lookup(record: Mapping[str, Any], name: str) -> Any:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zipfit.corpus.text import BadRecordError, TextOf
+from zipfit.corpus.reading import BadRecordError, TextOf
 from zipfit.errors import ZipfitError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
