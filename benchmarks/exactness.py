@@ -20,6 +20,7 @@ import lz4.frame
 from kernel import read_texts
 
 from zipfit import _core
+from zipfit.system.texts import Texts
 
 
 def library_size(text: bytes, method: str) -> int:
@@ -35,7 +36,8 @@ def mismatches(sources: list[bytes], targets: list[bytes], method: str) -> dict[
     wrong = {}
     for isa in _core.available_isas():
         os.environ["ZIPFIT_ISA"] = isa
-        pairs = _core.Lz4Pairs(targets) if method == "lz4" else _core.GzipPairs(targets, int(method))
+        texts = Texts.join(targets)
+        pairs = _core.Lz4Pairs(texts) if method == "lz4" else _core.GzipPairs(texts, int(method))
         wrong[isa] = 0
         for source, sizes in zip(sources, expected, strict=True):
             own, both = pairs.sizes(source)

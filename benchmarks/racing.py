@@ -17,8 +17,10 @@ import numpy as np
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import TextOf
+from zipfit.corpus.reading import Reading
+from zipfit.methods.base import Reach
 from zipfit.methods.racing import Racing
+from zipfit.system.texts import Texts
 
 
 class RecordedPairs:
@@ -46,7 +48,7 @@ class RecordedPool:
 
 
 def read(path):
-    return [text for batch in Corpus(Files([path]).open()[0], TextOf()).read() for text in batch.encoded]
+    return [text for batch in Corpus(Files([path]).open()[0], Reading()).read() for text in batch.texts.encoded()]
 
 
 def main():
@@ -66,6 +68,7 @@ def main():
         pool, target = read(pool_path), read(target_path)
         pool = [pool[i] for i in generator.permutation(len(pool))[: arguments.documents]]
         target = [target[i] for i in generator.permutation(len(target))[: arguments.targets]]
+        pool, target = Texts.join(pool), Texts.join(target)
         pairs = compressor.pairs(target)
         sizes, distances = pairs.distances(pool, np.arange(len(target), dtype=np.int32))
         scores = pairs.alignments(pool)
@@ -75,9 +78,9 @@ def main():
             for confidence in arguments.confidence:
                 found, share, wrong = [], [], 0
                 for seed in range(arguments.trials):
-                    racing = Racing(top=top, confidence=confidence, seed=seed)
+                    racing = Racing(confidence=confidence, seed=seed)
                     racing._exact._pairs = recorded
-                    ranked = list(racing.rank(RecordedPool(len(pool))))[:top]
+                    ranked = list(racing.shortlist(RecordedPool(len(pool)), Reach(documents=top)))[:top]
                     wrong += sum(bool(score != scores[position]) for position, score in ranked)
                     found.append(len(truth & {position for position, _ in ranked}) / top)
                     share.append(racing.notes["share_of_pairs_evaluated"])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import TextOf
+from zipfit.corpus.reading import Reading
 
 RIVAL = """
 import sys
@@ -30,7 +30,7 @@ ZIPFIT(pool, target, k=int(k), output_file=output, compression_algorithm="gzip",
 
 
 def prepare(paths, out, limit=None):
-    texts = [text for batch in Corpus(Files(paths).open()[0], TextOf()).read() for text in batch.texts][:limit]
+    texts = [text for batch in Corpus(Files(paths).open()[0], Reading()).read() for text in batch.texts][:limit]
     out.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     return len(texts)
 

@@ -41,7 +41,7 @@ const Kernel& choose_kernel() {
     names += (names.empty() ? "" : ", ") + std::string(kernel->isa);
   }
   throw UnavailableKernel("ZIPFIT_ISA is '" + std::string(wanted) +
-                          "', but this machine and build have only: " + names + ".");
+                          "', but this machine and build have only: " + names);
 }
 
 }  // namespace zipfit

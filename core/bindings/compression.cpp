@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "alignment.hpp"
+#include "bindings/arguments.hpp"
+#include "bindings/texts.hpp"
 #include "dispatch.hpp"
 
 namespace nb = nanobind;
@@ -18,75 +20,43 @@ using namespace nb::literals;
 namespace zipfit {
 namespace {
 
-template <class T, int Dimensions>
-using Output = nb::ndarray<nb::numpy, T, nb::ndim<Dimensions>, nb::c_contig>;
-
-Text text_of(const nb::bytes& bytes) { return {static_cast<const std::uint8_t*>(bytes.data()), bytes.size()}; }
-
-/// References to the bytes objects of a list: their contents stay put while other Python threads run.
-class Texts {
- public:
-  explicit Texts(const nb::list& list) {
-    for (nb::handle item : list) {
-      if (!nb::isinstance<nb::bytes>(item)) throw nb::type_error("texts must be a list of bytes");
-      held_.push_back(nb::borrow<nb::bytes>(item));
-      texts_.push_back(text_of(held_.back()));
-    }
-  }
-  std::size_t size() const { return texts_.size(); }
-  const Text* data() const { return texts_.data(); }
-  const Text& operator[](std::size_t i) const { return texts_[i]; }
-
- private:
-  std::vector<nb::bytes> held_;
-  std::vector<Text> texts_;
-};
-
-template <class T, int Dimensions>
-Output<T, Dimensions> output(std::vector<T>&& values, std::initializer_list<std::size_t> shape) {
-  auto* kept = new std::vector<T>(std::move(values));
-  nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return Output<T, Dimensions>(kept->data(), shape, owner);
-}
-
-int checked_level(int level) {
-  if (level < kLowestLevel || level > kHighestLevel) {
-    throw nb::value_error(("level must lie in 1..9, not " + std::to_string(level)).c_str());
-  }
-  return level;
-}
+int level_of(nb::handle level) { return static_cast<int>(integer(level, "level", kLowestLevel, kHighestLevel)); }
 
 /// What Python holds: prepared targets, and the columns 0..n-1.
 class BoundPairs {
  public:
   template <class Make>
-  BoundPairs(const nb::list& targets, Make make) {
-    const Texts texts(targets);
+  BoundPairs(nb::handle targets, Make make) {
+    const Texts texts(targets, "targets");
     if (texts.size() == 0) throw nb::value_error("targets must not be empty");
     nb::gil_scoped_release released;
-    pairs_.reset(make(texts.data(), texts.size()));
-    for (std::size_t j = 0; j < texts.size(); ++j) all_.push_back(static_cast<std::int32_t>(j));
+    std::vector<Text> views;
+    for (std::size_t j = 0; j < texts.size(); ++j) {
+      views.push_back(texts[j]);
+      all_.push_back(static_cast<std::int32_t>(j));
+    }
+    pairs_.reset(make(views.data(), views.size()));
   }
 
   std::size_t count() const { return pairs_->count(); }
 
-  Output<std::int64_t, 1> target_sizes() const {
-    return output<std::int64_t, 1>({pairs_->target_sizes(), pairs_->target_sizes() + count()}, {count()});
+  auto target_sizes() const {
+    return numpy(std::vector<std::int64_t>(pairs_->target_sizes(), pairs_->target_sizes() + count()));
   }
 
-  nb::tuple sizes(const nb::bytes& text) const {
+  nb::tuple sizes(nb::handle text) const {
     std::vector<std::int64_t> sizes(count());
     std::int64_t source = 0;
+    const Text view = text_of(text);
     {
-      const Text view = text_of(text);
       nb::gil_scoped_release released;
       source = sizer()->sizes(view, all_.data(), count(), sizes.data());
     }
-    return nb::make_tuple(source, output<std::int64_t, 1>(std::move(sizes), {count()}));
+    return nb::make_tuple(source, numpy(std::move(sizes)));
   }
 
-  Output<double, 1> alignments(const nb::list& list) const {
-    const Texts texts(list);
+  auto alignments(nb::handle batch) const {
+    const Texts texts(batch, "texts");
     std::vector<double> values(texts.size());
     {
       nb::gil_scoped_release released;
@@ -97,12 +67,12 @@ class BoundPairs {
         values[i] = alignment(source, pairs_->target_sizes(), sizes.data(), count());
       }
     }
-    return output<double, 1>(std::move(values), {texts.size()});
+    return numpy(std::move(values));
   }
 
-  nb::tuple distances(
-      const nb::list& list, nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> columns) const {
-    const Texts texts(list);
+  nb::tuple distances(nb::handle batch, nb::handle wanted) const {
+    const Texts texts(batch, "texts");
+    const auto columns = array<std::int32_t, 1>(wanted, "columns");
     const std::vector<std::int32_t> chosen(columns.data(), columns.data() + columns.shape(0));
     for (const std::int32_t column : chosen) {
       if (column < 0 || static_cast<std::size_t>(column) >= count()) {
@@ -125,8 +95,7 @@ class BoundPairs {
         }
       }
     }
-    return nb::make_tuple(output<std::int64_t, 1>(std::move(source_sizes), {texts.size()}),
-                          output<double, 2>(std::move(values), {texts.size(), chosen.size()}));
+    return nb::make_tuple(numpy(std::move(source_sizes)), numpy(std::move(values), {texts.size(), chosen.size()}));
   }
 
  private:
@@ -137,14 +106,14 @@ class BoundPairs {
 };
 
 struct GzipPairs : BoundPairs {
-  GzipPairs(const nb::list& targets, int level)
-      : BoundPairs(targets, [level = checked_level(level)](const Text* texts, std::size_t count) {
+  GzipPairs(nb::handle targets, nb::handle level)
+      : BoundPairs(targets, [level = level_of(level)](const Text* texts, std::size_t count) {
           return choose_kernel().gzip_pairs(texts, count, level);
         }) {}
 };
 
 struct Lz4Pairs : BoundPairs {
-  explicit Lz4Pairs(const nb::list& targets)
+  explicit Lz4Pairs(nb::handle targets)
       : BoundPairs(targets,
                    [](const Text* texts, std::size_t count) { return choose_kernel().lz4_pairs(texts, count); }) {}
 };
@@ -185,16 +154,16 @@ void bind_compression(nb::module_& m) {
 
   m.def(
       "gzip_size",
-      [](const nb::bytes& text, int level) {
-        checked_level(level);
+      [](nb::handle text, nb::handle level) {
         const Text view = text_of(text);
+        const int at = level_of(level);
         nb::gil_scoped_release released;
-        return choose_kernel().gzip_size(view, level);
+        return choose_kernel().gzip_size(view, at);
       },
       "text"_a, "level"_a, "len(gzip.compress(text, level)) of reference zlib.");
   m.def(
       "lz4_size",
-      [](const nb::bytes& text) {
+      [](nb::handle text) {
         const Text view = text_of(text);
         nb::gil_scoped_release released;
         return choose_kernel().lz4_size(view);
@@ -202,10 +171,10 @@ void bind_compression(nb::module_& m) {
       "text"_a, "len(lz4.frame.compress(text)).");
 
   nb::class_<GzipPairs> gzip(m, "GzipPairs", "Targets prepared for gzip sizes of pairs. Safe from several threads.");
-  gzip.def(nb::init<const nb::list&, int>(), "targets"_a, "level"_a);
+  gzip.def(nb::init<nb::handle, nb::handle>(), "targets"_a, "level"_a);
   bind_pairs(gzip);
   nb::class_<Lz4Pairs> lz4(m, "Lz4Pairs", "Targets prepared for LZ4 frame sizes of pairs. Safe from several threads.");
-  lz4.def(nb::init<const nb::list&>(), "targets"_a);
+  lz4.def(nb::init<nb::handle>(), "targets"_a);
   bind_pairs(lz4);
 }
 

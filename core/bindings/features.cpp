@@ -2,57 +2,40 @@
 #include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/pair.h>
-#include <nanobind/stl/vector.h>
 
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
-#include <stdexcept>
 #include <string_view>
 #include <vector>
 
+#include "bindings/arguments.hpp"
+#include "bindings/texts.hpp"
 #include "features/hashed_ngrams.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
+using namespace zipfit;
 using zipfit::features::HashedNgrams;
 using zipfit::features::Sha256Bucket;
 using zipfit::features::WordPunct;
 
-template <class T, int Dimensions>
-using NumpyArray = nb::ndarray<nb::numpy, T, nb::ndim<Dimensions>, nb::c_contig>;
-
-// A numpy array that owns its memory.
-template <class T, int Dimensions>
-NumpyArray<T, Dimensions> to_numpy(std::vector<T> values, std::initializer_list<std::size_t> shape) {
-  auto* owned = new std::vector<T>(std::move(values));
-  nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
-  return NumpyArray<T, Dimensions>(owned->data(), shape, owner);
-}
-
-// The views stay good while Python holds the bytes, which the caller's argument does.
-std::vector<std::string_view> views(const std::vector<nb::bytes>& texts) {
-  std::vector<std::string_view> out;
-  out.reserve(texts.size());
-  for (const nb::bytes& text : texts) out.emplace_back(text.c_str(), text.size());
-  return out;
-}
-
 // HashedNgrams for any number of threads: each call borrows a worker, made when none is idle.
 class HashedNgramsPool {
  public:
-  HashedNgramsPool(nb::bytes classes, int order, std::uint32_t buckets, bool portable)
+  HashedNgramsPool(nb::bytes classes, nb::handle order, nb::handle buckets, bool portable)
       : tokenizer_(std::make_shared<WordPunct>(std::string_view(classes.c_str(), classes.size()))),
-        order_(order),
-        hash_(checked(buckets), portable ? zipfit::features::sha256_detail::compress_portable
-                                         : zipfit::features::best_sha256_compress()) {
-    if (order < 1) throw std::invalid_argument("order must be at least 1");
-  }
+        order_(static_cast<int>(integer(order, "order", 1, std::numeric_limits<int>::max()))),
+        hash_(static_cast<std::uint32_t>(integer(buckets, "buckets", 1, Sha256Bucket::kMaxBuckets)),
+              portable ? zipfit::features::sha256_detail::compress_portable
+                       : zipfit::features::best_sha256_compress()) {}
 
-  auto count(const std::vector<nb::bytes>& texts) {
-    const std::vector<std::string_view> input = views(texts);
+  nb::tuple count(nb::handle batch) {
+    const Texts texts(batch, "texts");
+    const std::vector<std::string_view>& input = texts.views();
     std::vector<std::int64_t> counts(hash_.buckets());
     std::vector<std::int64_t> totals(input.size());
     {
@@ -61,13 +44,14 @@ class HashedNgramsPool {
       for (std::size_t i = 0; i < input.size(); ++i) totals[i] = worker->count(input[i], counts.data());
       give_back(std::move(worker));
     }
-    return std::make_pair(to_numpy<std::int64_t, 1>(std::move(counts), {hash_.buckets()}),
-                          to_numpy<std::int64_t, 1>(std::move(totals), {input.size()}));
+    return nb::make_tuple(numpy(std::move(counts)), numpy(std::move(totals)));
   }
 
-  auto dot(const std::vector<nb::bytes>& texts, const NumpyArray<const double, 2>& tables) {
-    if (tables.shape(1) != hash_.buckets()) throw std::invalid_argument("a table needs one weight for each bucket");
-    const std::vector<std::string_view> input = views(texts);
+  nb::tuple dot(nb::handle batch, nb::handle weights_of) {
+    const Texts texts(batch, "texts");
+    const auto tables = array<double, 2>(weights_of, "tables");
+    if (tables.shape(1) != hash_.buckets()) throw nb::value_error("a table needs one weight for each bucket");
+    const std::vector<std::string_view>& input = texts.views();
     const std::size_t n_tables = tables.shape(0);
     const double* weights = tables.data();
     std::vector<double> dots(input.size() * n_tables);
@@ -80,16 +64,10 @@ class HashedNgramsPool {
       }
       give_back(std::move(worker));
     }
-    return std::make_pair(to_numpy<double, 2>(std::move(dots), {input.size(), n_tables}),
-                          to_numpy<std::int64_t, 1>(std::move(totals), {input.size()}));
+    return nb::make_tuple(numpy(std::move(dots), {input.size(), n_tables}), numpy(std::move(totals)));
   }
 
  private:
-  static std::uint32_t checked(std::uint32_t buckets) {
-    if (buckets < 1 || buckets > Sha256Bucket::kMaxBuckets) throw std::invalid_argument("buckets must be 1 to 2^28");
-    return buckets;
-  }
-
   std::unique_ptr<HashedNgrams> borrow() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) return std::make_unique<HashedNgrams>(tokenizer_, order_, hash_);
@@ -114,7 +92,7 @@ class HashedNgramsPool {
 
 void zipfit::bind_features(nb::module_& m) {
   nb::class_<HashedNgramsPool>(m, "HashedNgrams", "Counts of word 1- to n-grams over SHA-256 buckets; thread-safe.")
-      .def(nb::init<nb::bytes, int, std::uint32_t, bool>(), nb::arg("classes"), nb::arg("order"), nb::arg("buckets"),
+      .def(nb::init<nb::bytes, nb::handle, nb::handle, bool>(), nb::arg("classes"), nb::arg("order"), nb::arg("buckets"),
            nb::arg("portable") = false, "portable: leave the processor's SHA instructions alone, as tests want it.")
       .def("count", &HashedNgramsPool::count, nb::arg("texts"),
            "Counts over all texts, int64[buckets], and n-grams of each text, int64[n].")

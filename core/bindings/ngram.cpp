@@ -1,11 +1,9 @@
-// zipfit._core: cross-entropy under a byte n-gram model. Texts come as lists of bytes objects.
+// zipfit._core: cross-entropy under a byte n-gram model.
 #include "families.hpp"
 #include <nanobind/nanobind.h>
 
-#include <string_view>
-#include <vector>
-
-#include "bindings/views.hpp"
+#include "bindings/arguments.hpp"
+#include "bindings/texts.hpp"
 #include "ngram/witten_bell.hpp"
 
 namespace nb = nanobind;
@@ -14,12 +12,14 @@ using namespace nb::literals;
 void zipfit::bind_ngram(nb::module_& m) {
   m.def(
       "witten_bell_bits",
-      [](const nb::list& train, const nb::list& test, int order) {
-        const auto train_texts = zipfit::views(train);
-        const auto test_texts = zipfit::views(test);
+      [](nb::handle train, nb::handle test, nb::handle order) {
+        using zipfit::ngram::WittenBell;
+        const zipfit::Texts train_texts(train, "train");
+        const zipfit::Texts test_texts(test, "test");
+        const auto longest = static_cast<int>(zipfit::integer(order, "order", 1, WittenBell::longest_order));
         nb::gil_scoped_release release;
-        zipfit::ngram::WittenBell model(test_texts, order);
-        for (const auto text : train_texts) model.train(text);
+        WittenBell model(test_texts.views(), longest);
+        for (const auto text : train_texts.views()) model.train(text);
         return model.bits();
       },
       "train"_a, "test"_a, "order"_a,

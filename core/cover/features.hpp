@@ -43,8 +43,10 @@ struct Matches {
     std::uint64_t bytes;      // the document's size
   };
 
+  std::size_t features = 0;  // how many the target has
   std::vector<std::uint16_t> packed;
   std::vector<Extent> documents;
+  bool appended = false;
 
   static void put(std::vector<std::uint16_t>& out, std::uint32_t number) {
     if (number < wide) {
@@ -78,12 +80,14 @@ struct Matches {
 
 class Features {
  public:
+  static constexpr int longest_order = 64;
+
   // Features are numbered by first occurrence in the target: by position, the shorter n-gram first.
   Features(const std::vector<std::string_view>& target, Unit unit, const std::vector<int>& orders) : unit_(unit) {
-    if (orders.empty() || orders.front() < 1) throw std::invalid_argument("orders must be positive");
+    if (orders.empty()) throw std::invalid_argument("orders must not be empty");
     int length = 0;
-    for (const int order : orders) {  // ascending; levels between two orders only lead from one to the next
-      if (order <= length) throw std::invalid_argument("orders must ascend");
+    for (const int order : orders) {  // levels between two orders only lead from one to the next
+      if (order <= length) throw std::invalid_argument("orders must be positive and ascend");
       while (length < order) {
         length += unit == Unit::word ? 1 : std::min(order - length, 4);
         levels_.push_back({length, length == order});
@@ -97,6 +101,7 @@ class Features {
 
   Matches matches(const std::vector<std::string_view>& documents) const {
     Matches out;
+    out.features = size();
     Tally tally(size());
     const auto meet = [&](std::uint32_t feature) { tally.count(feature); };
     std::vector<std::uint32_t> symbols;

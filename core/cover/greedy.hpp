@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,8 @@ class Phi {
 
   Phi() = default;
   explicit Phi(std::vector<double> table) : table_(std::move(table)) {
-    if (table_.size() != entries) throw std::invalid_argument("phi: wrong number of entries");
+    if (table_.size() != entries) throw std::invalid_argument("phi must have " + std::to_string(entries) + " entries, not " +
+                                                                std::to_string(table_.size()));
   }
 
   double operator()(std::uint64_t count) const {
@@ -56,9 +58,16 @@ class Phi {
 class Greedy {
  public:
   // A document's cost is max(its bytes, 1) ** cost_exponent.
-  explicit Greedy(double cost_exponent) : cost_exponent_(cost_exponent) {}
+  explicit Greedy(double cost_exponent) : cost_exponent_(cost_exponent) {
+    if (!(cost_exponent >= 0 && std::isfinite(cost_exponent))) {
+      throw std::invalid_argument("cost_exponent must be finite and not negative");
+    }
+  }
 
+  // Takes the documents over: a batch is good for one append.
   void append(Matches&& batch) {
+    if (std::exchange(batch.appended, true)) throw std::invalid_argument("a batch can be appended once");
+    features_ = std::max(features_, batch.features);
     if (documents_.size() + batch.documents.size() > std::numeric_limits<std::uint32_t>::max()) {
       throw std::length_error("cover ranks at most 2^32 - 1 documents");
     }
@@ -73,9 +82,10 @@ class Greedy {
     }
   }
 
+  std::size_t features() const { return features_; }        // that the documents may have
   std::uint64_t pool_bytes() const { return pool_bytes_; }  // of all documents together
 
-  // How often each feature occurs in all documents together.
+  // How often each feature occurs in all documents together; `features` is at least features().
   std::vector<std::int64_t> totals(std::size_t features) const {
     std::vector<std::int64_t> out(features);
     for (const Document& d : documents_) {
@@ -86,6 +96,7 @@ class Greedy {
 
   // Begins anew with the empty set.
   void start(const std::vector<double>& weights, std::vector<double> phi) {
+    if (weights.size() < features_) throw std::invalid_argument("weights must be one for each feature");
     phi_ = Phi(std::move(phi));
     weights_ = weights;
     counts_.assign(weights.size(), 0);
@@ -176,6 +187,7 @@ class Greedy {
   }
 
   double cost_exponent_;
+  std::size_t features_ = 0;
   std::vector<std::vector<std::uint16_t>> batches_;
   std::vector<Document> documents_;
   std::vector<double> costs_;

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from zipfit.system.texts import Texts
+
 def isa() -> str:
     """Return the instruction set in use: 'portable', 'avx2' or 'avx512'.
 
@@ -29,15 +31,13 @@ class _Pairs:
     def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
         """Return C(x), and C(x followed by t) for each target t, shape (n,)."""
 
-    def alignments(self, texts: list[bytes]) -> NDArray[np.float64]:
+    def alignments(self, texts: Texts) -> NDArray[np.float64]:
         """Return 1 - (sum over targets, in order, of NCD(x, t)) / n for each text x, shape (len(texts),).
 
         NCD(x, t) = (C(x + t) - min(C(x), C(t))) / max(C(x), C(t)); see arXiv 2410.18194, section 3.
         """
 
-    def distances(
-        self, texts: list[bytes], columns: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return C(x) of each text, shape (m,), and NCD(x, targets[column]) with each chosen column, shape (m, k).
 
         IndexError if a column is not the number of a target.
@@ -46,11 +46,11 @@ class _Pairs:
 class GzipPairs(_Pairs):
     """Targets prepared for gzip sizes of pairs. Safe to use from several threads at once."""
 
-    def __init__(self, targets: list[bytes], level: int) -> None:
+    def __init__(self, targets: Texts, level: int) -> None:
         """Copy and prepare the targets; ValueError if there are none, or for a level outside 1..9."""
 
 class Lz4Pairs(_Pairs):
     """Targets prepared for LZ4 frame sizes of pairs. Safe to use from several threads at once."""
 
-    def __init__(self, targets: list[bytes]) -> None:
+    def __init__(self, targets: Texts) -> None:
         """Copy and prepare the targets; ValueError if there are none."""

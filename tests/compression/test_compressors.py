@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from zipfit.compression.base import CalledPairs, distance
 from zipfit.compression.compressors import LEVELS, called_compressor, get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.system.texts import Texts
 
 PLAIN = {
     "gzip": lambda text, level: gzip.compress(text, level),
@@ -48,7 +49,7 @@ def test_a_size_is_that_of_the_whole_output(name, level):
 @pytest.mark.parametrize(("name", "level"), CASES)
 def test_pairs_join_the_source_before_the_target(name, level):
     targets = TEXTS[:5]
-    pairs = get_compressor(name, level).pairs(targets)
+    pairs = get_compressor(name, level).pairs(Texts.join(targets))
     assert list(pairs.target_sizes) == [len(PLAIN[name](target, level)) for target in targets]
     for text in TEXTS:
         alone, joined = pairs.sizes(text)
@@ -83,12 +84,12 @@ def test_a_compressor_whose_package_is_missing(monkeypatch):
 
 @pytest.mark.parametrize("name", LEVELS)
 def test_pairs_serve_several_threads_at_once(name):
-    pairs = get_compressor(name).pairs(TEXTS[:3])
-    expected = pairs.alignments(TEXTS).tobytes()
+    pairs = get_compressor(name).pairs(Texts.join(TEXTS[:3]))
+    expected = pairs.alignments(Texts.join(TEXTS)).tobytes()
     found: list[bytes] = []
 
     def work():
-        found.extend(pairs.alignments(TEXTS).tobytes() for _ in range(5))
+        found.extend(pairs.alignments(Texts.join(TEXTS)).tobytes() for _ in range(5))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -110,16 +111,16 @@ def test_called_pairs_follow_the_formula(targets, texts):
     def size(text):
         return len(bz2.compress(text))
 
-    pairs = CalledPairs(size, targets)
+    pairs = CalledPairs(size, Texts.join(targets))
     expected = []
     for text in texts:
         total = 0.0
         for target in targets:
             total += (size(text + target) - min(size(text), size(target))) / max(size(text), size(target))
         expected.append(1 - total / len(targets))
-    assert pairs.alignments(texts).tolist() == expected
+    assert pairs.alignments(Texts.join(texts)).tolist() == expected
     columns = np.arange(len(targets), dtype=np.int32)[::2]
-    sizes, rows = pairs.distances(texts, columns)
+    sizes, rows = pairs.distances(Texts.join(texts), columns)
     assert sizes.tolist() == [size(text) for text in texts]
     assert rows.shape == (len(texts), len(columns))
     assert rows[0, 0] == (size(texts[0] + targets[0]) - min(size(texts[0]), size(targets[0]))) / max(
@@ -129,7 +130,8 @@ def test_called_pairs_follow_the_formula(targets, texts):
 
 @given(st.binary(max_size=300), st.lists(st.binary(max_size=100), min_size=1, max_size=4), st.integers(1, 9))
 def test_whatever_computes_gzip_sizes_they_are_zlibs(text, targets, level):
-    pairs, oracle = get_compressor("gzip", level).pairs(targets), called_compressor("gzip", level).pairs(targets)
+    prepared = Texts.join(targets)
+    pairs, oracle = get_compressor("gzip", level).pairs(prepared), called_compressor("gzip", level).pairs(prepared)
     assert pairs.sizes(text)[0] == oracle.sizes(text)[0]
     assert list(pairs.sizes(text)[1]) == list(oracle.sizes(text)[1])
-    assert pairs.alignments([text]).tobytes() == oracle.alignments([text]).tobytes()
+    assert pairs.alignments(Texts.join([text])).tobytes() == oracle.alignments(Texts.join([text])).tobytes()

@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zipfit.system.texts import Texts
+
 from .strategies import KINDS, made, pairs, texts
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def test_gzip_size_of_300_kb(kind: str) -> None:
 @given(pair=pairs(3_000), level=st.sampled_from(LEVELS))
 def test_gzip_pairs(pair: tuple[bytes, list[bytes]], level: int) -> None:
     source, targets = pair
-    prepared = core.GzipPairs(targets, level)
+    prepared = core.GzipPairs(Texts.join(targets), level)
     assert list(prepared.target_sizes) == [gzip_size(target, level) for target in targets]
     own, sizes = prepared.sizes(source)
     assert own == gzip_size(source, level)
@@ -101,7 +103,7 @@ def test_gzip_pairs(pair: tuple[bytes, list[bytes]], level: int) -> None:
 @given(pair=pairs(70_000), level=st.sampled_from(LEVELS))
 def test_gzip_pairs_with_long_sources(pair: tuple[bytes, list[bytes]], level: int) -> None:
     source, targets = pair
-    own, sizes = core.GzipPairs(targets, level).sizes(source)
+    own, sizes = core.GzipPairs(Texts.join(targets), level).sizes(source)
     assert own == gzip_size(source, level)
     assert list(sizes) == [gzip_size(source + target, level) for target in targets]
 
@@ -112,7 +114,9 @@ def test_one_sizer_for_sources_of_all_kinds(level: int) -> None:
     """What one source left in the tables must not show in the next."""
     sources = [made(kind, length, 3) for length in (0, 1, 2, 3, 700, 17_000, 5, 2_000) for kind in KINDS]
     targets = [b"", b"a", b"ab", b"abc", made("words", 300, 1), made("copies", 17_000, 2)]
-    values = core.GzipPairs(targets, level).distances(sources, np.arange(len(targets), dtype=np.int32))[1]
+    values = core.GzipPairs(Texts.join(targets), level).distances(
+        Texts.join(sources), np.arange(len(targets), dtype=np.int32)
+    )[1]
     for row, source in zip(values, sources, strict=True):
         own = gzip_size(source, level)
         for value, target in zip(row, targets, strict=True):
@@ -142,7 +146,7 @@ def test_lz4_size_of_several_blocks(text: bytes) -> None:
 @given(pair=pairs(3_000))
 def test_lz4_pairs(pair: tuple[bytes, list[bytes]]) -> None:
     source, targets = pair
-    prepared = core.Lz4Pairs(targets)
+    prepared = core.Lz4Pairs(Texts.join(targets))
     assert list(prepared.target_sizes) == [lz4_size(target) for target in targets]
     own, sizes = prepared.sizes(source)
     assert own == lz4_size(source)
@@ -153,7 +157,7 @@ def test_lz4_pairs(pair: tuple[bytes, list[bytes]]) -> None:
 @given(pair=pairs(70_000))
 def test_lz4_pairs_with_long_sources(pair: tuple[bytes, list[bytes]]) -> None:
     source, targets = pair
-    own, sizes = core.Lz4Pairs(targets).sizes(source)
+    own, sizes = core.Lz4Pairs(Texts.join(targets)).sizes(source)
     assert own == lz4_size(source)
     assert list(sizes) == [lz4_size(source + target) for target in targets]
 
@@ -164,7 +168,7 @@ def corpus(count: int, seed: int) -> list[bytes]:
 
 
 def prepared(method: str, targets: list[bytes]) -> core.GzipPairs | core.Lz4Pairs:
-    return core.Lz4Pairs(targets) if method == "lz4" else core.GzipPairs(targets, int(method))
+    return core.Lz4Pairs(Texts.join(targets)) if method == "lz4" else core.GzipPairs(Texts.join(targets), int(method))
 
 
 @pytest.mark.parametrize("method", ["1", "6", "lz4"])
@@ -178,28 +182,29 @@ def test_alignments_equal_a_plain_loop(method: str) -> None:
         for size, target in zip(sizes.tolist(), pairs.target_sizes.tolist(), strict=True):
             total += (size - min(own, target)) / max(own, target)
         expected.append(1.0 - total / len(targets))
-    assert pairs.alignments(sources).tolist() == expected
+    assert pairs.alignments(Texts.join(sources)).tolist() == expected
 
 
 @pytest.mark.parametrize("method", ["1", "6", "lz4"])
 def test_distances_of_some_columns(method: str) -> None:
     sources, targets = corpus(20, 3), corpus(50, 4)
     pairs = prepared(method, targets)
-    sizes, everything = pairs.distances(sources, np.arange(50, dtype=np.int32))
+    sizes, everything = pairs.distances(Texts.join(sources), np.arange(50, dtype=np.int32))
     assert sizes.tolist() == [pairs.sizes(source)[0] for source in sources]
     columns = np.array([49, 0, 7, 7], dtype=np.int32)
-    assert np.array_equal(pairs.distances(sources, columns)[1], everything[:, columns])
-    assert pairs.distances(sources, columns[:0])[1].shape == (20, 0)
-    assert pairs.distances([], columns)[1].shape == (0, 4)
+    assert np.array_equal(pairs.distances(Texts.join(sources), columns)[1], everything[:, columns])
+    assert pairs.distances(Texts.join(sources), columns[:0])[1].shape == (20, 0)
+    assert pairs.distances(Texts.join([]), columns)[1].shape == (0, 4)
 
 
 @pytest.mark.parametrize("method", ["2", "9", "lz4"])
 def test_threads_share_the_targets(method: str) -> None:
     sources, targets = corpus(64, 5), corpus(60, 6)
     pairs = prepared(method, targets)
-    expected = pairs.alignments(sources).tolist()
+    expected = pairs.alignments(Texts.join(sources)).tolist()
     with ThreadPoolExecutor(8) as pool:
-        parts = list(pool.map(lambda i: pairs.alignments(sources[i : i + 4]).tolist(), range(0, 64, 4)))
+        together = Texts.join(sources)
+        parts = list(pool.map(lambda i: pairs.alignments(together[i : i + 4]).tolist(), range(0, 64, 4)))
     assert [value for part in parts for value in part] == expected
 
 
@@ -208,17 +213,28 @@ def test_wrong_arguments() -> None:
         with pytest.raises(ValueError, match=r"level must lie in 1\.\.9"):
             core.gzip_size(b"", level)
         with pytest.raises(ValueError, match=r"level must lie in 1\.\.9"):
-            core.GzipPairs([b"t"], level)
+            core.GzipPairs(Texts.join([b"t"]), level)
     with pytest.raises(ValueError, match="targets must not be empty"):
-        core.GzipPairs([], 6)
+        core.GzipPairs(Texts.join([]), 6)
     with pytest.raises(ValueError, match="targets must not be empty"):
-        core.Lz4Pairs([])
-    with pytest.raises(TypeError):
-        core.Lz4Pairs(["text"])
-    pairs = core.Lz4Pairs([b"t"])
+        core.Lz4Pairs(Texts.join([]))
+    with pytest.raises(TypeError, match="targets must be Texts, not list"):
+        core.Lz4Pairs([b"text"])
+    pairs = core.Lz4Pairs(Texts.join([b"t"]))
     for column in (-1, 1):
         with pytest.raises(IndexError, match="columns must lie in"):
-            pairs.distances([b"x"], np.array([column], dtype=np.int32))
+            pairs.distances(Texts.join([b"x"]), np.array([column], dtype=np.int32))
+
+
+@pytest.mark.parametrize("offsets", [[0, 4, 3], [0, -1, 3], [0, 2, 1 << 40], [1, 0, 3], [3, 2, 3], [-1, 2, 3]])
+def test_offsets_are_checked_where_they_are_read(offsets: list[int]) -> None:
+    """Whoever keeps the array that `Texts` was made of can still write to it."""
+    behind = np.array([0, 2, 3])
+    texts = Texts(b"abc", behind)
+    core.Lz4Pairs(texts)
+    behind[:] = offsets
+    with pytest.raises(ValueError, match="the offsets of texts must ascend and lie within their data"):
+        core.Lz4Pairs(texts)
 
 
 def run_python(code: str, isa: str) -> subprocess.CompletedProcess[str]:

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from support import write_jsonl
 
 from zipfit.corpus import formats
-from zipfit.corpus.corpus import NO_LABEL, Corpus
+from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files, open_documents
-from zipfit.corpus.reading import TextOf
+from zipfit.corpus.reading import NO_LABEL, Reading
 from zipfit.errors import ZipfitError
 
 
-def corpus(documents, text_of=None, **options):
+def corpus(documents, reading=None, **options):
     inputs, _ = open_documents("source", documents)
-    return Corpus(inputs, text_of or TextOf(), **options)
+    return Corpus(inputs, reading or Reading(), **options)
 
 
 def texts(read):
@@ -54,7 +54,7 @@ def test_fetches_by_position(two_files):
     read = corpus(two_files, on_rejected=lambda _: None)
     texts(read)
     positions = np.array([1, 4, 5])
-    assert list(read.texts(positions)) == ["a1", "b1", "b2"]
+    assert list(read.texts(positions)) == [b"a1", b"b1", b"b2"]
     assert [record["text"] for record in read.dicts(positions)] == ["a1", "b1", "b2"]
     assert [line for records in read.records(positions) for line in records] == [
         b'{"text": "a1"}', b'{"text": "b1"}', b'{"text": "b2"}',
@@ -78,7 +78,7 @@ def test_any_batches_and_any_bad_records(goodness, batch, data):
         read = corpus(objects, on_rejected=lambda _: None)
         assert texts(read) == good
         positions = sorted(data.draw(st.sets(st.integers(0, len(good) - 1)))) if good else []
-        assert list(read.texts(np.array(positions, dtype=np.int64))) == [good[p] for p in positions]
+        assert list(read.texts(np.array(positions, dtype=np.int64))) == [good[p].encode() for p in positions]
 
 
 def test_the_first_bad_record_is_an_error_that_names_it(two_files):
@@ -106,8 +106,8 @@ def test_labels(tmp_path):
     )
     path = tmp_path / "a.jsonl"
     assert labels(corpus(path)) == ["web", str(path), str(path)]
-    assert labels(corpus(path, label_field="meta.lang")) == ["de", NO_LABEL, NO_LABEL]
-    assert labels(corpus(path, label_field="n")) == ["1", NO_LABEL, "[1, 2]"]
+    assert labels(corpus(path, Reading(by="meta.lang"))) == ["de", NO_LABEL, NO_LABEL]
+    assert labels(corpus(path, Reading(by="n"))) == ["1", NO_LABEL, "[1, 2]"]
 
 
 def test_labels_of_columnar_files_are_read_though_the_text_needs_other_columns(tmp_path):
@@ -117,8 +117,8 @@ def test_labels_of_columnar_files_are_read_though_the_text_needs_other_columns(t
     table = pa.table({"body": ["a", "b"], "source": ["x", "y"], "meta": [{"k": "1"}, {"k": "2"}], "other": [1, 2]})
     pq.write_table(table, tmp_path / "a.parquet")
     path = tmp_path / "a.parquet"
-    assert labels(corpus(path, TextOf("body"))) == ["x", "y"]
-    assert labels(corpus(path, TextOf("body"), label_field="meta.k")) == ["1", "2"]
+    assert labels(corpus(path, Reading("body"))) == ["x", "y"]
+    assert labels(corpus(path, Reading("body", by="meta.k"))) == ["1", "2"]
 
 
 def test_an_input_that_changes_between_passes_is_an_error(tmp_path):

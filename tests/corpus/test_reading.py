@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zipfit.corpus.reading import BadRecordError, TextOf
+from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.errors import ZipfitError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
@@ -29,7 +29,7 @@ CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hel
     ],
 )  # fmt: skip
 def test_recognises_the_usual_shapes(record, text):
-    assert TextOf()(record) == text
+    assert Reading().text(record) == text
 
 
 @pytest.mark.parametrize(
@@ -53,16 +53,16 @@ def test_recognises_the_usual_shapes(record, text):
 )
 def test_says_why_a_record_gives_no_text(record, reason):
     with pytest.raises(BadRecordError, match=reason):
-        TextOf()(record)
+        Reading().text(record)
 
 
 def test_a_field_by_name_reaches_into_records_unless_the_whole_name_is_a_field():
-    assert TextOf(field="a.b")({"a": {"b": "inner"}}) == "inner"
-    assert TextOf(field="a.b")({"a": {"b": "inner"}, "a.b": "outer"}) == "outer"
+    assert Reading(text_field="a.b").text({"a": {"b": "inner"}}) == "inner"
+    assert Reading(text_field="a.b").text({"a": {"b": "inner"}, "a.b": "outer"}) == "outer"
     with pytest.raises(BadRecordError, match=r"no field 'a.c'; the record has 'a'"):
-        TextOf(field="a.c")({"a": {"b": "inner"}})
+        Reading(text_field="a.c").text({"a": {"b": "inner"}})
     with pytest.raises(BadRecordError, match=r"no field 'a.b.c'"):
-        TextOf(field="a.b.c")({"a": {"b": "inner"}})
+        Reading(text_field="a.b.c").text({"a": {"b": "inner"}})
 
 
 def test_a_field_of_a_list_of_records_is_read_line_by_line():
@@ -71,26 +71,26 @@ def test_a_field_of_a_list_of_records_is_read_line_by_line():
         "none": [],
         "deep": [{"a": [{"b": "1"}, {"b": "2"}]}],
     }
-    assert TextOf(field="steps.tactic")(record) == "intro x\nsimp"
-    assert TextOf(field="none.tactic")(record) == ""
-    assert TextOf(field="deep.a.b")(record) == "1\n2"
-    assert TextOf(template="{steps.tactic};")(record) == "intro x\nsimp;"
+    assert Reading(text_field="steps.tactic").text(record) == "intro x\nsimp"
+    assert Reading(text_field="none.tactic").text(record) == ""
+    assert Reading(text_field="deep.a.b").text(record) == "1\n2"
+    assert Reading(template="{steps.tactic};").text(record) == "intro x\nsimp;"
     with pytest.raises(BadRecordError, match="no field 'state'"):
-        TextOf(field="steps.state")(record)
+        Reading(text_field="steps.state").text(record)
     with pytest.raises(BadRecordError, match="'steps' is a list"):
-        TextOf(field="steps")(record)
+        Reading(text_field="steps").text(record)
 
 
 def test_a_template_joins_fields():
     record = {"prompt": "def f():", "answer": {"code": "  pass"}, "n": 3, "x": 1.5}
-    assert TextOf(template=r"{prompt}\n{answer.code}")(record) == "def f():\n  pass"
-    assert TextOf(template="{{{n}}}\t{x}")(record) == "{3}\t1.5"
+    assert Reading(template=r"{prompt}\n{answer.code}").text(record) == "def f():\n  pass"
+    assert Reading(template="{{{n}}}\t{x}").text(record) == "{3}\t1.5"
     with pytest.raises(BadRecordError, match="no field 'missing'; the record has 'prompt', 'answer', 'n', 'x'"):
-        TextOf(template="{missing}")(record)
+        Reading(template="{missing}").text(record)
     with pytest.raises(BadRecordError, match="field 'answer' is a record"):
-        TextOf(template="{answer}")(record)
+        Reading(template="{answer}").text(record)
     with pytest.raises(BadRecordError, match="truth value"):
-        TextOf(template="{b}")({"b": True})
+        Reading(template="{b}").text({"b": True})
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,16 @@ def test_a_template_joins_fields():
 )
 def test_a_malformed_template_is_an_error(template, reason):
     with pytest.raises(ZipfitError, match=reason):
-        TextOf(template=template)
+        Reading(template=template)
 
 
 def test_a_field_and_a_template_together_are_an_error():
     with pytest.raises(ZipfitError, match="not both"):
-        TextOf("a", "{a}")
+        Reading("a", "{a}")
 
 
 def test_names_the_columns_that_it_needs():
-    assert TextOf().columns is None
-    assert TextOf(field="a.b").columns == ["a.b", "a"]
-    assert set(TextOf(template="{a}{b.c}").columns) == {"a", "b.c", "b"}
+    assert Reading().columns is None
+    assert Reading(text_field="a.b").columns == ["a.b", "a", "source", "source"]
+    assert set(Reading(template="{a}{b.c}").columns) == {"a", "b.c", "b", "source"}
+    assert set(Reading(text_field="a", by="m.k").columns) == {"a", "m.k", "m"}

@@ -19,9 +19,9 @@ from support import COMPRESS
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import dump_record
 from zipfit.corpus.streams import HashedFile
-from zipfit.corpus.reading import TextOf
 from zipfit.corpus.write import check_output, replacing, write_records
 from zipfit.errors import ZipfitError
 
@@ -52,7 +52,7 @@ def write(path, batches, order=(0, 1, 2), added=ADDED):
 
 
 def read_back(path):
-    corpus = Corpus(open_documents("source", path)[0], TextOf())
+    corpus = Corpus(open_documents("source", path)[0], Reading())
     count = sum(len(batch.texts) for batch in corpus.read())
     return list(corpus.dicts(np.arange(count)))
 
@@ -165,7 +165,7 @@ def test_columnar_records_keep_every_type(tmp_path, source, target):
     else:
         with pa.ipc.new_file(path, table.schema) as writer:
             writer.write_table(table, max_chunksize=2)
-    corpus = Corpus(open_documents("source", path)[0], TextOf())
+    corpus = Corpus(open_documents("source", path)[0], Reading())
     assert [text for batch in corpus.read() for text in batch.texts] == ["a", "b", "a", "c"]
     out = tmp_path / f"out.{target}"
     write(out, corpus.records(np.array([0, 2, 3])), [2, 0, 1], None)
@@ -304,7 +304,7 @@ def test_a_link_stays_one(tmp_path):
 
 def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
     table = pa.table({"text": ["a"], "view": pa.array(["a"], pa.string_view())})
-    corpus = Corpus(open_documents("source", table)[0], TextOf())
+    corpus = Corpus(open_documents("source", table)[0], Reading())
     assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
     with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
         write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)

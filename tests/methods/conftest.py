@@ -9,6 +9,7 @@ import pytest
 
 from zipfit.methods.encoder import Encoded
 from zipfit.methods.vectors import unit
+from zipfit.system.texts import Texts
 
 
 class NumberEncoder:
@@ -21,7 +22,7 @@ class NumberEncoder:
 
     def encode(self, texts):
         vectors = np.zeros((len(texts), self.dimension))
-        for row, text in zip(vectors, texts, strict=True):
+        for row, text in zip(vectors, Texts.of(texts), strict=True):
             numbers = [float(word) for word in text.split()]
             row[: len(numbers)] = numbers
         return Encoded(unit(vectors), 0, 0)

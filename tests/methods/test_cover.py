@@ -19,6 +19,7 @@ from zipfit.methods import cover_python
 from zipfit.methods.base import Selector
 from zipfit.methods.cover import PHIS, UNITS, WEIGHTS, Cover
 from zipfit.system.native import native_core
+from zipfit.system.texts import Texts
 
 ENGINES = [cover_python] if native_core() is None else [cover_python, native_core()]
 native = pytest.mark.skipif(native_core() is None, reason="built without the native core")
@@ -110,19 +111,17 @@ def test_lazy_equals_eager_to_the_bit_and_ties_go_to_the_earlier(
         return
     pool = MemoryPool(texts)
     for engine in ENGINES:
-        features = engine.CoverFeatures(
-            [t.encode() for t in target], method.unit, [int(o) for o in method.orders.split(",")]
-        )
+        features = engine.CoverFeatures(Texts.of(target), method.unit, [int(o) for o in method.orders.split(",")])
         greedy = engine.CoverGreedy(method.cost_exponent)
-        greedy.append(features.matches([t.encode() for t in texts]))
+        greedy.append(features.matches(Texts.of(texts)))
         greedy.start(method._weigh(greedy), cover_module._table(method.phi))
         lazy = [(int(p), float(s)) for p, s in zip(*greedy.take(len(texts)), strict=True)]
 
         plain = cover_python.CoverGreedy(method.cost_exponent)
         plain_features = cover_python.CoverFeatures(
-            [t.encode() for t in target], method.unit, [int(o) for o in method.orders.split(",")]
+            Texts.of(target), method.unit, [int(o) for o in method.orders.split(",")]
         )
-        plain.append(plain_features.matches([t.encode() for t in texts]))
+        plain.append(plain_features.matches(Texts.of(texts)))
         plain.start(method._weigh(plain), cover_module._table(method.phi))
         eager = []
         left = list(range(len(texts)))
@@ -175,8 +174,8 @@ def test_native_and_python_agree_on_phi_above_the_table() -> None:
         rankings = []
         for engine in ENGINES:
             greedy = engine.CoverGreedy(0.5)
-            features = engine.CoverFeatures([b"a"], "word", [1])
-            greedy.append(features.matches([t.encode() for t in texts]))
+            features = engine.CoverFeatures(Texts.of(["a"]), "word", [1])
+            greedy.append(features.matches(Texts.of(texts)))
             greedy.start(np.ones(1), cover_module._table(phi))
             rankings.append([array.tolist() for array in greedy.take(len(texts))])
         assert rankings[0] == rankings[1]

@@ -87,7 +87,8 @@ class Reference:
 
 
 def ranking(method: Dsir, target: list[str], pool: MemoryPool, groups=None) -> list[tuple[int, float]]:
-    return list(method.fit(target, pool, groups).rank(pool))
+    fitted = method.fit(target, pool) if groups is None else method.fit_groups(target, pool, groups)
+    return list(fitted.rank(pool))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_every_prefix_holds_the_proportions(share):
     prose = documents(PROSE, 6, 10)
     groups = ["m"] * len(maths) + ["p=q"] * len(prose)
     method = Dsir(resample=False, min_length=0, proportions=(f"p=q={1 - share}", f"m={share}"))
-    method.fit(maths + prose, MemoryPool(pool), groups)
+    method.fit_groups(maths + prose, MemoryPool(pool), groups)
     weights, _ = method.log_weights(pool)
     orders = [np.argsort(-weights[:, t], kind="stable") for t in range(2)]
     held = 0
@@ -264,7 +265,7 @@ def test_everything_too_short_is_said():
 )
 def test_mistakes_are_answered_in_one_sentence(options, target, groups, message):
     with pytest.raises(ZipfitError, match=message):
-        Dsir(**options).fit(target, MemoryPool(["some words"]), groups)
+        ranking(Dsir(**options), target, MemoryPool(["some words"]), groups)
 
 
 def test_fit_without_a_pool_says_so():

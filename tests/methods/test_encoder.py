@@ -25,7 +25,6 @@ TEXTS = [
     "和偶数是" * 3,
     " \n\t",
     "жи жи",
-    "\ud800 lone",
     "日本語 😀",
     "a theorem",
     *(f"number {n} " * (n % 9) for n in range(40)),

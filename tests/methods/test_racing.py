@@ -81,10 +81,45 @@ def test_weights_sum_over_all_targets() -> None:
     assert race._all_weights() == pytest.approx(expected)
 
 
-def test_what_it_refuses(pool: list[str]) -> None:
-    with pytest.raises(ZipfitError, match="no rule"):
-        select(pool, TARGET, top=5, method="racing", dedup="exact")
-    with pytest.raises(ZipfitError, match="top of at least 1"):
-        Racing(top=0).fit(TARGET)
-    with pytest.raises(ZipfitError, match="confidence above 0"):
-        Racing(top=1, confidence=0).fit(TARGET)
+@pytest.mark.parametrize("terms", [{"fraction": 0.02}, {"min_score": 0.255}, {"tokens": 3000, "tokenizer": "bytes"}])
+def test_every_budget_gives_what_the_exact_method_gives(pool: list[str], terms: dict[str, object]) -> None:
+    exact, raced = (select(pool, TARGET, method=method, **terms) for method in ("zipfit", "racing"))
+    assert 10 < len(exact) < 900
+    assert raced.indices.tolist() == exact.indices.tolist()
+    assert raced.scores.tobytes() == exact.scores.tobytes()
+
+
+@pytest.mark.parametrize(
+    "rules", [{"dedup": "exact"}, {"dedup": "near"}, {"max_share": 0.1}, {"min_bytes": 200}, {"max_bytes": 100}]
+)
+def test_documents_passed_over_are_made_up_for(pool: list[str], rules: dict[str, object]) -> None:
+    records = [{"text": text, "source": str(number % 12)} for number, text in enumerate(pool + pool[:200])]
+    exact, raced = (select(records, TARGET, top=30, method=method, **rules) for method in ("zipfit", "racing"))
+    assert raced.indices.tolist() == exact.indices.tolist()
+    assert raced.cut.dropped == exact.cut.dropped
+
+
+def test_another_cut_asks_again_for_what_it_needs(pool: list[str]) -> None:
+    exact = select(pool, TARGET, top=10)
+    raced = select(pool, TARGET, top=10, method="racing")
+    for terms in ({"top": 100}, {"min_score": float(exact.at(top=60).scores[-1])}, {"fraction": 0.5}, {"top": 3}):
+        assert raced.at(**terms).indices.tolist() == exact.at(**terms).indices.tolist()
+    # The same cut is the same, whatever was cut before, down to how it was found.
+    direct = select(pool, TARGET, top=100, method="racing", options={"confidence": 0.1})
+    again = select(pool, TARGET, top=5, method="racing", options={"confidence": 0.1}).at(top=100)
+    assert again.indices.tolist() == direct.indices.tolist()
+    assert again.manifest["method"]["notes"] == direct.manifest["method"]["notes"]
+
+
+def test_scores_out_of_reach(pool: list[str]) -> None:
+    with pytest.raises(ZipfitError, match=r"no document of the pool scores 0\.99 or more"):
+        select(pool, TARGET, min_score=0.99, method="racing")
+    everything = select(pool[:40], TARGET, min_score=-1, method="racing")
+    assert everything.indices.tolist() == select(pool[:40], TARGET, min_score=-1).indices.tolist()
+    with pytest.raises(ZipfitError, match="200 documents were asked for, but the pool of 40 gives only 40"):
+        select(pool[:40], TARGET, top=200, method="racing")
+
+
+def test_it_refuses_a_confidence_that_is_none(pool: list[str]) -> None:
+    with pytest.raises(ZipfitError, match="confidence above 0, not 0"):
+        Racing(confidence=0).fit(TARGET)

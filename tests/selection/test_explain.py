@@ -11,6 +11,7 @@ import zipfit
 from zipfit.compression.compressors import get_compressor
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.explain import explain_text, shared_substrings
+from zipfit.system.texts import Texts
 
 letters = st.text(st.sampled_from("ab é"), max_size=40)
 
@@ -42,7 +43,7 @@ def test_shared_substrings_of_long_texts_take_linear_time():
 def test_neighbours_are_the_nearest_examples():
     target = [f"example {i} " + "xyz " * i for i in range(8)]
     found = explain_text("example 3 xyz xyz xyz", target, ZipFit())
-    distances = get_compressor("gzip").pairs([t.encode() for t in target])
+    distances = get_compressor("gzip").pairs(Texts.of(target))
     alone, joined = distances.sizes(b"example 3 xyz xyz xyz")
     ncd = [
         (j - min(alone, c)) / max(alone, c)

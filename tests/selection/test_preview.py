@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.methods.base import Pool
+
 few_bytes = st.lists(st.sampled_from([b"a", b"b", b"ab", b"\x00", b"\xff", b"\xc3\xa9"]), max_size=12).map(b"".join)
 documents = st.lists(few_bytes, max_size=4)
 texts = st.lists(st.text(max_size=30), max_size=4)
@@ -103,7 +105,7 @@ class Backwards:
     def fit(self, target: Sequence[str], pool: object = None) -> Backwards:
         return self
 
-    def rank(self, pool: MemoryPool) -> Iterator[tuple[int, float]]:
+    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         n = sum(map(len, pool))
         return ((position, 0.0) for position in reversed(range(n)))
 

@@ -201,6 +201,21 @@ def test_a_method_that_misbehaves(score, reason):
         zipfit.select(["a", "b"], ["x"], top=1, method=method)
 
 
+@pytest.mark.parametrize(
+    ("ranked", "reason"),
+    [
+        ([(0, 1.0), (2, 0.5)], "the method ranked document 2, and the pool has 0 to 1"),
+        ([(-1, 1.0)], "the method ranked document -1, and the pool has 0 to 1"),
+        ([(1, 1.0), (1, 1.0)], "the method ranked document 1 twice"),
+    ],
+)
+def test_a_ranking_that_is_none(ranked, reason):
+    method = Backwards()
+    method.rank = lambda pool: iter(ranked)
+    with pytest.raises(zipfit.ZipfitError, match=reason):
+        zipfit.select(["a", "b"], ["x"], top=2, method=method)
+
+
 def test_an_error_in_a_thread_comes_out():
     def score(texts):
         raise RuntimeError("oops")

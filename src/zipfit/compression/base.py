@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.system.texts import Texts
+
 
 class Pairs(Protocol):
     """Compressed sizes of any source joined with each of n fixed target examples; safe from several threads.
@@ -36,13 +38,11 @@ class Pairs(Protocol):
         """Return C(x) and C(x + t_j) for all j, shape (n,), bytes."""
         ...
 
-    def alignments(self, texts: list[bytes]) -> NDArray[np.float64]:
+    def alignments(self, texts: Texts) -> NDArray[np.float64]:
         """Return the alignment of each of m sources, shape (m,)."""
         ...
 
-    def distances(
-        self, texts: list[bytes], columns: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return C(x) of each of m sources, shape (m,), and NCD(x, t_j) for the k targets j in `columns`, (m, k)."""
         ...
 
@@ -69,7 +69,7 @@ class Compressor(Protocol):
         """Return C(text) in bytes."""
         ...
 
-    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+    def pairs(self, targets: Texts) -> Pairs:
         """Prepare for pairs with the n target examples, n at least 1."""
         ...
 
@@ -85,9 +85,9 @@ def distance(source_size: int, target_sizes: NDArray[np.int64], pair_sizes: NDAr
 class CalledPairs:
     """Pairs whose every size is asked of a compression library: the oracle, and all that most compressors have."""
 
-    def __init__(self, size: Callable[[bytes], int], targets: Sequence[bytes]) -> None:
+    def __init__(self, size: Callable[[bytes], int], targets: Texts) -> None:
         self._size = size
-        self._targets = list(targets)
+        self._targets = list(targets.encoded())
         self.target_sizes = np.array([size(target) for target in self._targets], dtype=np.int64)
 
     def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
@@ -97,22 +97,20 @@ class CalledPairs:
         size = self._size
         return np.array([size(text + self._targets[j]) for j in columns], dtype=np.int64)
 
-    def alignments(self, texts: list[bytes]) -> NDArray[np.float64]:
+    def alignments(self, texts: Texts) -> NDArray[np.float64]:
         scores = np.empty(len(texts))
-        for i, text in enumerate(texts):
+        for i, text in enumerate(texts.encoded()):
             source_size, pair_sizes = self.sizes(text)
             distances = distance(source_size, self.target_sizes, pair_sizes)
             total = np.add.accumulate(distances)[-1]  # one after another, unlike np.sum's pairwise order
             scores[i] = 1.0 - total / len(self._targets)
         return scores
 
-    def distances(
-        self, texts: list[bytes], columns: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         chosen = columns.tolist()
-        sizes = np.array([self._size(text) for text in texts], dtype=np.int64)
+        sizes = np.array([self._size(text) for text in texts.encoded()], dtype=np.int64)
         rows = [
             distance(int(size), self.target_sizes[columns], self._joined(text, chosen))
-            for size, text in zip(sizes, texts, strict=True)
+            for size, text in zip(sizes, texts.encoded(), strict=True)
         ]
         return sizes, np.array(rows).reshape(len(texts), len(chosen))

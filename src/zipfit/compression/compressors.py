@@ -15,9 +15,10 @@ from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.system.native import native_core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from zipfit.compression.base import Compressor, Pairs
+    from zipfit.system.texts import Texts
 
 # Name to (lowest level, highest level, default level).
 #
@@ -45,11 +46,9 @@ class _Native:
         core = native_core()
         return int(core.gzip_size(text, self.level) if self.name == "gzip" else core.lz4_size(text))
 
-    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+    def pairs(self, targets: Texts) -> Pairs:
         core = native_core()
-        pairs: Pairs = (
-            core.GzipPairs(list(targets), self.level) if self.name == "gzip" else core.Lz4Pairs(list(targets))
-        )
+        pairs: Pairs = core.GzipPairs(targets, self.level) if self.name == "gzip" else core.Lz4Pairs(targets)
         return pairs
 
 
@@ -62,7 +61,7 @@ class _Called:
     engine: str
     size: Callable[[bytes], int]
 
-    def pairs(self, targets: Sequence[bytes]) -> Pairs:
+    def pairs(self, targets: Texts) -> Pairs:
         return CalledPairs(self.size, targets)
 
 

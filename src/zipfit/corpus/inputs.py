@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, format_of_name, read_chunks
 from zipfit.corpus.records import ObjectChunk, TableChunk
-from zipfit.corpus.streams import file_system, file_at, is_remote, naming
+from zipfit.corpus.streams import file_at, file_system, is_remote, naming
 from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:

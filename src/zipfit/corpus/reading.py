@@ -44,6 +44,8 @@ class Reading:
     Example:
         >>> Reading(template="{question} {answer}").text({"question": "1 + 1?", "answer": 2})
         '1 + 1? 2'
+        >>> Reading().text({"messages": [{"role": "user", "content": "Hello"}]})
+        'user: Hello'
     """
 
     text_field: str | None = None

@@ -23,6 +23,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 from zipfit.methods import cover_python
 from zipfit.system.native import native_core
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,16 +80,17 @@ class Cover:
         """Number the target's features; the pool is not read.
 
         Raises:
-            ZipfitError: If an option is not one of those above, or the target has no n-gram of the orders asked for.
+            ZipfitError: If an option is not one of those above, or the target has no n-gram of the orders asked for or
+                holds a lone surrogate.
         """
         for name, allowed in (("unit", UNITS), ("phi", PHIS), ("weights", WEIGHTS)):
             if getattr(self, name) not in allowed:
                 raise ZipfitError(f"cover's {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
         if not 0 <= self.cost_exponent <= 4:
             raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}.")
-        encoded = [_encode(text) for text in target]
-        self._features = _engine().CoverFeatures(encoded, self.unit, _orders(self.orders))
-        self._target_bytes = sum(map(len, encoded))
+        texts = Texts.of(target)
+        self._features = _engine().CoverFeatures(texts, self.unit, _orders(self.orders))
+        self._target_bytes = int(texts.lengths.sum())
         if len(self._features.counts()) == 0:
             raise ZipfitError(
                 f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered."
@@ -100,7 +102,7 @@ class Cover:
         """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first."""
         features = self._features
         greedy = _engine().CoverGreedy(self.cost_exponent)
-        for matches in pool.map(lambda texts: features.matches([_encode(text) for text in texts])):
+        for matches in pool.map(lambda batch: features.matches(Texts.of(batch))):
             greedy.append(matches)
         greedy.start(self._weigh(greedy), _table(self.phi))
         steps = _FIRST_STEPS
@@ -147,7 +149,3 @@ def _table(phi: str) -> NDArray[np.float64]:
 def _engine() -> Any:
     """The native engine, or the plain one where zipfit was installed without a compiler. Both give the same bits."""
     return native_core() or cover_python
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")  # a lone surrogate, as JSON may hold, is text like any other

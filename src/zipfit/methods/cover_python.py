@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.system.texts import Texts
+
 EXACT_COUNTS = 1024
 """phi is tabled for every count below this; above, at this many counts in each two octaves, and linear between."""
 LARGEST_COUNT = 2**40 - 1
@@ -31,7 +33,7 @@ _WORD = re.compile(f"[{_LETTERS}]+|[^{_SPACES}]")
 
 def words(text: bytes) -> list[str]:
     """The words of a text: runs of letters and digits; every other sign that is no space by itself."""
-    return _WORD.findall(text.decode("utf-8", "surrogatepass"))
+    return _WORD.findall(text.decode())
 
 
 def tabled_counts() -> list[int]:
@@ -53,12 +55,12 @@ then the others, each in ascending order, which is the order in which their wort
 class CoverFeatures:
     """The n-grams of a target, numbered by first occurrence: by position, the shorter n-gram first."""
 
-    def __init__(self, target: Sequence[bytes], unit: str, orders: Sequence[int]) -> None:
+    def __init__(self, target: Texts, unit: str, orders: Sequence[int]) -> None:
         self._unit = unit
         self._orders = orders
         self._numbers: dict[Hashable, int] = {}
         counts: Counter[int] = Counter()
-        for example in target:
+        for example in target.encoded():
             for gram in self._grams(example):
                 counts[self._numbers.setdefault(gram, len(self._numbers))] += 1
         self._counts = np.array([counts[number] for number in range(len(self._numbers))], dtype=np.int64)
@@ -67,10 +69,10 @@ class CoverFeatures:
         """Occurrences of each feature in the target, shape (features,)."""
         return self._counts
 
-    def matches(self, batch: Sequence[bytes]) -> Matches:
+    def matches(self, batch: Texts) -> Matches:
         """The features of each document that are features of the target."""
         out: Matches = []
-        for document in batch:
+        for document in batch.encoded():
             numbers = map(self._numbers.get, self._grams(document))
             found = Counter(number for number in numbers if number is not None)
             out.append((sorted(found.items(), key=lambda match: (match[1] > 1, match[0])), len(document)))

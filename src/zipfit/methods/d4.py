@@ -27,6 +27,7 @@ import numpy as np
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
 from zipfit.methods.vectors import cosines, unit
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,12 +75,13 @@ class D4:
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
-        """Check the options and load the encoder; the target is not looked at.
+        """Check the options and load the encoder; the target counts for nothing.
 
         Raises:
             MissingExtraError: The extra `d4` is not installed.
-            ZipfitError: An option is wrong or the encoder cannot be loaded.
+            ZipfitError: An option is wrong, the encoder cannot be loaded, or the target is none that a method takes.
         """
+        Texts.of(target)
         if not 0 < self.r_dedup <= 1:
             raise ZipfitError(f"r_dedup must be above 0 and at most 1, got {self.r_dedup}")
         if self.epsilon is not None and not 0 <= self.epsilon <= 2:

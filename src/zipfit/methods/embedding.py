@@ -20,6 +20,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
 from zipfit.methods.vectors import cosines
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,14 +62,15 @@ class Embedding:
 
         Raises:
             MissingExtraError: The extra `encoders` is not installed.
-            ZipfitError: An option is wrong, the target is empty or the encoder cannot be loaded.
+            ZipfitError: An option is wrong, no encoder can be loaded, or the target is empty or holds a lone surrogate.
         """
         if self.reduce not in REDUCTIONS:
             raise ZipfitError(f"reduce must be one of {', '.join(REDUCTIONS)}, got {self.reduce!r}")
-        if not target:
+        texts = Texts.of(target)
+        if not texts:
             raise ZipfitError("the embedding method needs at least one target example")
         self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
-        self._target, truncated, _ = self._encoder.encode(target)
+        self._target, truncated, _ = self._encoder.encode(texts)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}
         return self
 

@@ -30,6 +30,7 @@ import numpy as np
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
 from zipfit.methods.vectors import unit
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ class Encoder:
         self.dimension = len(probe)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Return the vectors of the texts, in their order."""
+        """Return the vectors of the texts, in their order; ZipfitError if one holds a lone surrogate."""
         with self._one_thread():
             return self._encode(texts)
 
@@ -132,12 +133,13 @@ class Encoder:
         return Encoded(vectors, truncated, cached)
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
-        keys = [key_of(text) for text in texts]
+        batch = Texts.of(texts)
+        keys = [key_of(text) for text in batch.encoded()]
         rows = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
         cached = sum(key in rows for key in keys)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
+        missing = {key: number for number, key in enumerate(keys) if key not in rows}
         if missing:
-            tokens = self._tokenize(list(missing.values()))
+            tokens = self._tokenize([batch[number] for number in missing.values()])
             new = {key: Row(self._encode_one(ids), cut) for key, (ids, cut) in zip(missing, tokens, strict=True)}
             if self._cache:
                 self._cache.put(new)
@@ -147,11 +149,9 @@ class Encoder:
 
     def _tokenize(self, texts: list[str]) -> list[tuple[list[int], bool]]:
         """Token numbers of each text, at least one and at most max_length, and whether there were more."""
-        # A lone surrogate is no character, and no tokenizer takes it.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         tokens = []
         with self._tokenizer_turn:
-            for text, ids in zip(clean, self._tokenizer(clean, verbose=False)["input_ids"], strict=True):
+            for text, ids in zip(texts, self._tokenizer(texts, verbose=False)["input_ids"], strict=True):
                 if len(ids) > self._max_length:
                     cut = self._tokenizer(text, truncation=True, max_length=self._max_length)["input_ids"]
                     tokens.append((cut, True))

@@ -20,6 +20,7 @@ import numpy as np
 import zstandard
 
 from zipfit.errors import ZipfitError
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,10 +63,10 @@ class Gain:
         """Prepare the dictionary; the pool is not read.
 
         Raises:
-            ZipfitError: If the level is out of range or the target holds no text.
+            ZipfitError: If the level is out of range, or the target holds no text or a lone surrogate.
         """
         check_level("gain", self.level)
-        examples = [encode(text) for text in target]
+        examples = list(Texts.of(target).encoded())
         if not any(examples):
             raise ZipfitError("The target holds no text.")
         self._examples = examples
@@ -76,9 +77,9 @@ class Gain:
         return self
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return the gain of each text, shape (len(texts),)."""
+        """Return the gain of each text, shape (len(texts),); ZipfitError if one holds a lone surrogate."""
         gains = np.empty(len(texts))
-        for i, x in enumerate(map(encode, texts)):
+        for i, x in enumerate(Texts.of(texts).encoded()):
             gains[i] = 1.0 - self._given_target_for(x)(x) / self._alone(x)
         return gains
 
@@ -109,11 +110,6 @@ def sizer(level: int, dictionary: bytes = b"") -> Sizer:
 def join(examples: Iterable[bytes]) -> bytes:
     """Return the dictionary that a list of documents makes."""
     return b"\n\n".join(examples)
-
-
-def encode(text: str) -> bytes:
-    """Return the text's UTF-8; lone surrogates, which JSON may hold, are encoded like other code points."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 def check_level(method: str, level: int) -> None:

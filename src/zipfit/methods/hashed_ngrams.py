@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from zipfit.system.native import native_core
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,17 +107,17 @@ class NativeHashedNgrams:
 
     def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """See `HashedNgrams.count`."""
-        counts: tuple[NDArray[np.int64], NDArray[np.int64]] = self._native.count(_lower_utf8(texts))
+        counts: tuple[NDArray[np.int64], NDArray[np.int64]] = self._native.count(_lowered(texts))
         return counts
 
     def dot(self, texts: Sequence[str], tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """See `HashedNgrams.dot`."""
-        dots: tuple[NDArray[np.float64], NDArray[np.int64]] = self._native.dot(_lower_utf8(texts), tables)
+        dots: tuple[NDArray[np.float64], NDArray[np.int64]] = self._native.dot(_lowered(texts), tables)
         return dots
 
 
-def _lower_utf8(texts: Sequence[str]) -> list[bytes]:
-    return [text.lower().encode("utf-8", "surrogatepass") for text in texts]  # JSON may hold lone surrogates
+def _lowered(texts: Sequence[str]) -> Texts:
+    return Texts.of([text.lower() for text in Texts.of(texts)])
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.gain import Gain, Sizer, check_level, encode, join, sizer
+from zipfit.methods.gain import Gain, Sizer, check_level, join, sizer
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +59,7 @@ class Mmr:
         """Prepare the target's dictionary; the pool is not read.
 
         Raises:
-            ZipfitError: If an option is out of range or the target holds no text.
+            ZipfitError: If an option is out of range, or the target holds no text or a lone surrogate.
         """
         check_level("mmr", self.level)
         if not 0 <= self.redundancy <= 1:
@@ -69,7 +70,7 @@ class Mmr:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, score when it was chosen), the greedy choice first."""
-        first_pass = list(pool.map(lambda texts: (self._relevance.score(texts), _byte_sizes(texts))))
+        first_pass = list(pool.map(lambda batch: self._gains_and_sizes(Texts.of(batch))))
         relevance = np.concatenate([np.zeros(0), *(gains for gains, _ in first_pass)])
         sizes = np.concatenate([np.zeros(0, np.int64), *(sizes for _, sizes in first_pass)])
         candidates = _Candidates(pool, relevance, sizes)
@@ -82,6 +83,9 @@ class Mmr:
             else:
                 redundant = selection.explains(candidates.text(position))
                 candidates.push(position, float(relevance[position]) - self.redundancy * redundant, selection.version)
+
+    def _gains_and_sizes(self, texts: Texts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return self._relevance.score(texts), texts.lengths
 
 
 class _Selection:
@@ -168,12 +172,8 @@ class _Candidates:
         self._fetched = end
         position = 0
         for batch in self._pool:
-            for text in batch:
+            for text in Texts.of(batch).encoded():
                 if position in wanted:
-                    self._texts[position] = encode(text)
+                    self._texts[position] = text
                     self.push(position, float(self._relevance[position]), 0)
                 position += 1
-
-
-def _byte_sizes(texts: Sequence[str]) -> NDArray[np.int64]:
-    return np.array([len(encode(text)) for text in texts], np.int64)

@@ -35,6 +35,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Reach
 from zipfit.methods.zipfit import ZipFit
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,9 +110,9 @@ class Racing:
 
     def _distances(
         self, columns: NDArray[np.int32]
-    ) -> Callable[[list[str]], tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    ) -> Callable[[Sequence[str]], tuple[NDArray[np.int64], NDArray[np.float64]]]:
         pairs = self._exact.pairs
-        return lambda texts: pairs.distances([text.encode("utf-8") for text in texts], columns)
+        return lambda batch: pairs.distances(Texts.of(batch), columns)
 
 
 class _Race:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zipfit.system.texts import Texts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -29,11 +31,12 @@ class Random:
     seed: int = 0
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
-        """Learn nothing."""
+        """Learn nothing; ZipfitError for a target that no method takes."""
+        Texts.of(target)
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        n = sum(pool.map(len))
+        n = sum(pool.map(lambda batch: len(Texts.of(batch))))
         for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(n).tolist():
             yield position, 0.0

@@ -41,9 +41,9 @@ class Row(NamedTuple):
     truncated: bool
 
 
-def key_of(text: str) -> bytes:
-    """The content hash that stands for a text in the cache, 32 bytes."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def key_of(text: bytes) -> bytes:
+    """The content hash that stands for a text, given as UTF-8, in the cache: 32 bytes."""
+    return hashlib.sha256(text).digest()
 
 
 def cache_folder() -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import ZipfitError
+from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,23 +49,23 @@ class ZipFit:
         """Prepare the n target examples and return self.
 
         Raises:
-            ZipfitError: no target example, an unknown compressor, or a level out of its range.
+            ZipfitError: no target example, a lone surrogate in one, an unknown compressor, or a level out of its range.
         """
         if len(target) == 0:
             raise ZipfitError("the target is empty: there is nothing to align with")
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
         self.pairs_per_document = len(target)
-        self._pairs = compressor.pairs([text.encode("utf-8") for text in target])
+        self._pairs = compressor.pairs(Texts.of(target))
         return self
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the alignment of each text, shape (len(texts),): 1 for a perfect fit, near 0 for none.
 
         Raises:
-            ZipfitError: called before `fit`.
+            ZipfitError: called before `fit`, or a text with a lone surrogate.
         """
-        return self.pairs.alignments([text.encode("utf-8") for text in texts])
+        return self.pairs.alignments(Texts.of(texts))
 
     @property
     def pairs(self) -> Pairs:

@@ -173,7 +173,7 @@ def _bits_per_byte(train: Sequence[bytes], test: Sequence[bytes], order: int) ->
     core = native_core()
     if core is None:
         return WittenBell(train, order).bits(test) / size
-    return float(core.witten_bell_bits(list(train), list(test), order)) / size
+    return float(core.witten_bell_bits(Texts.join(train), Texts.join(test), order)) / size
 
 
 def _truncated(documents: Texts, budget_bytes: int) -> Iterator[bytes]:

@@ -73,7 +73,7 @@ class Ranking:
             return self._whole, True
         assert isinstance(self.method, Shortlister)
         with self.stopwatch.stage("score"):
-            found = list(self.method.shortlist(self.sources.pool, reach))
+            found = list(_checked(self.method.shortlist(self.sources.pool, reach), self.sources))
         if reach.documents is None:  # all that score enough
             return found, True
         ends_there = len(found) < reach.documents or reach.documents >= len(self.sources.pool.facts.lengths)
@@ -103,7 +103,7 @@ def rank(sources: Sources, method: Method) -> Ranking:
             scores = _scores(method, sources)
             whole = _Descending(scores)
         elif not isinstance(method, Shortlister):
-            whole = _Lazy(iter(method.rank(pool)))
+            whole = _Lazy(_checked(method.rank(pool), sources))
     if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
         raise ZipfitError(f"no document has the field {sources.reading.by!r} that is to label it")
     return Ranking(sources, method, whole, scores, stopwatch)
@@ -123,6 +123,24 @@ def _scores(method: Scorer, sources: Sources) -> NDArray[np.float64]:
     if bad.size:
         raise ZipfitError(f"the method's score of document {bad[0]} is not a number")
     return scores
+
+
+def _checked(ranked: Iterable[tuple[int, float]], sources: Sources) -> Iterator[tuple[int, float]]:
+    """Pass a method's own ranking on as long as it is one.
+
+    Raises:
+        ZipfitError: it names a document that the pool has not, or one for a second time.
+    """
+    seen: NDArray[np.bool_] | None = None
+    for position, score in ranked:
+        if seen is None:  # by now the method has read the pool, or never will
+            seen = np.zeros(len(sources.pool.facts.lengths), dtype=bool)
+        if not 0 <= position < len(seen):
+            raise ZipfitError(f"the method ranked document {position}, and the pool has 0 to {len(seen) - 1}")
+        if seen[position]:
+            raise ZipfitError(f"the method ranked document {position} twice")
+        seen[position] = True
+        yield position, score
 
 
 class _Descending:

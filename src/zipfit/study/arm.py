@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.methods.base import Scorer
-from zipfit.methods.registry import METHODS, build_method, has_option, method_options
+from zipfit.methods.base import Scorer, Seeded
+from zipfit.methods.registry import METHODS, build_method, method_options
 
 if TYPE_CHECKING:
     from zipfit.study.yaml_file import Node
@@ -159,7 +159,7 @@ def _options(node: Node, method: str | None, options: dict[str, Node]) -> dict[s
     for key, item in options.items():
         if method is None:
             item.fail(f"{key} is an option of a method, and there is none here")
-        if key == "seed" and has_option(method, key):
+        if key == "seed" and isinstance(build_method(method, {}), Seeded):
             item.fail("the study's seeds are the method's too: take it away")
         if isinstance(item.value, (list, dict)):
             item.fail("must be a single value: text, a number, true, false or null")

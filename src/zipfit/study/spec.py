@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.formats import FORMATS, SAMPLE_BY
-from zipfit.corpus.inputs import HUB_NAME
-from zipfit.corpus.inputs import expand
+from zipfit.corpus.inputs import HUB_NAME, expand
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError
