@@ -22,7 +22,7 @@ FLOORS = [re.findall(r"`?\b([a-z]+)\b(?=/|\.py)", line) for line in PLAN.splitli
 HEIGHT = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 SECTIONS = {"Args:", "Attributes:", "Returns:", "Yields:", "Raises:"}
-PROPER = {"Ctrl-C;", "Hugging", "Jaccard", "Python"}
+PROPER = {"Ctrl-C;", "Hugging", "Jaccard", "None", "Python"}
 MESSAGES = {"ZipfitError", "BadRecordError", "fail", "_need"}
 """Calls that take what a user will read."""
 
