@@ -157,10 +157,6 @@ class Files:
             Face data set (needs the extra `hub`).
         format: one of `FORMATS`; None to tell by name and content.
         sample_by: what one document of a text file is: a `line`, a blank-line `paragraph` or the whole `document`.
-
-    Example:
-        >>> Files(["notes/*.txt", "more.txt"], sample_by="paragraph").sample_by
-        'paragraph'
     """
 
     paths: Sequence[str]

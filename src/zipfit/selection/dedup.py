@@ -76,11 +76,11 @@ class NearDeduplicator:
     """Keeps one of the documents whose shingles overlap by the threshold or more; docs/dedup.md has the costs.
 
     Args:
-        threshold: The least Jaccard similarity of near duplicates, in (0, 1].
+        threshold: the least Jaccard similarity of near duplicates, in (0, 1].
 
     Raises:
         MissingExtraError: datasketch (the extra `near`) is not installed.
-        ZipfitError: The threshold is out of range.
+        ZipfitError: the threshold is out of range.
     """
 
     def __init__(self, threshold: float = 0.8) -> None:

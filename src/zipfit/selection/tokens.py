@@ -43,7 +43,8 @@ def token_counter(name: str) -> TokenCounter:
         MissingExtraError: the `tokenizers` package is not installed.
 
     Example:
-        >>> token_counter("bytes")(["two", "naïve"])
+        >>> from zipfit.system.texts import Texts
+        >>> token_counter("bytes").count(Texts.of(["two", "naïve"]))
         [3, 6]
     """
     if name == "bytes":
