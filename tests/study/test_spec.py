@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.registry import METHODS
-from zipfit.study.spec import Data, HumanEvalSpec, ModelSpec, load_study
+from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec
+from zipfit.study.spec import load_study
 from zipfit.training.settings import PRESETS
 
 yaml = pytest.importorskip("yaml")

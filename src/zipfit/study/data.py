@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zipfit.corpus.inputs import Documents
-    from zipfit.study.spec import Data, Study
+    from zipfit.study.schema import Data, Study
 
 
 @dataclass(frozen=True)

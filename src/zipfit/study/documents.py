@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from bisect import bisect_left
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from zipfit.selection.alignment import alignment
 from zipfit.selection.ranking import Job
 from zipfit.selection.sources import Task
 from zipfit.study.data import digest
+from zipfit.study.schema import SelectionRecord, TopDocument
 from zipfit.training.blocks import encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from zipfit.selection.pool import CorpusPool, Facts
-    from zipfit.study.arm import Arm
     from zipfit.study.data import Source
+    from zipfit.study.schema import Arm
 
 _TOP = 20
 _EXCERPT = 200  # characters
@@ -83,22 +84,23 @@ class Chosen:
     def texts(self) -> list[str]:
         return [document.text for document in self.documents]
 
-    def to_json(self, arm: Arm, excerpts: bool) -> dict[str, Any]:
+    def record(self, key: str, arm: Arm, excerpts: bool) -> SelectionRecord:
         """What is kept of it: no text but, with `excerpts`, the beginnings of the first documents."""
         columns = ("position", "score", "label", "tokens", "bytes", "alignment")
-        return {
-            "arm": asdict(arm),
-            "seconds": self.seconds,
+        return SelectionRecord(
+            key=key,
+            arm=arm,
+            seconds=self.seconds,
             **{column: [getattr(document, column) for document in self.documents] for column in columns},
-            "top": [
-                {
-                    "rank": rank,
+            top=[
+                TopDocument(
+                    rank=rank,
                     **{column: getattr(document, column) for column in ("position", "score", "alignment", "label")},
-                    **({"text": document.text[:_EXCERPT]} if excerpts else {}),
-                }
+                    text=document.text[:_EXCERPT] if excerpts else None,
+                )
                 for rank, document in enumerate(self.documents[:_TOP], 1)
             ],
-        }
+        )
 
 
 class Chooser:
@@ -244,9 +246,7 @@ def is_seeded(arm: Arm) -> bool:
 
 def arm_digest(arm: Arm, arms: dict[str, Arm]) -> str:
     """A digest of what an arm does, whatever it is called and whichever budgets it is trained at."""
-    described = {
-        name: value for name, value in asdict(arm).items() if name not in ("name", "family", "swept", "budgets")
-    }
+    described = {name: value for name, value in arm.way.items() if name not in ("family", "swept")}
     if arm.lengths_of is not None:
         described["lengths_of"] = arm_digest(arms[arm.lengths_of], arms)
     return digest(described)
