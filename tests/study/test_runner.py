@@ -20,6 +20,7 @@ from zipfit.study.plan import Part, PlannedCell, plan
 from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.schema import HeldOut, Study
 from zipfit.study.spec import load_study
+from zipfit.study.store import Store
 from zipfit.system.versions import zipfit_commit
 from zipfit.training.train import Measured, Run, Unobserved
 
@@ -158,6 +159,18 @@ def test_a_finished_study_runs_nothing_again_and_a_new_method_runs_alone(folder:
     more = run_study(study_of(folder, only("{chance: {method: random}, dsir: {}}")), tmp_path, observer=counting)
     assert counting.began_cells == ["dsir, 256 tokens, tiny, seed 0"]
     assert more[0].key == first[0].key
+
+
+def test_a_packed_study_goes_on_beside_what_is_packed(folder: Path, tmp_path: Path):
+    first = run_study(study_of(folder, only("{random: {}}")), tmp_path)
+    assert Store(tmp_path).pack() == 3  # a cell, a selection, the losses before training
+    counting = Counting()
+    more = run_study(study_of(folder, only("{chance: {method: random}, zipfit: {}}")), tmp_path, observer=counting)
+    assert counting.began_cells == ["zipfit, 256 tokens, tiny, seed 0"]
+    assert more[:1] == first
+    assert [path.stem for path in (tmp_path / "cells").iterdir()] == [more[1].key]
+    assert [path.stem for path in (tmp_path / "selections").iterdir()] == [more[1].selection]
+    assert not list((tmp_path / "baselines").iterdir())
 
 
 def test_whatever_determines_a_cell_makes_it_another(folder: Path):

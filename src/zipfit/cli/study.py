@@ -128,6 +128,18 @@ def report_command(
         typer.launch(str(path))
 
 
+def pack_command(
+    folder: Annotated[Path, typer.Argument(help="Results folder of a study.")],
+    quiet: common.Quiet = False,
+) -> None:
+    """Pack what is kept in a results folder, a file each, into one small file that is read in their place."""
+    from zipfit.study.store import PACKED, Store
+
+    count = Store(folder).pack()
+    if not quiet:
+        print(f"{count:,} records lie in {folder / PACKED}")
+
+
 def _read_budget(text: str) -> int | None:
     if text == "all":
         return None
@@ -187,4 +199,5 @@ class TerminalStudy:
 
 study_app.command("run")(common.handles_errors(run_command))
 study_app.command("report")(common.handles_errors(report_command))
+study_app.command("pack")(common.handles_errors(pack_command))
 study_app.command("check")(common.handles_errors(check_command))

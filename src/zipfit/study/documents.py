@@ -162,6 +162,8 @@ class Chooser:
 
     def _by_method(self, arm: Arm, budget: int | None, seed: int) -> Chosen:
         assert arm.method is not None
+        if arm.rules:
+            raise ZipfitError(f"arm {arm.name}: a study does not apply {', '.join(arm.rules)} yet")
         options = dict(arm.options)
         if has_option(arm.method, "seed"):
             options["seed"] = seed

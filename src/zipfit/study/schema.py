@@ -6,17 +6,19 @@ they stand here; a field with a default is left out where it has that value.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from zipfit.corpus.streams import is_remote
-from zipfit.errors import MissingExtraError
+from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.training.settings import Settings  # noqa: TC001 (read at run time, as are the types of all fields)
 
 try:
-    from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
+    from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to_builtins
 except ImportError as error:
     raise MissingExtraError("a study", "train") from error
 
@@ -24,6 +26,8 @@ FORMAT = 1
 """Of every file in a results folder."""
 
 Finite = Annotated[float, Meta(gt=-1e300, lt=1e300)]
+
+_T = TypeVar("_T")
 
 
 class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -465,3 +469,65 @@ class Baseline(Record, kw_only=True):
     loss: Finite | None
     bits_per_byte: Finite | None
     documents: list[tuple[int, int, float, bool]]
+
+
+def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
+    """A record, or the study, out of plain values; one that is missing is taken for null.
+
+    Raises:
+        ValueError: a value is not what it must be; the message names it, and what is wanted.
+    """
+    if issubclass(kind, Record):
+        values = kind.cleaned(values)
+    while True:
+        try:
+            record = convert(values, kind, str_keys=True)
+            break
+        except ValidationError as error:
+            said, _, at = str(error).partition(" - at ")
+            missing = _MISSING.fullmatch(said)
+            if missing is None:
+                raise ValueError(_in_words(said, at, values)) from error
+            _at(values, _STEP.findall(at))[missing[1]] = None
+        except ZipfitError as error:  # of a training setting
+            raise ValueError(str(error)) from error
+    fault = record.fault() if isinstance(record, Record) else None
+    if fault is not None:
+        raise ValueError(fault)
+    return record
+
+
+# What msgspec says is wrong, where, and the names that it has for types.
+_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_EXPECTED = re.compile(r"Expected `(\w+)")
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a finite number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
+
+
+def _in_words(said: str, at: str, values: dict[str, Any]) -> str:
+    """What msgspec says of a value, as a user reads it: where it is, what it must be, and what it is."""
+    steps = _STEP.findall(at)
+    place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).removeprefix(".")
+    if at.startswith("`key` in "):
+        return f"{place} has a k that is no whole number"
+    expected = _EXPECTED.match(said)
+    wanted = _WORDS.get(expected[1]) if expected else _WORDS["float"] if said == "Number out of range" else None
+    if wanted is None:
+        return f"{place}: {said}"
+    if ("", "...") in steps:  # in a mapping, where it does not say which
+        return f"{place} must be {wanted}"
+    value = _at(values, steps)
+    return f"{place} must be {wanted}, not {'missing' if value is None else json.dumps(value, default=str)[:60]}"
+
+
+def _at(values: Any, steps: list[tuple[str, str]]) -> Any:
+    for name, index in steps:
+        values = values[name] if name else values[int(index)]
+    return values

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zstandard
-from msgspec import ValidationError, convert
 
 from zipfit.corpus.streams import input_file
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
-from zipfit.study.schema import FORMAT, Baseline, Cell, Record, SelectionRecord, StudyFile
+from zipfit.study.schema import FORMAT, Baseline, Cell, Record, SelectionRecord, StudyFile, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,19 +29,6 @@ PACKED = "records.jsonl.zst"
 """The packed records: a JSON object a line, of a record's kind and of itself as its file held it."""
 
 _KINDS: dict[type[Record], str] = {Cell: "cells", SelectionRecord: "selections", Baseline: "baselines"}
-# What msgspec says is wrong, where, and the names that it has for types.
-_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_EXPECTED = re.compile(r"Expected `(\w+)")
-_WORDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a finite number",
-    "bool": "true or false",
-    "object": "an object",
-    "array": "a list",
-}
-
 _R = TypeVar("_R", bound=Record)
 _T = TypeVar("_T")
 
@@ -137,7 +122,7 @@ class Store:
                 files.append(path)
             lines += [packed[key] for key in sorted(packed)]
         with replacing(str(self.folder / PACKED)) as written:
-            written.file.write(zstandard.ZstdCompressor(level=19).compress(b"".join(lines)))
+            written.file.write(zstandard.ZstdCompressor(level=19, write_checksum=True).compress(b"".join(lines)))
         for path in files:
             path.unlink()
         for name in _KINDS.values():
@@ -198,19 +183,10 @@ def _record(place: str, content: bytes, kind: type[_T]) -> _T:
     values = _values(place, content)
     if values.get("format") != FORMAT:
         raise ZipfitError(f"{place}: has format {values.get('format')!r}; this zipfit reads format {FORMAT}")
-    if issubclass(kind, Record):
-        values = kind.cleaned(values)
-    fault: str | None = None
     try:
-        record = _converted(values, kind)
-        fault = record.fault() if isinstance(record, Record) else None
-    except ValidationError as error:
-        fault = _in_words(str(error), values)
-    except (ZipfitError, UnicodeEncodeError) as error:  # of a training setting; of a lone surrogate in a key
-        fault = str(error)
-    if fault is not None:
-        raise ZipfitError(f"{place}: is damaged: {fault}")
-    return record
+        return from_json(values, kind)
+    except ValueError as error:
+        raise ZipfitError(f"{place}: is damaged: {error}") from error
 
 
 def _values(place: str, content: bytes) -> dict[str, Any]:
@@ -227,39 +203,3 @@ def _values(place: str, content: bytes) -> dict[str, Any]:
 def _finite(digits: str) -> float | None:
     value = float(digits)
     return value if math.isfinite(value) else None
-
-
-def _converted(values: dict[str, Any], kind: type[_T]) -> _T:
-    """Plain values as a type; one that is missing is taken for null, which is a value where the type says so."""
-    while True:
-        try:
-            return convert(values, kind, str_keys=True)
-        except ValidationError as error:
-            said, _, at = str(error).partition(" - at ")
-            missing = _MISSING.fullmatch(said)
-            if missing is None:
-                raise
-            _at(values, _STEP.findall(at))[missing[1]] = None
-
-
-def _in_words(message: str, values: dict[str, Any]) -> str:
-    """What msgspec says of a value, as a user reads it: where it is, what it must be, and what it is."""
-    said, _, at = message.partition(" - at ")
-    steps = _STEP.findall(at)
-    place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).removeprefix(".")
-    if at.startswith("`key` in "):
-        return f"{place} has a k that is no whole number"
-    expected = _EXPECTED.match(said)
-    wanted = _WORDS.get(expected[1]) if expected else _WORDS["float"] if said == "Number out of range" else None
-    if wanted is None:
-        return f"{place}: {said}"
-    if ("", "...") in steps:  # in a mapping, where it does not say which
-        return f"{place} must be {wanted}"
-    value = _at(values, steps)
-    return f"{place} must be {wanted}, not {'missing' if value is None else json.dumps(value, default=str)[:60]}"
-
-
-def _at(values: Any, steps: list[tuple[str, str]]) -> Any:
-    for name, index in steps:
-        values = values[name] if name else values[int(index)]
-    return values
