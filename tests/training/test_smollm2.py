@@ -59,11 +59,11 @@ def test_a_study_unpacks_the_model_once(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("zipfit.study.runner.load_model", reading)
     results = run_study(load_study(tmp_path / "study.yaml"), tmp_path / "results")
-    assert [result["status"] for result in results] == ["done", "done"]
-    assert [result["model"] for result in results] == ["smollm2", "smollm2"]
+    assert [result.status for result in results] == ["done", "done"]
+    assert [result.model for result in results] == ["smollm2", "smollm2"]
     first, second, third = read
     assert first == "smollm2"
     assert second == third
     assert not Path(second).exists()
     before = cross_entropy(load_model("smollm2"), examples[82:84])
-    assert results[0]["losses"][0]["loss"] == before.loss
+    assert results[0].losses[0].loss == before.loss
