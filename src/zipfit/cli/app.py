@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -29,9 +30,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import zipfit
-
-        print(zipfit.__version__)
+        print(metadata.version("zipfit"))
         raise typer.Exit
 
 

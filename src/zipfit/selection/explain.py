@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.reading import BadRecordError, Reading
@@ -103,13 +102,11 @@ def explain_text(text: str, target: list[str], method: ZipFit, fields: dict[str,
     Raises:
         ZipfitError: as `ZipFit.fit`.
     """
-    document, examples = Texts.of([text]), Texts.of(target)
-    columns = np.arange(len(target), dtype=np.int32)
-    pairs = get_compressor(method.compressor, method.level).pairs(examples)
-    distances = pairs.distances(document, columns)[1][0]
+    document = Texts.of([text])
+    method.fit(target)
+    distances = method.pairs.distances(document, np.arange(len(target), dtype=np.int32))[1][0]
     nearest = np.argsort(distances, kind="stable")[:_NEAREST].tolist()
     neighbours = [Neighbour(j, float(distances[j]), target[j], shared_substrings(text, target[j])) for j in nearest]
-    method.fit(examples)
     return Explanation(text, float(method.score(document)[0]), method.engine, fields or {}, neighbours)
 
 

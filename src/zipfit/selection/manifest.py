@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents, Input
-    from zipfit.selection.selection import Selection
+    from zipfit.selection.cut import Cut, Terms
+    from zipfit.selection.ranking import Ranking
+    from zipfit.selection.sources import Sources
 
 FORMAT_VERSION = 1
 
@@ -54,9 +56,8 @@ def check_outputs(output: str, overwrite: bool) -> None:
         check_output(manifest_path(output), overwrite)
 
 
-def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe a selection, and the output that it was written to, as JSON values."""
-    ranking, cut = selection.ranking, selection.cut
+def build_manifest(ranking: Ranking, terms: Terms, cut: Cut, output: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Describe how a ranking was cut, and the output that it was written to, as JSON values."""
     sources, method = ranking.sources, ranking.method
     facts = sources.pool.facts
     return {
@@ -75,7 +76,7 @@ def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -
             "engine": method.engine if isinstance(method, HasEngine) else None,
             "notes": method.notes if isinstance(method, HasNotes) else {},
         },
-        "parameters": _parameters(selection),
+        "parameters": _parameters(sources, terms),
         "pool": {
             "documents": len(facts.lengths),
             "bytes": int(facts.lengths.sum()),
@@ -96,9 +97,8 @@ def build_manifest(selection: Selection, output: dict[str, Any] | None = None) -
     }
 
 
-def _parameters(selection: Selection) -> dict[str, Any]:
+def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
     """The arguments of `zipfit.select` that give this selection, its method and inputs aside."""
-    sources, terms = selection.ranking.sources, selection.terms
     reading, target_reading, budget = sources.reading, sources.target_reading, terms.budget
     return {
         "tokenizer": None if terms.counter is None else terms.counter.name,

@@ -82,7 +82,7 @@ class Selection:
     @property
     def manifest(self) -> dict[str, Any]:
         """How the selection was made, as `save` writes it (the output aside)."""
-        return build_manifest(self)
+        return build_manifest(self.ranking, self.terms, self.cut)
 
     def at(
         self,
@@ -167,7 +167,7 @@ class Selection:
         with self.ranking.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
         self._write_beside(path)
-        manifest = build_manifest(self, output)
+        manifest = build_manifest(self.ranking, self.terms, self.cut, output)
         if path != "-":
             write_manifest(manifest, manifest_path(path))
         return manifest
