@@ -1,4 +1,4 @@
-// What the bindings share: arguments checked in the words that their plain-Python twins use (zipfit/system/native.py),
+// What the bindings share: arguments checked in the words that their plain-Python twins use (zipfit/system/arguments.py),
 // so that both engines fail alike, and arrays for what goes back.
 #pragma once
 

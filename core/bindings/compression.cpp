@@ -121,10 +121,10 @@ struct Lz4Pairs : BoundPairs {
 template <class T>
 void bind_pairs(nb::class_<T>& pairs) {
   pairs.def_prop_ro("target_sizes", &T::target_sizes, nb::rv_policy::move, "C(t) of each target, shape (n,).")
-      .def("sizes", &T::sizes, "text"_a, "C(x), and C(x followed by t) for each target t, shape (n,).")
-      .def("alignments", &T::alignments, "texts"_a,
+      .def("sizes", &T::sizes, "text"_a.none(), "C(x), and C(x followed by t) for each target t, shape (n,).")
+      .def("alignments", &T::alignments, "texts"_a.none(),
            "The alignment of each text: 1 minus the mean distance to the targets, shape (len(texts),).")
-      .def("distances", &T::distances, "texts"_a, "columns"_a,
+      .def("distances", &T::distances, "texts"_a.none(), "columns"_a.none(),
            "The distance of each text to each of the chosen targets, shape (len(texts), len(columns)).")
       .def("__len__", &T::count);
 }
@@ -160,7 +160,7 @@ void bind_compression(nb::module_& m) {
         nb::gil_scoped_release released;
         return choose_kernel().gzip_size(view, at);
       },
-      "text"_a, "level"_a, "len(gzip.compress(text, level)) of reference zlib.");
+      "text"_a.none(), "level"_a.none(), "len(gzip.compress(text, level)) of reference zlib.");
   m.def(
       "lz4_size",
       [](nb::handle text) {
@@ -168,13 +168,13 @@ void bind_compression(nb::module_& m) {
         nb::gil_scoped_release released;
         return choose_kernel().lz4_size(view);
       },
-      "text"_a, "len(lz4.frame.compress(text)).");
+      "text"_a.none(), "len(lz4.frame.compress(text)).");
 
   nb::class_<GzipPairs> gzip(m, "GzipPairs", "Targets prepared for gzip sizes of pairs. Safe from several threads.");
-  gzip.def(nb::init<nb::handle, nb::handle>(), "targets"_a, "level"_a);
+  gzip.def(nb::init<nb::handle, nb::handle>(), "targets"_a.none(), "level"_a.none());
   bind_pairs(gzip);
   nb::class_<Lz4Pairs> lz4(m, "Lz4Pairs", "Targets prepared for LZ4 frame sizes of pairs. Safe from several threads.");
-  lz4.def(nb::init<nb::handle>(), "targets"_a);
+  lz4.def(nb::init<nb::handle>(), "targets"_a.none());
   bind_pairs(lz4);
 }
 

@@ -37,10 +37,15 @@ std::vector<int> orders_of(nb::handle orders) {
   return out;
 }
 
-double real(nb::handle value) {
-  const double number = PyFloat_AsDouble(value.ptr());
-  if (number == -1.0 && PyErr_Occurred()) throw nb::python_error();
-  return number;
+double exponent_of(nb::handle value) {
+  const double exponent = PyFloat_AsDouble(value.ptr());
+  if (exponent == -1.0 && PyErr_Occurred()) throw nb::python_error();
+  if (!(exponent >= 0 && exponent <= Greedy::largest_exponent)) {
+    throw nb::value_error(("cost_exponent must lie in 0.." + std::to_string(Greedy::largest_exponent) + ", not " +
+                           nb::repr(value).c_str())
+                              .c_str());
+  }
+  return exponent;
 }
 
 std::vector<double> doubles(nb::handle values, const char* name) {
@@ -51,8 +56,6 @@ std::vector<double> doubles(nb::handle values, const char* name) {
 }  // namespace
 
 void zipfit::bind_cover(nb::module_& m) {
-  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-
   nb::class_<Matches>(m, "CoverMatches", "The target's features found in a batch of documents.");
 
   nb::class_<Features>(m, "CoverFeatures", "The n-grams of a target, numbered by first occurrence.")
@@ -65,7 +68,7 @@ void zipfit::bind_cover(nb::module_& m) {
             nb::gil_scoped_release release;
             new (self) Features(texts.views(), of, lengths);
           },
-          "target"_a, "unit"_a, "orders"_a)
+          "target"_a.none(), "unit"_a.none(), "orders"_a.none())
       .def("counts", [](const Features& self) { return numpy(std::vector<std::int64_t>(self.counts())); })
       .def(
           "matches",
@@ -74,27 +77,27 @@ void zipfit::bind_cover(nb::module_& m) {
             nb::gil_scoped_release release;
             return self.matches(texts.views());
           },
-          "batch"_a);
+          "batch"_a.none());
 
   nb::class_<Greedy>(m, "CoverGreedy", "Lazy greedy maximisation of a weighted concave cover, by gain per cost.")
       .def(
-          "__init__", [](Greedy* self, nb::handle cost_exponent) { new (self) Greedy(real(cost_exponent)); },
-          "cost_exponent"_a)
+          "__init__", [](Greedy* self, nb::handle cost_exponent) { new (self) Greedy(exponent_of(cost_exponent)); },
+          "cost_exponent"_a.none())
       .def(
           "append",
           [](Greedy& self, nb::handle batch) {
             if (!nb::isinstance<Matches>(batch)) throw wrong_type("batch", "CoverMatches", batch);
             self.append(std::move(nb::cast<Matches&>(batch)));
           },
-          "batch"_a)
+          "batch"_a.none())
       .def("pool_bytes", &Greedy::pool_bytes)
       .def(
           "totals",
           [](const Greedy& self, nb::handle features) {
             const auto lowest = static_cast<std::int64_t>(self.features());
-            return numpy(self.totals(static_cast<std::size_t>(integer(features, "features", lowest, most))));
+            return numpy(self.totals(static_cast<std::size_t>(integer(features, "features", lowest, std::numeric_limits<std::uint32_t>::max()))));
           },
-          "features"_a)
+          "features"_a.none())
       .def(
           "start",
           [](Greedy& self, nb::handle weights, nb::handle phi) {
@@ -103,11 +106,11 @@ void zipfit::bind_cover(nb::module_& m) {
             nb::gil_scoped_release release;
             self.start(w, std::move(p));
           },
-          "weights"_a, "phi"_a)
+          "weights"_a.none(), "phi"_a.none())
       .def(
           "take",
-          [](Greedy& self, nb::handle at_most) {
-            const auto count = static_cast<std::size_t>(integer(at_most, "most", 0, most));
+          [](Greedy& self, nb::handle most) {
+            const auto count = static_cast<std::size_t>(integer(most, "most", 0, std::numeric_limits<std::int64_t>::max()));
             std::vector<std::int64_t> positions;
             std::vector<double> scores;
             {
@@ -119,5 +122,5 @@ void zipfit::bind_cover(nb::module_& m) {
             }
             return nb::make_tuple(numpy(std::move(positions)), numpy(std::move(scores)));
           },
-          "most"_a);
+          "most"_a.none());
 }

@@ -26,8 +26,8 @@ using zipfit::features::WordPunct;
 // HashedNgrams for any number of threads: each call borrows a worker, made when none is idle.
 class HashedNgramsPool {
  public:
-  HashedNgramsPool(nb::bytes classes, nb::handle order, nb::handle buckets, bool portable)
-      : tokenizer_(std::make_shared<WordPunct>(std::string_view(classes.c_str(), classes.size()))),
+  HashedNgramsPool(nb::handle classes, nb::handle order, nb::handle buckets, bool portable)
+      : tokenizer_(std::make_shared<WordPunct>(table(classes))),
         order_(static_cast<int>(integer(order, "order", 1, std::numeric_limits<int>::max()))),
         hash_(static_cast<std::uint32_t>(integer(buckets, "buckets", 1, Sha256Bucket::kMaxBuckets)),
               portable ? zipfit::features::sha256_detail::compress_portable
@@ -68,6 +68,12 @@ class HashedNgramsPool {
   }
 
  private:
+  static std::string_view table(nb::handle classes) {
+    if (!nb::isinstance<nb::bytes>(classes)) throw wrong_type("classes", "bytes", classes);
+    const auto bytes = nb::borrow<nb::bytes>(classes);
+    return {bytes.c_str(), bytes.size()};
+  }
+
   std::unique_ptr<HashedNgrams> borrow() {
     const std::lock_guard lock(mutex_);
     if (idle_.empty()) return std::make_unique<HashedNgrams>(tokenizer_, order_, hash_);
@@ -92,10 +98,10 @@ class HashedNgramsPool {
 
 void zipfit::bind_features(nb::module_& m) {
   nb::class_<HashedNgramsPool>(m, "HashedNgrams", "Counts of word 1- to n-grams over SHA-256 buckets; thread-safe.")
-      .def(nb::init<nb::bytes, nb::handle, nb::handle, bool>(), nb::arg("classes"), nb::arg("order"), nb::arg("buckets"),
+      .def(nb::init<nb::handle, nb::handle, nb::handle, bool>(), nb::arg("classes").none(), nb::arg("order").none(), nb::arg("buckets").none(),
            nb::arg("portable") = false, "portable: leave the processor's SHA instructions alone, as tests want it.")
-      .def("count", &HashedNgramsPool::count, nb::arg("texts"),
+      .def("count", &HashedNgramsPool::count, nb::arg("texts").none(),
            "Counts over all texts, int64[buckets], and n-grams of each text, int64[n].")
-      .def("dot", &HashedNgramsPool::dot, nb::arg("texts"), nb::arg("tables"),
+      .def("dot", &HashedNgramsPool::dot, nb::arg("texts").none(), nb::arg("tables").none(),
            "Each text's counts times each row of tables float64[t, buckets]: float64[n, t]; and n-grams, int64[n].");
 }

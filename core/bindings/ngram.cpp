@@ -22,6 +22,6 @@ void zipfit::bind_ngram(nb::module_& m) {
         for (const auto text : train_texts.views()) model.train(text);
         return model.bits();
       },
-      "train"_a, "test"_a, "order"_a,
+      "train"_a.none(), "test"_a.none(), "order"_a.none(),
       "Bits to write the test texts under an interpolated byte n-gram model of the training texts.");
 }

@@ -87,7 +87,7 @@ class Features {
     if (orders.empty()) throw std::invalid_argument("orders must not be empty");
     int length = 0;
     for (const int order : orders) {  // levels between two orders only lead from one to the next
-      if (order <= length) throw std::invalid_argument("orders must be positive and ascend");
+      if (order <= length) throw std::invalid_argument("orders must ascend");
       while (length < order) {
         length += unit == Unit::word ? 1 : std::min(order - length, 4);
         levels_.push_back({length, length == order});

@@ -57,12 +57,10 @@ class Phi {
 
 class Greedy {
  public:
+  static constexpr int largest_exponent = 4;
+
   // A document's cost is max(its bytes, 1) ** cost_exponent.
-  explicit Greedy(double cost_exponent) : cost_exponent_(cost_exponent) {
-    if (!(cost_exponent >= 0 && std::isfinite(cost_exponent))) {
-      throw std::invalid_argument("cost_exponent must be finite and not negative");
-    }
-  }
+  explicit Greedy(double cost_exponent) : cost_exponent_(cost_exponent) {}
 
   // Takes the documents over: a batch is good for one append.
   void append(Matches&& batch) {

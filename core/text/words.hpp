@@ -1,7 +1,7 @@
 // The words of a text.
 //
 // Words are read from UTF-8 by fixed ranges of code points rather than by the Unicode database, whose answers change
-// from version to version. The regular expression in zipfit/methods/cover_python.py says the same.
+// from version to version. The regular expression in zipfit/methods/cover_reference.py says the same.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,11 @@
-"""The native core: exact compressed sizes of texts and of pairs. Everything here releases the GIL while it computes."""
+"""The native core. Everything that takes texts releases the GIL while it computes.
+
+Each class and function but the first two has a plain-Python twin in a reference module (see `zipfit.system.native`),
+which gives the same values and raises the same exceptions. TypeError is for an argument of a wrong type: texts that are
+not `Texts`, arrays of another dtype, dimension or layout than said.
+"""
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +20,8 @@ def isa() -> str:
 
 def available_isas() -> list[str]:
     """Return the instruction sets that this build and processor have, the plainest first."""
+
+# Compressed sizes: core/deflate, core/lz4.
 
 def gzip_size(text: bytes, level: int) -> int:
     """Return len(gzip.compress(text, level)) of reference zlib, for a level in 1..9 (ValueError otherwise)."""
@@ -54,3 +63,77 @@ class Lz4Pairs(_Pairs):
 
     def __init__(self, targets: Texts) -> None:
         """Copy and prepare the targets; ValueError if there are none."""
+
+# The greedy cover: core/cover.
+
+class CoverMatches:
+    """The target's features found in a batch of documents."""
+
+class CoverFeatures:
+    """The n-grams of a target, numbered by first occurrence. Safe to use from several threads at once."""
+
+    def __init__(self, target: Texts, unit: str, orders: Iterable[int]) -> None:
+        """Number the n-grams of words or of bytes.
+
+        ValueError unless the unit is word or byte, and the orders (lengths that count) ascend from 1 to 64.
+        """
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the occurrences of each feature in the target, shape (features,)."""
+
+    def matches(self, batch: Texts) -> CoverMatches:
+        """Find the features of each document."""
+
+class CoverGreedy:
+    """Lazy greedy maximisation of a weighted concave cover, by gain per cost."""
+
+    def __init__(self, cost_exponent: float) -> None:
+        """Begin without documents; one's cost is max(bytes, 1) ** cost_exponent, ValueError if that is not in 0..4."""
+
+    def append(self, batch: CoverMatches) -> None:
+        """Take over the next documents; ValueError if the batch was taken over before."""
+
+    def pool_bytes(self) -> int:
+        """Return the size of all documents together."""
+
+    def totals(self, features: int) -> NDArray[np.int64]:
+        """Return the occurrences of each feature in all documents, shape (features,); ValueError if there are more."""
+
+    def start(self, weights: NDArray[np.float64], phi: NDArray[np.float64]) -> None:
+        """Begin anew with the empty set.
+
+        ValueError unless there is a weight for each feature, and phi is given at the counts that
+        `zipfit.methods.cover_reference.tabled_counts` lists.
+        """
+
+    def take(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Choose up to `most` further documents; return their positions and their gains per cost."""
+
+# Hashed n-grams: core/features.
+
+class HashedNgrams:
+    """Counts of word 1- to n-grams over SHA-256 buckets. Safe to use from several threads at once."""
+
+    def __init__(self, classes: bytes, order: int, buckets: int, portable: bool = False) -> None:
+        """Take the class of each code point: 0 parts tokens, and runs of 1 and runs of 2 are tokens.
+
+        ValueError unless there are 0x110000 classes, order (n) is 1 or more, and buckets lie in 1..2**28. `portable`
+        leaves the processor's SHA instructions alone, as tests want it.
+        """
+
+    def count(self, texts: Texts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
+
+    def dot(self, texts: Texts, tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return each text's counts times each row of tables, shape (n, t), and n-grams of each text, shape (n,).
+
+        ValueError unless tables has the shape (t, buckets).
+        """
+
+# The n-gram model: core/ngram.
+
+def witten_bell_bits(train: Texts, test: Texts, order: int) -> float:
+    """Return the bits that the test texts take under an interpolated byte n-gram model of the training texts.
+
+    ValueError for an order (the longest n-gram) outside 1..32.
+    """

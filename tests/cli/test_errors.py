@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 
 import pytest
-from support import COMPRESS, read_jsonl, target_texts, write_jsonl
+from support import COMPRESS, WORDS, read_jsonl, write_jsonl
 
 GOOD = b'{"text": "a good document"}\n'
 
@@ -262,9 +263,10 @@ def test_skip_bad_keeps_the_records_of_a_score_as_well(zipfit, folder):
 
 
 def long_job(folder):
-    """A job that scores for a minute or more."""
-    write_jsonl(folder / "long.jsonl", ["word " * 2000] * 3000)
-    write_jsonl(folder / "many.jsonl", target_texts(100))
+    """A job of four million pairs: a minute and more of processor time."""
+    rng = random.Random(0)  # words in random order, as what repeats itself is scored in no time
+    write_jsonl(folder / "long.jsonl", [" ".join(rng.choices(WORDS, k=2000)) for _ in range(1000)])
+    write_jsonl(folder / "many.jsonl", [" ".join(rng.choices(WORDS, k=200)) for _ in range(4000)])
     return selecting("long.jsonl", "many.jsonl", ("--top", 5))
 
 
@@ -300,8 +302,9 @@ def test_interrupted_while_scoring(folder, threads, how):
 
 
 def test_ctrl_c_at_any_moment(started, folder):
+    job = long_job(folder)
     for delay in (0.05, 0.2, 0.4, 0.6):
-        process = started(*long_job(folder))
+        process = started(*job)
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
 
 
 def test_ready_completions_are_judged_without_a_model(data: Path, zipfit: Callable[..., Any]):
-    from zipfit.humaneval.humaneval import read_problems
+    from zipfit.humaneval import read_problems
 
     problems = read_problems()[:3]
     completions = [{"task_id": problem.task_id, "completion": problem.canonical_solution} for problem in problems]

@@ -13,8 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zipfit.compression import compressors
 from zipfit.compression.base import CalledPairs, distance
-from zipfit.compression.compressors import LEVELS, called_compressor, get_compressor
+from zipfit.compression.compressors import LEVELS, get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.system.texts import Texts
 
@@ -119,7 +120,7 @@ def test_called_pairs_follow_the_formula(targets, texts):
             total += (size(text + target) - min(size(text), size(target))) / max(size(text), size(target))
         expected.append(1 - total / len(targets))
     assert pairs.alignments(Texts.join(texts)).tolist() == expected
-    columns = np.arange(len(targets), dtype=np.int32)[::2]
+    columns = np.arange(0, len(targets), 2, dtype=np.int32)
     sizes, rows = pairs.distances(Texts.join(texts), columns)
     assert sizes.tolist() == [size(text) for text in texts]
     assert rows.shape == (len(texts), len(columns))
@@ -128,10 +129,28 @@ def test_called_pairs_follow_the_formula(targets, texts):
     )
 
 
-@given(st.binary(max_size=300), st.lists(st.binary(max_size=100), min_size=1, max_size=4), st.integers(1, 9))
-def test_whatever_computes_gzip_sizes_they_are_zlibs(text, targets, level):
-    prepared = Texts.join(targets)
-    pairs, oracle = get_compressor("gzip", level).pairs(prepared), called_compressor("gzip", level).pairs(prepared)
-    assert pairs.sizes(text)[0] == oracle.sizes(text)[0]
-    assert list(pairs.sizes(text)[1]) == list(oracle.sizes(text)[1])
-    assert pairs.alignments(Texts.join([text])).tobytes() == oracle.alignments(Texts.join([text])).tobytes()
+def test_without_the_native_kernel_the_libraries_answer_and_a_warning_says_so(monkeypatch):
+    native = get_compressor("gzip", 6), get_compressor("lz4")
+    monkeypatch.setattr("zipfit.system.native.native_core", lambda: None)
+    compressors._tell_of_fallback.cache_clear()
+    with pytest.warns(RuntimeWarning, match="built without its native kernel, so compressed sizes come from Python's"):
+        gzip_again = get_compressor("gzip", 6)
+    called = gzip_again, get_compressor("lz4")  # told once
+    compressors._tell_of_fallback.cache_clear()
+    assert [compressor.engine.split()[0] for compressor in (*native, *called)] == ["native", "native", "zlib", "lz4"]
+    targets, texts = Texts.join(TEXTS[:4]), Texts.join(TEXTS)
+    for fast, slow in zip(native, called, strict=True):
+        assert [fast.size(text) for text in TEXTS] == [slow.size(text) for text in TEXTS]
+        assert fast.pairs(targets).alignments(texts).tobytes() == slow.pairs(targets).alignments(texts).tobytes()
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_all_compressors_refuse_alike(name):
+    pairs = get_compressor(name).pairs(Texts.join([b"t", b"u"]))
+    assert len(pairs) == 2
+    with pytest.raises(ValueError, match="targets must not be empty"):
+        get_compressor(name).pairs(Texts.join([]))
+    with pytest.raises(IndexError, match=r"columns must lie in 0\.\.1, not 2"):
+        pairs.distances(Texts.join([b"x"]), np.array([0, 2], np.int32))
+    with pytest.raises(TypeError, match="texts must be Texts, not list"):
+        pairs.alignments([b"x"])

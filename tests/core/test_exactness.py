@@ -208,24 +208,6 @@ def test_threads_share_the_targets(method: str) -> None:
     assert [value for part in parts for value in part] == expected
 
 
-def test_wrong_arguments() -> None:
-    for level in (-1, 0, 10):
-        with pytest.raises(ValueError, match=r"level must lie in 1\.\.9"):
-            core.gzip_size(b"", level)
-        with pytest.raises(ValueError, match=r"level must lie in 1\.\.9"):
-            core.GzipPairs(Texts.join([b"t"]), level)
-    with pytest.raises(ValueError, match="targets must not be empty"):
-        core.GzipPairs(Texts.join([]), 6)
-    with pytest.raises(ValueError, match="targets must not be empty"):
-        core.Lz4Pairs(Texts.join([]))
-    with pytest.raises(TypeError, match="targets must be Texts, not list"):
-        core.Lz4Pairs([b"text"])
-    pairs = core.Lz4Pairs(Texts.join([b"t"]))
-    for column in (-1, 1):
-        with pytest.raises(IndexError, match="columns must lie in"):
-            pairs.distances(Texts.join([b"x"]), np.array([column], dtype=np.int32))
-
-
 @pytest.mark.parametrize("offsets", [[0, 4, 3], [0, -1, 3], [0, 2, 1 << 40], [1, 0, 3], [3, 2, 3], [-1, 2, 3]])
 def test_offsets_are_checked_where_they_are_read(offsets: list[int]) -> None:
     """Whoever keeps the array that `Texts` was made of can still write to it."""

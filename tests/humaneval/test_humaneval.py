@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import sys
+from dataclasses import fields
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import STOPS, HumanEvalResult, evaluate_samples, humaneval, pass_at_k, read_problems
+from zipfit.humaneval import HumanEvalResult, Judging, Sampling, evaluate_samples, humaneval, read_problems
+from zipfit.humaneval.pass_at_k import pass_at_k
+from zipfit.humaneval.solving import STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +67,7 @@ def samples_file(path: Path, completions: list[tuple[str, str]]) -> Path:
 def test_all_canonical_solutions_pass(tmp_path: Path) -> None:
     path = samples_file(tmp_path / "s.jsonl", [(p.task_id, p.canonical_solution) for p in PROBLEMS])
     told: list[tuple[str, int, int]] = []
-    result = evaluate_samples(path, consent=True, workers=2, timeout=10, on_progress=lambda *news: told.append(news))
+    result = evaluate_samples(path, Judging(consent=True, workers=2, timeout=10), lambda *news: told.append(news))
     assert [problem.task_id for problem in result.problems if not problem.passed] == []
     assert result.summary() == {"problems": 164, "samples": 1, "pass_at": {"1": 1.0}}
     assert told[-1] == ("check", 164, 164)
@@ -109,7 +112,7 @@ def verdicts(folder: Path, completions: list[tuple[str, str]]) -> dict[str, bool
     for task, completion in completions:
         row = [problem.task_id for problem in PROBLEMS].index(task)
         path = samples_file(folder / "one.jsonl", [(task, completion)])
-        result = evaluate_samples(path, rows=(row, row + 1), timeout=10, consent=True)
+        result = evaluate_samples(path, Judging(rows=(row, row + 1), timeout=10, consent=True))
         found[task] = bool(result.problems[0].passed)
     return found
 
@@ -122,7 +125,8 @@ def test_samples_are_counted_by_problem(tmp_path: Path) -> None:
     path = samples_file(tmp_path / "s.jsonl", completions)
     with gzip.open(tmp_path / "s.jsonl.gz", "wb") as stream:
         stream.write(path.read_bytes())
-    results = [evaluate_samples(p, k=(1, 2, 3), rows=(0, 2), consent=True) for p in (path, tmp_path / "s.jsonl.gz")]
+    judging = Judging(k=(1, 2, 3), rows=(0, 2), consent=True)
+    results = [evaluate_samples(p, judging) for p in (path, tmp_path / "s.jsonl.gz")]
     for result in results:
         assert [[o.passed for o in p.outcomes] for p in result.problems] == [
             [True, False, False],
@@ -131,9 +135,9 @@ def test_samples_are_counted_by_problem(tmp_path: Path) -> None:
         assert result.pass_at == pytest.approx({1: (1 / 3 + 1 / 2) / 2, 2: (2 / 3 + 5 / 6) / 2, 3: 1.0})
     assert results[0].problems == results[1].problems
     with pytest.raises(ZipfitError, match="pass@4 needs"):
-        evaluate_samples(path, k=(4,), rows=(0, 2), consent=True)
+        evaluate_samples(path, Judging(k=(4,), rows=(0, 2), consent=True))
     with pytest.raises(ZipfitError, match=r"no completion of HumanEval/3 \(161 of 164"):
-        evaluate_samples(path, consent=True)
+        evaluate_samples(path, Judging(consent=True))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_samples_are_counted_by_problem(tmp_path: Path) -> None:
 def test_a_line_that_is_no_sample_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "s.jsonl").write_text("\n" + text + "\n")
     with pytest.raises(ZipfitError, match=message):
-        evaluate_samples(tmp_path / "s.jsonl", consent=True)
+        evaluate_samples(tmp_path / "s.jsonl", Judging(consent=True))
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -158,13 +162,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_bytes(b"\xff")
     for name in ("bad.gz", "bad.jsonl", "none.jsonl"):
         with pytest.raises(ZipfitError, match=f"{name}: cannot be read"):
-            evaluate_samples(tmp_path / name, consent=True)
+            evaluate_samples(tmp_path / name, Judging(consent=True))
 
 
 def test_no_program_runs_without_consent(tmp_path: Path) -> None:
-    for call in (lambda: evaluate_samples(tmp_path / "none"), lambda: humaneval(None, None)):
-        with pytest.raises(ZipfitError, match="--allow-code-execution"):
-            call()
+    with pytest.raises(ZipfitError, match="--allow-code-execution"):
+        evaluate_samples(tmp_path / "none", Judging())
+    with pytest.raises(ZipfitError, match="--allow-code-execution"):
+        humaneval(None, None, Sampling(), Judging())
 
 
 # A tiny model, and a tokenizer whose every token is a byte
@@ -195,9 +200,12 @@ def tiny() -> tuple[Any, Any]:
     return transformers.LlamaForCausalLM(config), tokenizer
 
 
-def run(tiny: tuple[Any, Any], **options: Any) -> HumanEvalResult:
+def run(model: tuple[Any, Any], **options: Any) -> HumanEvalResult:
+    """What the model comes to with fields of `Sampling` and `Judging`."""
     chosen: dict[str, Any] = {"max_new_tokens": 12, "rows": (0, 2), "consent": True, "workers": 2, **options}
-    return humaneval(*tiny, **chosen)
+    on_progress = chosen.pop("on_progress", None)
+    sampling = {field.name: chosen.pop(field.name) for field in fields(Sampling) if field.name in chosen}
+    return humaneval(*model, Sampling(**sampling), Judging(**chosen), on_progress)
 
 
 def completions(result: HumanEvalResult) -> list[tuple[str, ...]]:
@@ -253,8 +261,8 @@ class Parrot:
         class Model(LlamaForCausalLM):  # type: ignore[misc]
             steps = 0
 
-            def forward(self, input_ids: Any = None, past_key_values: Any = None, **kwargs: Any) -> Any:
-                output = super().forward(input_ids=input_ids, past_key_values=past_key_values, **kwargs)
+            def forward(self, input_ids: Any = None, **kwargs: Any) -> Any:
+                output = super().forward(input_ids=input_ids, **kwargs)
                 step = 0 if input_ids.shape[1] > 1 else self.steps
                 output.logits = torch.full_like(output.logits, -100.0)
                 for row, logits in enumerate(output.logits):
@@ -271,9 +279,8 @@ def test_completions_end_at_the_papers_stops(tiny: tuple[Any, Any]) -> None:
     body = "    return [1]\n\n    # é 数\n    if 1: print(2)\n"
     says = [body + stop + " x\nmore" for stop in STOPS] + [body]
     parrot = Parrot(tiny, says).model
-    result = humaneval(
-        parrot, tiny[1], samples=6, temperature=0.5, rows=(0, 1), max_new_tokens=200, batch_size=6, consent=True
-    )
+    model = parrot, tiny[1]
+    result = run(model, samples=6, temperature=0.5, rows=(0, 1), max_new_tokens=200, batch_size=6)
     assert completions(result) == [(body,) * 6]
     assert parrot.steps <= len(body.encode()) + 7  # generation itself ended there
 
@@ -282,16 +289,8 @@ def test_a_model_that_knows_the_solutions_passes(tiny: tuple[Any, Any]) -> None:
     problem = PROBLEMS[2]
     parrot = Parrot(tiny, [problem.canonical_solution + "\ndef other(): 1/0", "    return 0\n"]).model
     told: list[tuple[str, int, int]] = []
-    result = humaneval(
-        parrot,
-        tiny[1],
-        samples=4,
-        temperature=0.2,
-        k=(1, 2, 4),
-        rows=(2, 3),
-        consent=True,
-        on_progress=lambda *news: told.append(news),
-    )
+    drawn = {"samples": 4, "temperature": 0.2, "max_new_tokens": 512}
+    result = run((parrot, tiny[1]), **drawn, k=(1, 2, 4), rows=(2, 3), on_progress=lambda *news: told.append(news))
     assert [outcome.passed for outcome in result.problems[0].outcomes] == [True, False, True, False]
     assert result.pass_at == pytest.approx({1: 0.5, 2: 5 / 6, 4: 1.0})
     assert told == [("generate", 1, 1), ("check", 1, 2), ("check", 2, 2)]
@@ -319,7 +318,7 @@ def test_a_model_that_knows_the_solutions_passes(tiny: tuple[Any, Any]) -> None:
 )
 def test_wrong_arguments_are_named_before_anything_is_generated(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ZipfitError, match=message):
-        humaneval(None, None, consent=True, **options)
+        run((None, None), **options)
 
 
 def test_the_models_context_bounds_a_completion(tiny: tuple[Any, Any]) -> None:

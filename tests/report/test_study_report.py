@@ -16,6 +16,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
 
 from zipfit.errors import ZipfitError
+from zipfit.report.statistics import main_arms
 from zipfit.report.study import write_report
 from zipfit.report.tables import (
     arms_table,
@@ -30,7 +31,6 @@ from zipfit.report.tables import (
 )
 from zipfit.report.verdict import verdict
 from zipfit.study.results import load_results
-from zipfit.study.statistics import main_arms
 
 FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 VOID = {"meta", "br", "img", "link", "input", "hr"}

@@ -17,7 +17,8 @@ from zipfit.methods.dsir import Dsir
 from zipfit.methods.racing import Racing
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection import preview as preview_module
-from zipfit.selection.preview import WittenBell, bits_per_byte, preview
+from zipfit.selection.preview import bits_per_byte, preview
+from zipfit.selection.preview_reference import WittenBell
 from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
@@ -59,15 +60,6 @@ def test_equals_brute_force(train: list[bytes], test: bytes, order: int) -> None
     expected = -math.fsum(math.log2(brute_force(train, test[:at], test[at], order)) for at in range(len(test)))
     assert WittenBell(train, order).bits([test]) == pytest.approx(expected, rel=1e-12)
     assert preview_module._bits_per_byte(train, [test], order) * len(test) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.skipif(preview_module.native_core() is None, reason="built without the native core")
-@given(texts, texts.filter(lambda test: any(test)), st.integers(1, 32))
-def test_native_equals_python(train: list[str], test: list[str], order: int) -> None:
-    fast = bits_per_byte([*train, *test[1:]], test, order)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preview_module, "native_core", lambda: None)
-        assert bits_per_byte([*train, *test[1:]], test, order) == pytest.approx(fast, rel=1e-12)
 
 
 def test_known_values() -> None:

@@ -180,17 +180,17 @@ def test_the_papers_study_runs_on_a_tiny_model_of_the_architecture(architecture,
     results = run_study(loaded, tmp_path / "results")
     assert len(results) == check_study(loaded).cells
     for result in results:
-        assert (result["status"], result["error"]) == ("done", None)
-        assert result["model"] == architecture.label
-        assert result["tokens"] > 0
-        first, *_, last = result["losses"]
+        assert (result.status, result.error) == ("done", None)
+        assert result.model == architecture.label
+        assert result.tokens > 0
+        first, *_, last = result.losses
         # A random model of 300 tokens knows next to nothing: ln 300 = 5.7; at this learning rate it hardly learns.
-        assert first["tokens"] == 0
-        assert 4.5 < first["loss"] < 7
-        assert last["loss"] == pytest.approx(first["loss"], abs=0.1)
-        assert last["loss"] != first["loss"]
+        assert first.tokens == 0
+        assert 4.5 < first.loss < 7
+        assert last.loss == pytest.approx(first.loss, abs=0.1)
+        assert last.loss != first.loss
     again = run_study(loaded, tmp_path / "results")
-    assert [result["made"] for result in again] == [result["made"] for result in results]
+    assert [result.made for result in again] == [result.made for result in results]
 
 
 def test_code_that_comes_with_a_model_does_not_run_unasked(localised, load, tmp_path):
@@ -198,8 +198,8 @@ def test_code_that_comes_with_a_model_does_not_run_unasked(localised, load, tmp_
     del contents["models"][0]["trust_remote_code"]
     contents |= {"methods": {"zipfit": {}}, "budgets": [320]}
     (result,) = run_study(load(contents), tmp_path / "results")
-    assert result["status"] == "failed"
-    assert "contains custom code" in result["error"]
+    assert result.status == "failed"
+    assert "contains custom code" in result.error
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda architecture: architecture.model_type)
@@ -209,8 +209,8 @@ def test_a_tiny_model_learns(architecture, localised, load, tmp_path):
     contents["training"] |= {"learning_rate": 0.01}
     contents |= {"methods": {"source": {"train_on": "source"}}, "budgets": [4096], "evaluate_every": None}
     (result,) = run_study(load(contents), tmp_path / "results")
-    assert (result["status"], result["error"]) == ("done", None)
-    assert result["losses"][-1]["loss"] < result["losses"][0]["loss"] - 1
+    assert (result.status, result.error) == ("done", None)
+    assert result.losses[-1].loss < result.losses[0].loss - 1
 
 
 def test_the_papers_pass_at_k_runs_on_a_tiny_model(localised, load, tmp_path):
@@ -220,6 +220,6 @@ def test_the_papers_pass_at_k_runs_on_a_tiny_model(localised, load, tmp_path):
     contents["humaneval"] |= {"rows": [82, 83], "samples": 10}
     contents |= {"methods": {"zipfit": {}}}
     (result,) = run_study(load(contents), tmp_path / "results", allow_code_execution=True)
-    assert (result["status"], result["error"]) == ("done", None)
-    assert (result["humaneval"]["problems"], result["humaneval"]["samples"]) == (1, 10)
-    assert set(result["humaneval"]["pass_at"]) == {"1", "10"}
+    assert (result.status, result.error) == ("done", None)
+    assert (result.humaneval.problems, result.humaneval.samples) == (1, 10)
+    assert set(result.pass_at) == {1, 10}

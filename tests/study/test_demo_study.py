@@ -23,9 +23,9 @@ def test_the_demos_study_runs_and_reports(tmp_path: Path):
     path = tmp_path / "study.yaml"
     path.write_text(path.read_text().replace("[smollm2]", "[./tiny]"))
     results = run_study(load_study(path), tmp_path / "results")
-    assert [result["status"] for result in results] == ["done"] * 3
-    assert {result["arm"] for result in results} == {"random", "zipfit", "cover"}
-    assert {result["tokens"] for result in results} == {10_000 // 256 * 256}
+    assert [result.status for result in results] == ["done"] * 3
+    assert {result.arm for result in results} == {"random", "zipfit", "cover"}
+    assert {result.tokens for result in results} == {10_000 // 256 * 256}
     page = write_report(tmp_path / "results").read_text()
     assert "Demo" in page
     assert "cover" in page

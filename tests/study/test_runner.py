@@ -16,9 +16,11 @@ from tiny import TEXTS, save_model
 
 from zipfit import alignment, select
 from zipfit.errors import ZipfitError
-from zipfit.study.plan import Cell, Part, plan
+from zipfit.study.plan import Part, PlannedCell, plan
 from zipfit.study.runner import UnobservedStudy, run_study
-from zipfit.study.spec import Study, load_study
+from zipfit.study.schema import HeldOut, Study
+from zipfit.study.spec import load_study
+from zipfit.study.store import Store
 from zipfit.system.versions import zipfit_commit
 from zipfit.training.train import Measured, Run, Unobserved
 
@@ -59,7 +61,7 @@ class Counting(UnobservedStudy):
     def __init__(self) -> None:
         self.began_cells: list[str] = []
 
-    def began(self, cell: Cell) -> Unobserved:
+    def began(self, cell: PlannedCell) -> Unobserved:
         self.began_cells.append(str(cell))
         return Unobserved()
 
@@ -116,8 +118,8 @@ def test_parts_that_run_one_by_one_make_the_whole(folder: Path, tmp_path: Path):
     study = study_of(folder, only("{random: {}, zipfit: {}, near: {lengths_of: zipfit}}"))
     whole = run_study(study, tmp_path / "whole")
     parts = [run_study(study, tmp_path / "parts", part=Part(arms=(name,))) for name in ("near", "zipfit", "random")]
-    assert [part[0]["losses"] for part in reversed(parts)] == [whole[i]["losses"] for i in (0, 1, 2)]
-    for name in ("study.json", *(f"cells/{cell['key']}.json" for cell in whole)):
+    assert [part[0].losses for part in reversed(parts)] == [whole[i].losses for i in (0, 1, 2)]
+    for name in ("study.json", *(f"cells/{cell.key}.json" for cell in whole)):
         assert (tmp_path / "parts" / name).is_file()
     assert (tmp_path / "parts" / "study.json").read_bytes() == (tmp_path / "whole" / "study.json").read_bytes()
     selections = sorted((tmp_path / "whole" / "selections").iterdir())
@@ -129,25 +131,23 @@ def test_parts_that_run_one_by_one_make_the_whole(folder: Path, tmp_path: Path):
 
 def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_path: Path):
     results = run_study(study_of(folder), tmp_path)
-    assert [result["status"] for result in results] == ["done"] * 6
-    assert json.loads((tmp_path / "study.json").read_text())["cells"] == [result["key"] for result in results]
+    assert [result.status for result in results] == ["done"] * 6
+    assert json.loads((tmp_path / "study.json").read_text())["cells"] == [result.key for result in results]
     for result in results:
-        assert json.loads((tmp_path / "cells" / f"{result['key']}.json").read_text())["losses"] == result["losses"]
-        assert [loss["tokens"] for loss in result["losses"]] == [0, 256, 512][: result["budget"] // 256 + 1]
-        assert result["tokens"] == result["budget"]
-        assert result["test"] == {"documents": 4, "tokens": result["test"]["tokens"], "bytes": 200, "truncated": 0}
-        assert result["made"]["commit"] == zipfit_commit()
-    assert len({str(result["losses"][0]) for result in results}) == 1
+        assert json.loads((tmp_path / "cells" / f"{result.key}.json").read_text()) == {"format": 1} | result.to_json()
+        assert [loss.tokens for loss in result.losses] == [0, 256, 512][: result.budget // 256 + 1]
+        assert result.tokens == result.budget
+        assert result.test == HeldOut(documents=4, tokens=result.test.tokens, bytes=200, truncated=0)
+        assert result.made["commit"] == zipfit_commit()
+    assert len({str(result.losses[0]) for result in results}) == 1
     zipfit = results[4]
-    assert (zipfit["arm"], zipfit["budget"]) == ("zipfit", 512)
-    kept = json.loads((tmp_path / "selections" / f"{zipfit['selection']}.json").read_text())
+    assert (zipfit.arm, zipfit.budget) == ("zipfit", 512)
+    kept = json.loads((tmp_path / "selections" / f"{zipfit.selection}.json").read_text())
     chosen = select(folder / "pool.jsonl", folder / "target.jsonl", top=len(kept["position"]))
     assert kept["position"] == chosen.indices.tolist()
     assert kept["score"] == chosen.scores.tolist()
     assert kept["top"][0]["text"] == chosen.texts[0]
-    assert zipfit["alignment"] == pytest.approx(
-        alignment(chosen.texts[: zipfit["documents"]], folder / "target.jsonl").mean
-    )
+    assert zipfit.alignment == pytest.approx(alignment(chosen.texts[: zipfit.documents], folder / "target.jsonl").mean)
 
 
 def test_a_finished_study_runs_nothing_again_and_a_new_method_runs_alone(folder: Path, tmp_path: Path):
@@ -158,7 +158,19 @@ def test_a_finished_study_runs_nothing_again_and_a_new_method_runs_alone(folder:
     assert again == first
     more = run_study(study_of(folder, only("{chance: {method: random}, dsir: {}}")), tmp_path, observer=counting)
     assert counting.began_cells == ["dsir, 256 tokens, tiny, seed 0"]
-    assert more[0]["key"] == first[0]["key"]
+    assert more[0].key == first[0].key
+
+
+def test_a_packed_study_goes_on_beside_what_is_packed(folder: Path, tmp_path: Path):
+    first = run_study(study_of(folder, only("{random: {}}")), tmp_path)
+    assert Store(tmp_path).pack() == 3  # a cell, a selection, the losses before training
+    counting = Counting()
+    more = run_study(study_of(folder, only("{chance: {method: random}, zipfit: {}}")), tmp_path, observer=counting)
+    assert counting.began_cells == ["zipfit, 256 tokens, tiny, seed 0"]
+    assert more[:1] == first
+    assert [path.stem for path in (tmp_path / "cells").iterdir()] == [more[1].key]
+    assert [path.stem for path in (tmp_path / "selections").iterdir()] == [more[1].selection]
+    assert not list((tmp_path / "baselines").iterdir())
 
 
 def test_whatever_determines_a_cell_makes_it_another(folder: Path):
@@ -190,17 +202,17 @@ def test_the_same_documents_are_trained_on_once(folder: Path, tmp_path: Path):
     results = run_study(
         study_of(folder, only("{six: {method: zipfit}, nine: {method: zipfit, options: {level: 9}}}")), tmp_path
     )
-    assert results[0]["key"] != results[1]["key"]
-    assert results[1]["same_as"] == results[0]["key"]
-    assert results[1]["losses"] == results[0]["losses"]
-    assert results[1].keys() - {"same_as"} == results[0].keys()
+    assert results[0].key != results[1].key
+    assert results[1].same_as == results[0].key
+    assert results[1].losses == results[0].losses
+    assert results[1].to_json().keys() - {"same_as"} == results[0].to_json().keys()
 
 
 def test_a_cell_that_fails_is_kept_with_its_reason_and_tried_again(folder: Path, tmp_path: Path):
     study = study_of(folder, only("{random: {}, none: {label: nothing of the kind}, zipfit: {}}"))
     results = run_study(study, tmp_path)
-    assert [result["status"] for result in results] == ["done", "failed", "done"]
-    assert results[1]["error"] == "arm none: no document of the source has the label 'nothing of the kind'"
+    assert [result.status for result in results] == ["done", "failed", "done"]
+    assert results[1].error == "arm none: no document of the source has the label 'nothing of the kind'"
     counting = Counting()
     run_study(study, tmp_path, observer=counting)
     assert counting.began_cells == ["none, 256 tokens, tiny, seed 0"]
@@ -208,7 +220,7 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_tried_again(folder: Path,
 
 def test_a_run_that_fails_half_way_keeps_what_it_measured(folder: Path, tmp_path: Path):
     class Failing(UnobservedStudy):
-        def began(self, cell: Cell) -> Any:
+        def began(self, cell: PlannedCell) -> Any:
             class Observer(Unobserved):
                 def trained(self, run: Run, measured: Measured) -> None:
                     if measured.tokens == 384:
@@ -219,15 +231,15 @@ def test_a_run_that_fails_half_way_keeps_what_it_measured(folder: Path, tmp_path
     (result,) = run_study(
         study_of(folder, only("{random: {}}").replace("[256]", "[512]")), tmp_path, observer=Failing()
     )
-    assert (result["status"], result["error"]) == ("failed", "RuntimeError: the device fell off")
-    assert [loss["tokens"] for loss in result["losses"]] == [0, 256]
+    assert (result.status, result.error) == ("failed", "RuntimeError: the device fell off")
+    assert [loss.tokens for loss in result.losses] == [0, 256]
 
 
 def test_ctrl_c_keeps_the_finished_cells_and_the_study_goes_on(folder: Path, tmp_path: Path):
     class Interrupting(UnobservedStudy):
         cells = 0
 
-        def began(self, cell: Cell) -> Any:
+        def began(self, cell: PlannedCell) -> Any:
             self.cells += 1
             if self.cells < 3:
                 return Unobserved()
@@ -244,12 +256,12 @@ def test_ctrl_c_keeps_the_finished_cells_and_the_study_goes_on(folder: Path, tmp
     counting = Counting()
     results = run_study(study_of(folder), tmp_path, observer=counting)
     assert len(counting.began_cells) == 4
-    assert [result["status"] for result in results] == ["done"] * 6
+    assert [result.status for result in results] == ["done"] * 6
 
 
 def test_ctrl_c_in_a_cells_last_step_keeps_it_and_ends_the_study(folder: Path, tmp_path: Path):
     class Late(UnobservedStudy):
-        def began(self, cell: Cell) -> Any:
+        def began(self, cell: PlannedCell) -> Any:
             class Observer(Unobserved):
                 def trained(self, run: Run, measured: Measured) -> None:
                     if run.finished:
@@ -265,26 +277,26 @@ def test_ctrl_c_in_a_cells_last_step_keeps_it_and_ends_the_study(folder: Path, t
 def test_seeds_change_what_is_drawn_and_nothing_else(folder: Path, tmp_path: Path):
     results = run_study(study_of(folder, only("{random: {}, zipfit: {}}") + "seeds: [0, 1]\n"), tmp_path)
     random0, zipfit0, random1, zipfit1 = results
-    assert random0["selection"] != random1["selection"]
-    assert zipfit0["selection"] == zipfit1["selection"]
-    assert zipfit0["losses"][-1] != zipfit1["losses"][-1]
-    assert zipfit0["losses"][0] == zipfit1["losses"][0]
+    assert random0.selection != random1.selection
+    assert zipfit0.selection == zipfit1.selection
+    assert zipfit0.losses[-1] != zipfit1.losses[-1]
+    assert zipfit0.losses[0] == zipfit1.losses[0]
 
 
 def test_arms_of_other_kinds(folder: Path, tmp_path: Path):
     arms = """{zipfit: {}, above: {method: zipfit, min_score: 0.2}, code: {label: code}, all: {train_on: source, budgets: [null]},
                lengths: {lengths_of: zipfit}, few: {method: zipfit, target_size: 1}}"""
-    results = {result["arm"]: result for result in run_study(study_of(folder, only(arms)), tmp_path)}
-    assert {result["status"] for result in results.values()} == {"done"}
+    results = {result.arm: result for result in run_study(study_of(folder, only(arms)), tmp_path)}
+    assert {result.status for result in results.values()} == {"done"}
     kept = {
-        name: json.loads((tmp_path / "selections" / f"{result['selection']}.json").read_text())
+        name: json.loads((tmp_path / "selections" / f"{result.selection}.json").read_text())
         for name, result in results.items()
     }
     assert set(kept["code"]["label"]) == {"code"}
     assert min(kept["above"]["score"]) >= 0.2
     assert kept["above"]["score"] != sorted(kept["above"]["score"], reverse=True)
     assert sorted(kept["all"]["position"]) == list(range(len(TEXTS)))
-    assert results["all"]["budget"] is None
+    assert results["all"].budget is None
     pairs = zip(sorted(kept["lengths"]["bytes"]), sorted(kept["zipfit"]["bytes"]), strict=False)
     assert all(abs(left - right) <= 3 for left, right in pairs)
 
@@ -295,16 +307,16 @@ def test_vectors_kept_from_before_are_counted(folder: Path, tmp_path: Path, monk
     near = f"{{method: embedding, options: {{encoder: {folder / 'tiny'}, max_length: 32, reduce: %s}}}}"
     arms = f"{{random: {{}}, first: {near % 'max'}, second: {near % 'mean'}}}"
     results = run_study(study_of(folder, only(arms)), tmp_path / "results")
-    cached = {result["arm"]: result["cached_vectors"] for result in results}
+    cached = {result.arm: result.cached_vectors for result in results}
     assert cached == {"random": None, "first": 0.0, "second": 1.0}
 
 
 def test_a_damaged_cell_is_named(folder: Path, tmp_path: Path):
     study = study_of(folder, only("{random: {}}"))
     (result,) = run_study(study, tmp_path)
-    path = tmp_path / "cells" / f"{result['key']}.json"
+    path = tmp_path / "cells" / f"{result.key}.json"
     path.write_text(path.read_text()[:50])
-    with pytest.raises(ZipfitError, match=rf"{result['key']}\.json: is damaged"):
+    with pytest.raises(ZipfitError, match=rf"{result.key}\.json: is damaged"):
         run_study(study, tmp_path)
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.registry import METHODS
-from zipfit.study.spec import Data, HumanEvalSpec, ModelSpec, load_study
+from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec
+from zipfit.study.spec import load_study
 from zipfit.training.settings import PRESETS
 
 yaml = pytest.importorskip("yaml")
@@ -181,6 +182,20 @@ def test_target_size_score_and_label_can_be_swept_or_set(load):
     assert (arms["dsir"].target_size, arms["dsir"].method) == (5, "dsir")
 
 
+def test_rules_of_choice_can_be_swept_or_set(load):
+    arms = arms_of(
+        load,
+        shares={"method": "zipfit", "sweep": {"max_share": [0.5, None]}},
+        once={"method": "cover", "dedup": "near", "dedup_threshold": "9e-1", "min_bytes": 20},
+    )
+    assert {name: arm.rules for name, arm in arms.items()} == {
+        "shares max_share=0.5": {"max_share": 0.5},
+        "shares max_share=none": {},
+        "once": {"dedup": "near", "dedup_threshold": 0.9, "min_bytes": 20},
+    }
+    assert arms["shares max_share=none"].swept == {"max_share": None}
+
+
 def test_the_other_ways_to_get_documents(load):
     arms = arms_of(
         load,
@@ -252,6 +267,14 @@ def test_every_method_makes_an_arm_by_its_name(load, name):
         ("methods", {"d4": {"min_score": 0.5}}, "methods.d4.min_score: method 'd4' ranks"),
         ("methods", {"zipfit": {"min_score": "high"}}, "methods.zipfit.min_score: must be a number"),
         ("methods", {"zipfit": {"target_size": 0}}, "methods.zipfit.target_size: must be a whole number of at least 1"),
+        ("methods", {"zipfit": {"dedup": "fuzzy"}}, "methods.zipfit.dedup: must be one of exact, near, not 'fuzzy'"),
+        ("methods", {"zipfit": {"dedup_threshold": 0.5}}, "methods.zipfit.dedup_threshold: belongs to dedup: near"),
+        ("methods", {"zipfit": {"dedup": "near", "dedup_threshold": 2}}, "methods.zipfit.dedup_threshold: the similarity threshold"),
+        ("methods", {"zipfit": {"max_share": 1.5}}, "methods.zipfit.max_share: max-share must be above 0 and at most 1, not 1.5"),
+        ("methods", {"zipfit": {"min_bytes": 9, "max_bytes": 8}}, "methods.zipfit.max_bytes: max-bytes (8) is below min-bytes (9)"),
+        ("methods", {"zipfit": {"min_bytes": -1}}, "methods.zipfit.min_bytes: must be a whole number of at least 0"),
+        ("methods", {"a": {"label": "c4", "max_share": 0.1}}, "methods.a.max_share: belongs to a method"),
+        ("methods", {"zipfit": {"sweep": {"max_share": [0.5, 2]}}}, "methods.zipfit.sweep.max_share.1: max-share must be"),
         ("methods", {"zipfit": {}, "l": {"lengths_of": "zipft"}}, "methods.l.lengths_of: there is no arm 'zipft': there are zipfit"),
         ("methods", {"l": {"lengths_of": "l"}}, "methods.l.lengths_of: 'l' has its lengths"),
         ("methods", {"zipfit": {"budgets": [100]}}, "methods.zipfit.budgets: 100 tokens are less than one block"),
@@ -366,7 +389,7 @@ SCALARS = st.one_of(
 )  # fmt: skip
 WORDS = """
 name description source target test methods budgets models seeds training evaluate_every humaneval files format
-text_field template sample_by by label rows method options sweep train_on lengths_of min_score target_size level
+dedup dedup_threshold max_share min_bytes max_bytes text_field template sample_by by label rows method options sweep train_on lengths_of min_score target_size level
 compressor zipfit random d4 cover preset block_size learning_rate samples temperature revision seed
 """
 KEYS = st.one_of(st.sampled_from(WORDS.split()), st.text(max_size=5), st.integers(0, 3))

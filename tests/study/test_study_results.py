@@ -11,18 +11,7 @@ from hypothesis import strategies as st
 from synthetic_results import MAIN_ARMS, arm, write_json, write_results, write_rich_results
 
 from zipfit.errors import ZipfitError
-from zipfit.report.tables import (
-    arms_table,
-    cell_rows,
-    failed_table,
-    loss_rows,
-    methods_table,
-    missing_table,
-    selection_rows,
-    top_documents,
-)
-from zipfit.study.results import load_results
-from zipfit.study.statistics import (
+from zipfit.report.statistics import (
     Curve,
     best_selection,
     gap_closed,
@@ -35,6 +24,17 @@ from zipfit.study.statistics import (
     target_arm,
     tokens_to_reach,
 )
+from zipfit.report.tables import (
+    arms_table,
+    cell_rows,
+    failed_table,
+    loss_rows,
+    methods_table,
+    missing_table,
+    selection_rows,
+    top_documents,
+)
+from zipfit.study.results import load_results
 
 FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 

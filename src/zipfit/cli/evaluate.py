@@ -13,7 +13,7 @@ from zipfit.cli import common, training
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.write import check_output, replacing, write_records
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import evaluate_samples, humaneval, need_consent
+from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
 from zipfit.system.cores import available_cores
 from zipfit.system.progress import Silent, TerminalProgress, is_watched
 
@@ -83,22 +83,17 @@ def evaluate_command(
     said: dict[str, Any] = {"model": model}
     lines: list[str] = []
     progress = TerminalProgress() if common.show_progress(quiet) else Silent()
-    judging: dict[str, Any] = {
-        "k": _numbers(k),
-        "rows": _range(rows),
-        "workers": available_cores(),
-        "timeout": timeout,
-        "consent": allow_code_execution,
-    }
+    judging = Judging(_numbers(k), _range(rows), available_cores(), timeout, allow_code_execution)
     if model is not None:
         if on_humaneval:
-            need_consent(allow_code_execution)
+            judging.need_consent()
+            sampling = Sampling(samples, seed, temperature)
         from zipfit.training.evaluate import evaluate
-        from zipfit.training.models import load_model
+        from zipfit.training.models import ModelSource, load_model
 
-        loaded = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+        loaded = load_model(ModelSource(model, revision, trust_remote_code))
         if test is not None:
-            with progress.reading(None, 0) as advance:
+            with progress.begin(None, 0) as advance:
                 evaluation = evaluate(
                     loaded,
                     Files(test, format_name, sample_by),
@@ -113,17 +108,10 @@ def evaluate_command(
             said |= {"documents": len(evaluation.documents), **{name: getattr(evaluation, name) for name in names}}
             lines += _evaluation_lines(evaluation, test_tokens)
         if on_humaneval:
-            said["humaneval"] = humaneval(
-                loaded.network,
-                loaded.tokenizer,
-                samples=samples,
-                temperature=temperature,
-                seed=seed,
-                on_progress=None if quiet else _tell,
-                **judging,
-            ).to_json()
+            solved = humaneval(loaded.network, loaded.tokenizer, sampling, judging, None if quiet else _tell)
+            said["humaneval"] = solved.to_json()
     if completions is not None:
-        said["humaneval"] = evaluate_samples(completions, on_progress=None if quiet else _tell, **judging).to_json()
+        said["humaneval"] = evaluate_samples(completions, judging, None if quiet else _tell).to_json()
     if "humaneval" in said:
         rates = ", ".join(f"pass@{each} {rate:.1%}" for each, rate in said["humaneval"]["pass_at"].items())
         lines.append(f"HumanEval: {rates} ({said['humaneval']['problems']} problems)")

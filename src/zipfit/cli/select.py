@@ -48,7 +48,7 @@ def select_command(
     compressor: common.CompressorName = None,
     level: common.Level = None,
     racing: Annotated[
-        bool, typer.Option("--racing", help="Find the --top K statistically, from a part of the pairs.")
+        bool, typer.Option("--racing", help="Find what zipfit selects statistically, from a part of the pairs.")
     ] = False,
     confidence: Annotated[
         float | None, typer.Option(help="With --racing: standard errors before a document is out", show_default="4")
@@ -91,8 +91,8 @@ def select_command(
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
     check_outputs(output, overwrite)
-    if racing and (method != "zipfit" or top is None):
-        raise ZipfitError("--racing finds the --top K of the method zipfit, and nothing else")
+    if racing and method != "zipfit":
+        raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
     selection = select(
         Files(pool, format_name, sample_by),

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,8 @@ from zipfit.cli import common, training
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
-    from zipfit.study.plan import Cell
+    from zipfit.study.plan import PlannedCell
+    from zipfit.study.schema import Cell
 
 study_app = typer.Typer(help="Fine-tune on the selections of several methods, and compare.", no_args_is_help=True)
 
@@ -104,7 +105,7 @@ def run_command(
         results = run_study(
             study, folder, part=part, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal
         )
-    failed = [result for result in results if result["status"] == "failed"]
+    failed = [result for result in results if not result.is_done]
     if report:
         report_command(folder, open_it, quiet)
     if failed:
@@ -125,6 +126,18 @@ def report_command(
         print(f"the report is {path}")
     if open_it:
         typer.launch(str(path))
+
+
+def pack_command(
+    folder: Annotated[Path, typer.Argument(help="Results folder of a study.")],
+    quiet: common.Quiet = False,
+) -> None:
+    """Pack what is kept in a results folder, a file each, into one small file that is read in their place."""
+    from zipfit.study.store import PACKED, Store
+
+    count = Store(folder).pack()
+    if not quiet:
+        print(f"{count:,} records lie in {folder / PACKED}")
 
 
 def _read_budget(text: str) -> int | None:
@@ -157,22 +170,22 @@ class TerminalStudy:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def planned(self, cells: list[Cell], finished: int) -> None:
+    def planned(self, cells: list[PlannedCell], finished: int) -> None:
         self._ahead = len(cells) - finished
         self._say(f"{len(cells):,} runs, {finished:,} finished")
 
-    def began(self, cell: Cell) -> training.TerminalRun:
+    def began(self, cell: PlannedCell) -> training.TerminalRun:
         self._place += 1
         self._say(f"[{self._place}/{self._ahead}] {cell}")
         self._run = training.TerminalRun(self._bar, self._quiet, indent="    ")
         return self._run
 
-    def ended(self, cell: Cell, result: dict[str, Any]) -> None:  # noqa: ARG002
+    def ended(self, cell: PlannedCell, result: Cell) -> None:  # noqa: ARG002
         self._close()
-        if result["status"] == "failed":
-            self._say(f"    failed: {result['error']}")
-        elif "same_as" in result:
-            self._say(f"    the same documents as a finished run: test loss {result['losses'][-1]['loss']:.4f}")
+        if not result.is_done:
+            self._say(f"    failed: {result.error}")
+        elif result.same_as is not None:
+            self._say(f"    the same documents as a finished run: test loss {result.loss:.4f}")
 
     def _close(self) -> None:
         if self._run is not None:
@@ -186,4 +199,5 @@ class TerminalStudy:
 
 study_app.command("run")(common.handles_errors(run_command))
 study_app.command("report")(common.handles_errors(report_command))
+study_app.command("pack")(common.handles_errors(pack_command))
 study_app.command("check")(common.handles_errors(check_command))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zipfit.system.progress import build_bar
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from zipfit.training.train import Measured, Run
+    from zipfit.training.run import Measured, Run
 
 ModelPanel = "Model"
 
@@ -64,18 +66,7 @@ class TerminalRun:
         self._before = run.done_tokens  # by the run that is resumed
         if not self._wants_bar:
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            BarColumn(bar_width=16),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} "),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=Console(stderr=True),
-            transient=True,
-        )
+        self._bar = build_bar("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} ")
         self._task = self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
         self._bar.start()
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from zipfit.system.arguments import array, batch, single
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -83,34 +85,47 @@ def distance(source_size: int, target_sizes: NDArray[np.int64], pair_sizes: NDAr
 
 
 class CalledPairs:
-    """Pairs whose every size is asked of a compression library: the oracle, and all that most compressors have."""
+    """Pairs whose every size is asked of a compression library: all that most compressors have; see `Pairs`.
+
+    Raises:
+        ValueError: there is no target.
+        IndexError: a column is not the number of a target.
+    """
 
     def __init__(self, size: Callable[[bytes], int], targets: Texts) -> None:
         self._size = size
-        self._targets = list(targets.encoded())
+        self._targets = list(batch(targets, "targets").encoded())
+        if not self._targets:
+            raise ValueError("targets must not be empty")
         self.target_sizes = np.array([size(target) for target in self._targets], dtype=np.int64)
 
-    def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
-        return self._size(text), self._joined(text, range(len(self._targets)))
+    def __len__(self) -> int:
+        return len(self._targets)
 
-    def _joined(self, text: bytes, columns: Sequence[int]) -> NDArray[np.int64]:
-        size = self._size
-        return np.array([size(text + self._targets[j]) for j in columns], dtype=np.int64)
+    def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
+        return self._size(single(text)), self._joined(text, range(len(self)))
 
     def alignments(self, texts: Texts) -> NDArray[np.float64]:
-        scores = np.empty(len(texts))
+        scores = np.empty(len(batch(texts, "texts")))
         for i, text in enumerate(texts.encoded()):
             source_size, pair_sizes = self.sizes(text)
             distances = distance(source_size, self.target_sizes, pair_sizes)
             total = np.add.accumulate(distances)[-1]  # one after another, unlike np.sum's pairwise order
-            scores[i] = 1.0 - total / len(self._targets)
+            scores[i] = 1.0 - total / len(self)
         return scores
 
     def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        chosen = columns.tolist()
+        batch(texts, "texts")
+        chosen = array(columns, "columns", np.int32, 1).tolist()
+        for column in chosen:
+            if not 0 <= column < len(self):
+                raise IndexError(f"columns must lie in 0..{len(self) - 1}, not {column}")
         sizes = np.array([self._size(text) for text in texts.encoded()], dtype=np.int64)
         rows = [
             distance(int(size), self.target_sizes[columns], self._joined(text, chosen))
             for size, text in zip(sizes, texts.encoded(), strict=True)
         ]
-        return sizes, np.array(rows).reshape(len(texts), len(chosen))
+        return sizes, np.array(rows, dtype=np.float64).reshape(len(texts), len(chosen))
+
+    def _joined(self, text: bytes, columns: Sequence[int]) -> NDArray[np.int64]:
+        return np.array([self._size(text + self._targets[j]) for j in columns], dtype=np.int64)

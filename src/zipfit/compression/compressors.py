@@ -8,11 +8,12 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from zipfit.compression import reference
 from zipfit.compression.base import CalledPairs
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.system.native import native_core
+from zipfit.system.native import engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,34 +36,14 @@ LEVELS = {
 
 
 @dataclass(frozen=True)
-class _Native:
-    """A compressor whose sizes the native kernel computes; see `Compressor`."""
-
-    name: str
-    level: int
-    engine = "native"
-
-    def size(self, text: bytes) -> int:
-        core = native_core()
-        return int(core.gzip_size(text, self.level) if self.name == "gzip" else core.lz4_size(text))
-
-    def pairs(self, targets: Texts) -> Pairs:
-        core = native_core()
-        pairs: Pairs = core.GzipPairs(targets, self.level) if self.name == "gzip" else core.Lz4Pairs(targets)
-        return pairs
-
-
-@dataclass(frozen=True)
-class _Called:
-    """A compressor whose sizes are asked of its Python package; see `Compressor`."""
+class _Compressor:
+    """What computes which sizes; see `Compressor`."""
 
     name: str
     level: int
     engine: str
     size: Callable[[bytes], int]
-
-    def pairs(self, targets: Texts) -> Pairs:
-        return CalledPairs(self.size, targets)
+    pairs: Callable[[Texts], Pairs]
 
 
 def get_compressor(name: str, level: int | None = None) -> Compressor:
@@ -80,11 +61,25 @@ def get_compressor(name: str, level: int | None = None) -> Compressor:
         raise ZipfitError("gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
     if not lowest <= level <= highest:
         raise ZipfitError(f"level {level} is out of range: {name} has levels {lowest} to {highest}")
-    if name == "gzip" or (name == "lz4" and level == 0):
-        if native_core() is not None:
-            return _Native(name, level)
-        _tell_of_fallback()
-    return called_compressor(name, level)
+    if name == "gzip":
+        core, told = _native_or_twins(name)
+        return _Compressor(
+            name, level, told, partial(core.gzip_size, level=level), partial(core.GzipPairs, level=level)
+        )
+    if name == "lz4" and level == 0:
+        core, told = _native_or_twins(name)
+        return _Compressor(name, level, told, core.lz4_size, core.Lz4Pairs)
+    told, size = {"lz4": _lz4, "zstd": _zstd, "brotli": _brotli, "lzma": _lzma}[name](level)
+    return _Compressor(name, level, told, size, partial(CalledPairs, size))
+
+
+def _native_or_twins(name: str) -> tuple[Any, str]:
+    """What computes the sizes of gzip or of LZ4 at its level 0, and how a manifest calls it."""
+    core = engine(reference)
+    if core is not reference:
+        return core, "native"
+    _tell_of_fallback()
+    return reference, f"zlib {zlib.ZLIB_RUNTIME_VERSION}" if name == "gzip" else _lz4(0)[0]
 
 
 @cache
@@ -93,22 +88,8 @@ def _tell_of_fallback() -> None:
         "zipfit was built without its native kernel, so compressed sizes come from Python's own libraries, several "
         "times slower; `zipfit doctor` tells more",
         RuntimeWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
-
-
-def called_compressor(name: str, level: int) -> Compressor:
-    """Return the compressor that calls its Python package for every size: the native kernel's oracle and fallback."""
-    engine, size = {"gzip": _gzip, "lz4": _lz4, "zstd": _zstd, "brotli": _brotli, "lzma": _lzma}[name](level)
-    return _Called(name, level, engine, size)
-
-
-def _gzip(level: int) -> tuple[str, Callable[[bytes], int]]:
-    def size(text: bytes) -> int:
-        stream = zlib.compressobj(level, zlib.DEFLATED, 31)  # 31: a gzip header and trailer, as gzip.compress writes
-        return len(stream.compress(text)) + len(stream.flush())
-
-    return f"zlib {zlib.ZLIB_RUNTIME_VERSION}", size
 
 
 def _lz4(level: int) -> tuple[str, Callable[[bytes], int]]:

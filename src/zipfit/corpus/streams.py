@@ -75,6 +75,19 @@ def file_system(path: str) -> tuple[Any, str]:
     return fs, inner
 
 
+def sha256_of(stream: BinaryIO, before: hashlib._Hash | None = None) -> str:
+    """The SHA-256 of a stream, from where it stands to its end, in hexadecimal digits.
+
+    Args:
+        stream: is read to its end.
+        before: a hash to go on with, of what is to count as lying before the stream.
+    """
+    sha256 = hashlib.sha256() if before is None else before
+    while block := stream.read(_BLOCK):
+        sha256.update(block)
+    return sha256.hexdigest()
+
+
 class _HashingReader(io.RawIOBase):
     """Passes bytes through while counting and hashing them, so that a file is read once for both."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
-import hashlib
 import io
 import json
 import lzma
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.spool import LineSpool, TableSpool
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def replacing(path: str) -> Iterator[Written]:
             os.fsync(stream.fileno())
             written.bytes = stream.tell()
             stream.seek(0)
-            written.sha256 = _sha256(stream)
+            written.sha256 = sha256_of(stream)
             if path == "-":
                 stream.seek(0)
                 shutil.copyfileobj(stream, sys.stdout.buffer)
@@ -150,13 +149,6 @@ def replacing(path: str) -> Iterator[Written]:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-
-
-def _sha256(stream: BinaryIO) -> str:
-    sha256 = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        sha256.update(block)
-    return sha256.hexdigest()
 
 
 def _umask() -> int:

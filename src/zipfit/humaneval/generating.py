@@ -17,15 +17,19 @@ class Sampling:
     """How completions are drawn.
 
     Attributes:
+        samples: completions of each prompt.
+        seed: of the draws.
         temperature: 0 takes the likeliest token each time; above, tokens are drawn.
         top_p: share of the probability that tokens are drawn from, in (0, 1]; of no effect at temperature 0.
         max_new_tokens: longest completion, in tokens; less where the model's context ends before.
         batch_size: completions drawn at a time; changes which are drawn.
 
     Raises:
-        ZipfitError: a value is out of range; the message names it.
+        ZipfitError: a value is out of range, the message names it; or more than one sample at temperature 0.
     """
 
+    samples: int = 1
+    seed: int = 0
     temperature: float = 0.0
     top_p: float = 0.95
     max_new_tokens: int = 512
@@ -36,18 +40,28 @@ class Sampling:
             raise ZipfitError(f"temperature must be at least 0, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ZipfitError(f"top_p must be above 0 and at most 1, not {self.top_p}")
-        for name in ("max_new_tokens", "batch_size"):
+        for name in ("samples", "max_new_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise ZipfitError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0 <= self.seed < 1 << 32:
+            raise ZipfitError(f"seed must be in 0..2**32 - 1, not {self.seed}")
+        if self.samples > 1 and self.temperature == 0:
+            raise ZipfitError("samples are all the same at temperature 0: take 1 sample, or a temperature such as 0.8")
 
 
-def complete(
-    model: Any, tokenizer: Any, prompt: str, samples: int, sampling: Sampling, stops: Sequence[str], seed: int
-) -> list[str]:
+def complete(model: Any, tokenizer: Any, prompt: str, sampling: Sampling, stops: Sequence[str], seed: int) -> list[str]:
     """Completions of one prompt, each up to the first of `stops` in it.
 
     The model's own defaults for beams, penalties and top-k are put aside. The caller's random state, and whether the
     model is in training, are left as they were.
+
+    Args:
+        model: causal language model of Transformers, on the device of its choice.
+        tokenizer: the model's.
+        prompt: what is completed.
+        sampling: how completions are drawn.
+        stops: texts that end a completion, and are not part of it.
+        seed: of this prompt's draws, in place of the sampling's own.
 
     Raises:
         ZipfitError: the prompt fills the model's context.
@@ -83,8 +97,8 @@ def complete(
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.no_grad():
             torch.manual_seed(seed)
-            while len(completions) < samples:
-                rows = inputs.repeat(min(sampling.batch_size, samples - len(completions)), 1)
+            while len(completions) < sampling.samples:
+                rows = inputs.repeat(min(sampling.batch_size, sampling.samples - len(completions)), 1)
                 outputs = model.generate(
                     rows,
                     attention_mask=torch.ones_like(rows),

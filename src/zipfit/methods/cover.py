@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods import cover_python
-from zipfit.system.native import native_core
+from zipfit.methods import cover_reference
+from zipfit.system.native import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Cover:
         if not 0 <= self.cost_exponent <= 4:
             raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}.")
         texts = Texts.of(target)
-        self._features = _engine().CoverFeatures(texts, self.unit, _orders(self.orders))
+        self._features = engine(cover_reference).CoverFeatures(texts, self.unit, _orders(self.orders))
         self._target_bytes = int(texts.lengths.sum())
         if len(self._features.counts()) == 0:
             raise ZipfitError(
@@ -101,7 +101,7 @@ class Cover:
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first."""
         features = self._features
-        greedy = _engine().CoverGreedy(self.cost_exponent)
+        greedy = engine(cover_reference).CoverGreedy(self.cost_exponent)
         for matches in pool.map(lambda batch: features.matches(Texts.of(batch))):
             greedy.append(matches)
         greedy.start(self._weigh(greedy), _table(self.phi))
@@ -137,15 +137,10 @@ def _orders(text: str) -> list[int]:
 @lru_cache
 def _table(phi: str) -> NDArray[np.float64]:
     """The values of phi at the counts that the engines ask for: the same numbers on every platform."""
-    counts = cover_python.tabled_counts()
+    counts = cover_reference.tabled_counts()
     if phi == "log":  # math.log1p differs in its last bit from platform to platform; Decimal.ln is correctly rounded
         with localcontext() as context:
             context.prec = 25
             return np.array([float(Decimal(1 + count).ln()) for count in counts])
     c = np.array(counts, dtype=np.float64)
     return np.sqrt(c) if phi == "sqrt" else c / (1 + c)
-
-
-def _engine() -> Any:
-    """The native engine, or the plain one where zipfit was installed without a compiler. Both give the same bits."""
-    return native_core() or cover_python

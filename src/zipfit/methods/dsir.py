@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams, hashed_ngrams
+from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ class Dsir:
         if len(groups) != len(target):
             raise ZipfitError(f"dsir got {len(groups)} group labels for {len(target)} target examples")
         self.notes.clear()
-        self._features: HashedNgrams = hashed_ngrams(self.ngrams, self.buckets)
+        self._features = HashedNgrams(self.ngrams, self.buckets)
         by_label: dict[str, list[str]] = {}
         for text, label in zip(target, groups, strict=True):
             by_label.setdefault(label, []).append(text)

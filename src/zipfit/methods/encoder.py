@@ -20,7 +20,6 @@ import importlib.util
 import re
 import tempfile
 import threading
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +29,7 @@ import numpy as np
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
 from zipfit.methods.vectors import unit
+from zipfit.system.networks import best_device, quiet
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Encoder:
         limit = min(self._tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", max_length))
         if max_length > limit:
             raise ZipfitError(f"max_length must be at most {limit} for {model}, got {max_length}")
-        self._device = _device(torch)
+        self._device = best_device()
         self._network = network.float().eval().to(self._device)
         with self._one_thread():
             probe = self._encode_one(self._tokenize([PROBE])[0][0])
@@ -196,12 +196,6 @@ def _pool(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:
     return vector
 
 
-def _device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def _load(transformers: Any, model: str) -> tuple[Any, Any]:
     """The tokenizer and the network, from this machine if they are on it, else from the hub."""
     place = model
@@ -213,7 +207,7 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
         raise ZipfitError(f"cannot load the encoder {model!r}: there is no such folder")
     for here in (True, False):
         try:
-            with _quiet(transformers):
+            with quiet():
                 # Said outright: left open, a model that comes with code asks the terminal whether to run it.
                 options = {"local_files_only": here, "trust_remote_code": False}
                 tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
@@ -235,25 +229,3 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
         network = network.get_encoder()
     network.config.use_cache = False
     return tokenizer, network
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """No warnings, log lines or progress bars while a model loads."""
-    import huggingface_hub.utils.logging
-
-    hub: Any = huggingface_hub.utils.logging
-    own = transformers.utils.logging
-    verbosity, hub_verbosity, bars = own.get_verbosity(), hub.get_verbosity(), own.is_progress_bar_enabled()
-    own.set_verbosity_error()
-    hub.set_verbosity_error()
-    own.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        own.set_verbosity(verbosity)
-        hub.set_verbosity(hub_verbosity)
-        if bars:
-            own.enable_progress_bar()

@@ -6,39 +6,46 @@ does `data-selection` 1.0.3. What a word character is, is what Python's `re` say
 published. (Since 3.10.3 NLTK asks the `regex` package, to which combining marks are word characters too: texts in
 Hindi, or with superscript digits, are split differently there.)
 
-`PythonHashedNgrams` says it in Python and is the native core's oracle; `hashed_ngrams` gives the native one where the
-package was built with it. Lower-casing stays in Python for both, so its Unicode version is that of the interpreter.
+Lower-casing stays in Python for both engines, so its Unicode version is that of the interpreter.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import lru_cache
-from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.system.native import native_core
+from zipfit.methods import hashed_ngrams_reference
+from zipfit.system.native import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-MAX_BUCKETS = 1 << 28
-_CODE_POINTS = 0x110000
+MAX_BUCKETS = hashed_ngrams_reference.MAX_BUCKETS
+_CODE_POINTS = hashed_ngrams_reference.CODE_POINTS
 _SPACE, _WORD, _PUNCTUATION = 0, 1, 2
 
 
-class HashedNgrams(Protocol):
-    """Counts hashed n-grams of texts; safe to call from several threads."""
+class HashedNgrams:
+    """Counts hashed n-grams of texts; safe to call from several threads.
+
+    Args:
+        order: n; features are word 1- to n-grams.
+        buckets: 1 to MAX_BUCKETS.
+    """
+
+    def __init__(self, order: int, buckets: int) -> None:
+        self._counter = engine(hashed_ngrams_reference).HashedNgrams(character_classes(), order, buckets)
 
     def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
-        ...
+        counts: tuple[NDArray[np.int64], NDArray[np.int64]] = self._counter.count(lowered(texts))
+        return counts
 
     def dot(self, texts: Sequence[str], tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return each text's counts times each of the tables, and the number of n-grams of each text.
@@ -52,71 +59,12 @@ class HashedNgrams(Protocol):
         Returns:
             The sums, shape (n, t), and the number of n-grams, shape (n,).
         """
-        ...
-
-
-def hashed_ngrams(order: int, buckets: int) -> HashedNgrams:
-    """Return a counter of word 1- to `order`-grams over `buckets` buckets: the native one where it was built."""
-    return PythonHashedNgrams(order, buckets) if native_core() is None else NativeHashedNgrams(order, buckets)
-
-
-class PythonHashedNgrams:
-    """The definition, in Python; also what runs where the package was installed without a compiler."""
-
-    def __init__(self, order: int, buckets: int) -> None:
-        self.order = order
-        self.buckets = buckets
-        self._tokens = re.compile(r"\w+|[^\w\s]+").findall
-        self._bucket = lru_cache(maxsize=1 << 18)(self._hash)
-
-    def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """See `HashedNgrams.count`."""
-        found = [self._buckets(text) for text in texts]
-        counts = np.bincount(np.fromiter(chain.from_iterable(found), np.int64), minlength=self.buckets)
-        return counts.astype(np.int64), np.array([len(buckets) for buckets in found], np.int64)
-
-    def dot(self, texts: Sequence[str], tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """See `HashedNgrams.dot`."""
-        dots = np.zeros((len(texts), len(tables)))
-        totals = np.zeros(len(texts), np.int64)
-        for i, text in enumerate(texts):
-            buckets, counts = np.unique(np.array(self._buckets(text), np.int64), return_counts=True)
-            totals[i] = counts.sum()
-            if len(buckets):
-                dots[i] = np.cumsum(tables[:, buckets] * counts, axis=1)[:, -1]  # cumsum, unlike sum, adds in order
-        return dots, totals
-
-    def _buckets(self, text: str) -> list[int]:
-        return [self._bucket(ngram) for ngram in self._ngrams(text)]
-
-    def _ngrams(self, text: str) -> Iterator[str]:
-        tokens = self._tokens(text.lower())
-        for n in range(1, self.order + 1):
-            for i in range(len(tokens) - n + 1):
-                yield " ".join(tokens[i : i + n])
-
-    def _hash(self, ngram: str) -> int:
-        return int.from_bytes(hashlib.sha256(ngram.encode("utf-8", "surrogatepass")).digest(), "big") % self.buckets
-
-
-class NativeHashedNgrams:
-    """The same numbers from the native core, a few hundred times as fast."""
-
-    def __init__(self, order: int, buckets: int) -> None:
-        self._native = native_core().HashedNgrams(character_classes(), order, buckets)
-
-    def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """See `HashedNgrams.count`."""
-        counts: tuple[NDArray[np.int64], NDArray[np.int64]] = self._native.count(_lowered(texts))
-        return counts
-
-    def dot(self, texts: Sequence[str], tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """See `HashedNgrams.dot`."""
-        dots: tuple[NDArray[np.float64], NDArray[np.int64]] = self._native.dot(_lowered(texts), tables)
+        dots: tuple[NDArray[np.float64], NDArray[np.int64]] = self._counter.dot(lowered(texts), tables)
         return dots
 
 
-def _lowered(texts: Sequence[str]) -> Texts:
+def lowered(texts: Sequence[str]) -> Texts:
+    """Return the texts in lower case; ZipfitError if one holds a lone surrogate."""
     return Texts.of([text.lower() for text in Texts.of(texts)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from zipfit.errors import ZipfitError
 from zipfit.report.figures import CHARTS, draw_charts, save
 from zipfit.report.markdown import heading, table_markdown
 from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
+from zipfit.report.statistics import main_arms
 from zipfit.report.tables import (
     arms_table,
     cell_rows,
@@ -27,12 +28,14 @@ from zipfit.report.tables import (
 from zipfit.report.verdict import Verdict, verdict
 from zipfit.report.wording import count, plural, tidy
 from zipfit.study.results import load_results
-from zipfit.study.statistics import main_arms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zipfit.report.figures import Chart
     from zipfit.report.tables import Table
     from zipfit.study.results import Results
+    from zipfit.study.schema import Data
 
 # The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"
@@ -113,7 +116,7 @@ def _card(chart: Chart, svg: bytes, after: str) -> str:
 
 
 def _body(results: Results, models: list[str]) -> str:
-    description = str(results.study.get("description") or "")
+    description = results.study.description
     lead = f'<p class="lead">{escape(description)}</p>' if description else ""
     return (
         '<main><header class="top"><p class="eyebrow">zipfit study</p>'
@@ -212,12 +215,13 @@ def _markdown(results: Results) -> str:
 def _tested(results: Results, model: str) -> str:
     """What the losses were measured on, and where they begin."""
     done = [cell for cell in results.cells if cell.is_done and cell.model == model]
-    tests = [cell.record.get("test") for cell in done]
-    test: dict[str, Any] = next((found for found in tests if isinstance(found, dict)), {})
-    parts = [f"{count(test[key])} {key}" for key in ("documents", "tokens", "bytes") if isinstance(test.get(key), int)]
-    cut = test.get("truncated")
-    truncated = f"; {plural(cut, 'document')} cut to the longest scored length" if isinstance(cut, int) and cut else ""
-    tested = f"Tested on {', '.join(parts)}{truncated}." if parts else "Loss on the test set after training."
+    test = next((cell.test for cell in done if cell.test is not None), None)
+    if test is None:
+        tested = "Loss on the test set after training."
+    else:
+        parts = [f"{count(getattr(test, name))} {name}" for name in ("documents", "tokens", "bytes")]
+        cut = f"; {plural(test.truncated, 'document')} cut to the longest scored length" if test.truncated else ""
+        tested = f"Tested on {', '.join(parts)}{cut}."
     before = {loss.loss for cell in done for loss in cell.losses if loss.tokens == 0}
     return tested + (f" Before training: {statistics.fmean(before):.3f} nats a token." if before else "")
 
@@ -236,16 +240,14 @@ def _unfinished(results: Results) -> str:
 def _settings(results: Results) -> str:
     study = results.study
     values = {
-        **{name.capitalize(): _data(study.get(name)) for name in ("source", "target", "test")},
+        **{name.capitalize(): _data(getattr(study, name)) for name in ("source", "target", "test")},
         "Models": ", ".join(results.models),
         "Seeds": ", ".join(map(str, results.seeds)),
-        "Evaluated every": f"{count(study['evaluate_every'])} tokens"
-        if study.get("evaluate_every")
-        else "before and after",
+        "Evaluated every": f"{count(study.evaluate_every)} tokens" if study.evaluate_every else "before and after",
     }
-    training = {name.replace("_", " "): _value(value) for name, value in (study.get("settings") or {}).items()}
-    made = [cell.record["made"] for cell in results.cells if cell.record["made"]]
-    versions = {name: str(version) for name, version in results.versions.items()}
+    training = {name.replace("_", " "): _value(value) for name, value in asdict(study.settings).items()}
+    made = [cell.made for cell in results.cells if cell.made]
+    versions = dict(results.versions)
     for name in ("commit", "device", "precision"):
         versions[name] = ", ".join(sorted({str(one[name]) for one in made if one.get(name)}))
     times = sorted(str(one["at"]) for one in made if one.get("at"))
@@ -262,16 +264,15 @@ def _settings(results: Results) -> str:
     )
 
 
-def _data(value: Any) -> str:
-    """The files of a data set, or of several, and what is taken of them."""
+def _data(data: Sequence[Data]) -> str:
+    """The files of a data set, and what is taken of them."""
     parts = []
-    for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, dict):
-            taken = {
-                name: found for name, found in one.items() if name != "files" and found not in (None, [None, None])
-            }
-            extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
-            parts.append("; ".join([", ".join(map(str, one.get("files") or [])), *extras]))
+    for part in data:
+        taken = {
+            name: found for name, found in asdict(part).items() if name != "files" and found not in (None, (None, None))
+        }
+        extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
+        parts.append("; ".join([", ".join(part.files), *extras]))
     return tidy(" + ".join(parts), 600)
 
 

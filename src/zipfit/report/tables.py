@@ -6,13 +6,15 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zipfit.report.statistics import Standing, best_selection, has_no_gap, standings
 from zipfit.report.wording import NO_GAP, WITHOUT_ENCODING, count, percent, plural, seconds, seeds_of, signed, tidy
-from zipfit.study.statistics import Standing, best_selection, has_no_gap, standings
+from zipfit.study.schema import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from zipfit.study.results import Arm, Cell, Results
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm, Cell
 
 _NONE = "–"
 _TEXT = 200
@@ -121,7 +123,7 @@ def _overlap(found: Standing) -> str:
     overlaps = [cell.overlap for cell in found.cells if cell.overlap]
     if not overlaps:
         return _NONE
-    return " / ".join(str(max(int(overlap.get(kind) or 0) for overlap in overlaps)) for kind in ("exact", "ngram"))
+    return " / ".join(str(max(getattr(overlap, kind) for overlap in overlaps)) for kind in ("exact", "ngram"))
 
 
 def top_documents(results: Results, model: str) -> list[Table]:
@@ -140,7 +142,7 @@ def top_documents(results: Results, model: str) -> list[Table]:
 
 
 def _top(results: Results, arm: Arm, model: str) -> Table | None:
-    cells = [cell for budget in reversed(arm.budgets) for cell in results.done(arm.name, model, budget)]
+    cells = [cell for budget in reversed(results.budgets_of(arm)) for cell in results.done(arm.name, model, budget)]
     keys = [cell.selection for cell in cells if cell.selection in results.selections]
     top = results.selections[str(keys[0])].top if keys else ()
     if not top:
@@ -225,7 +227,7 @@ def arms_table(results: Results) -> Table:
             (
                 tidy(arm.name, 200),
                 describe_arm(arm),
-                ", ".join("all" if budget is None else count(budget) for budget in arm.budgets),
+                ", ".join("all" if budget is None else count(budget) for budget in results.budgets_of(arm)),
             )
             for arm in results.arms
         ),
@@ -250,6 +252,8 @@ def describe_arm(arm: Arm) -> str:
         parts.append(f"all that score at least {arm.min_score:g}")
     if arm.target_size is not None:
         parts.append(f"seeing {plural(arm.target_size, 'target example')}")
+    if arm.rules:
+        parts.append(", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()))
     return tidy("; ".join(parts) or "documents of the source", 300)
 
 
@@ -257,7 +261,8 @@ def cell_rows(results: Results) -> Iterator[dict[str, Any]]:
     """A row a cell, finished or failed: all that its file says, nested names joined by dots, without its curves."""
     for cell in results.cells:
         yield {
-            **_flat(cell.record),
+            "format": FORMAT,
+            **_flat(cell.to_json()),
             "final_tokens": cell.losses[-1].tokens if cell.losses else None,
             "final_loss": cell.losses[-1].loss if cell.losses else None,
             "final_bits_per_byte": cell.losses[-1].bits_per_byte if cell.losses else None,
@@ -281,16 +286,15 @@ def loss_rows(results: Results) -> Iterator[dict[str, Any]]:
         for loss in cell.losses:
             row = {"split": "test", "tokens": loss.tokens, "loss": loss.loss, "bits_per_byte": loss.bits_per_byte}
             yield {**place, **row}
-        for step in cell.record.get("training_losses") or []:
-            yield {**place, "split": "train", "tokens": step.get("tokens"), "loss": step.get("loss")}
+        for step in cell.training_losses:
+            yield {**place, "split": "train", "tokens": step.tokens, "loss": step.loss}
 
 
 def selection_rows(results: Results) -> Iterator[dict[str, Any]]:
     """A row a selected document, in rank order: where it lies in the source, its score, label, tokens and bytes."""
     names = ("position", "score", "label", "tokens", "bytes")
     for key in sorted({cell.selection for cell in results.cells if cell.selection in results.selections}, key=str):
-        record = results.selections[str(key)].record
-        lists = {name: record.get(name) or [] for name in names}
+        lists = {name: getattr(results.selections[str(key)], name) for name in names}
         for index in range(max(map(len, lists.values()))):
             values = {name: found[index] if index < len(found) else None for name, found in lists.items()}
             yield {"selection": key, "rank": index + 1, **values}

@@ -6,8 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zipfit.report.wording import NO_GAP, count, p_value, percent, plural, signed, tidy
-from zipfit.study.statistics import (
+from zipfit.report.statistics import (
     Speedup,
     best_selection,
     has_no_gap,
@@ -18,12 +17,13 @@ from zipfit.study.statistics import (
     speedup,
     standings,
 )
+from zipfit.report.wording import NO_GAP, count, p_value, percent, plural, signed, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zipfit.report.statistics import Standing
     from zipfit.study.results import Results
-    from zipfit.study.statistics import Standing
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
     if len(best.cells) == 1:
         said.append("A single seed says nothing of the spread.")
     overlaps = [cell.overlap for cell in best.cells if cell.overlap]
-    exact, ngram = (max((overlap[kind] for overlap in overlaps), default=0) for kind in ("exact", "ngram"))
+    exact, ngram = (max((getattr(overlap, kind) for overlap in overlaps), default=0) for kind in ("exact", "ngram"))
     if exact or ngram:
         said.append(
             f"Its training documents hold {plural(exact, 'test document')} whole and 13-grams of {count(ngram)}, so "

@@ -95,7 +95,7 @@ class CorpusPool:
 
     def _computed(self, function: Callable[[Texts], T] | None, only: NDArray[np.bool_] | None) -> Iterator[Any]:
         """Yield each batch, or what `function` makes of it, and tell of the documents that are done."""
-        with self._progress.reading(self.corpus.size(), self.pairs_per_document) as advance:
+        with self._progress.begin(self.corpus.size(), self.pairs_per_document) as advance:
             batches = self._batches(advance)
             if only is not None:
                 batches = _marked(batches, only)

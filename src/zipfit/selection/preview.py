@@ -17,66 +17,26 @@ counts that Kneser-Ney's discounts are made of are noise. Contexts don't reach a
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
+from zipfit.selection import preview_reference
 from zipfit.selection.cut import Budget, Terms, walk
 from zipfit.selection.ranking import rank
 from zipfit.selection.tokens import BYTES
-from zipfit.system.native import native_core
+from zipfit.system.native import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zipfit.methods.base import Method
     from zipfit.selection.sources import Sources
 
 DEFAULT_ORDER = 6
-
-
-class WittenBell:
-    """The model above, plainly: the oracle of the native one, and its stand-in where no compiler was found.
-
-    Args:
-        train: The training documents.
-        order: The longest n-gram, in bytes; contexts have up to `order - 1`.
-    """
-
-    def __init__(self, train: Iterable[bytes], order: int = DEFAULT_ORDER) -> None:
-        self.order = order
-        self._followers: defaultdict[bytes, Counter[int]] = defaultdict(Counter)
-        self._totals: Counter[bytes] = Counter()
-        for document in train:
-            for at, byte in enumerate(document):
-                for start in range(max(0, at - order + 1), at + 1):
-                    self._followers[document[start:at]][byte] += 1
-                    self._totals[document[start:at]] += 1
-
-    def probability(self, context: bytes, byte: int) -> float:
-        """p(byte | the last order - 1 bytes of context); sums to 1 over the 256 bytes."""
-        p = 1 / 256
-        for length in range(min(self.order - 1, len(context)) + 1):
-            suffix = context[len(context) - length :]
-            total = self._totals.get(suffix)
-            if total is None:
-                break
-            followers = self._followers[suffix]
-            p = (followers[byte] + len(followers) * p) / (total + len(followers))
-        return p
-
-    def bits(self, test: Iterable[bytes]) -> float:
-        """The sum of -log2 p over the bytes of the test documents."""
-        total = 0.0
-        for document in test:
-            for at, byte in enumerate(document):
-                total -= math.log2(self.probability(document[max(0, at - self.order + 1) : at], byte))
-        return total
 
 
 def bits_per_byte(train: Sequence[str], test: Sequence[str], order: int = DEFAULT_ORDER) -> float:
@@ -170,10 +130,8 @@ def _bits_per_byte(train: Sequence[bytes], test: Sequence[bytes], order: int) ->
     size = sum(map(len, test))
     if size == 0:
         raise ZipfitError("the held-out target holds no text, so there is nothing to predict")
-    core = native_core()
-    if core is None:
-        return WittenBell(train, order).bits(test) / size
-    return float(core.witten_bell_bits(Texts.join(train), Texts.join(test), order)) / size
+    bits = engine(preview_reference).witten_bell_bits(Texts.join(train), Texts.join(test), order)
+    return float(bits) / size
 
 
 def _truncated(documents: Texts, budget_bytes: int) -> Iterator[bytes]:

@@ -4,51 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.base import Scorer, Seeded
 from zipfit.methods.registry import METHODS, build_method, method_options
+from zipfit.selection.cut import Rules
+from zipfit.study.schema import RULES, Arm
 
 if TYPE_CHECKING:
     from zipfit.study.yaml_file import Node
 
-_KEYS = ("method", "options", "sweep", "train_on", "label", "lengths_of", "min_score", "target_size", "budgets")
 _WAYS = ("method", "train_on", "label", "lengths_of")
-_SWEPT = ("label", "target_size", "min_score")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to get training documents; exactly one of `method`, `train_on`, `label` and `lengths_of` is set.
-
-    Attributes:
-        name: unique; the family's name, and after it `key=value` of what was swept.
-        family: the key in the study file that the arm comes from.
-        swept: the sweep's keys with this arm's values; empty if there was none.
-        method: a name for `zipfit.methods.registry.build_method`.
-        options: its options.
-        train_on: `target` or `source`: all of it, in an order drawn by the seed.
-        label: the source's documents of this label, in an order drawn by the seed.
-        lengths_of: the arm whose documents' lengths random documents of the source shall have.
-        min_score: with a method, all documents scoring at least so much, in an order drawn by the seed.
-        target_size: number of target examples that the method sees; None for all.
-        budgets: the arm's own budgets; None for the study's.
-    """
-
-    name: str
-    family: str
-    swept: dict[str, Any]
-    method: str | None
-    options: dict[str, Any]
-    train_on: str | None
-    label: str | None
-    lengths_of: str | None
-    min_score: float | None
-    target_size: int | None
-    budgets: tuple[int | None, ...] | None
+_OF_METHODS = ("min_score", "target_size", *RULES)
+_KEYS = (*_WAYS, "options", "sweep", *_OF_METHODS, "budgets")
+_SWEPT = ("label", *_OF_METHODS)
 
 
 def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
@@ -144,9 +115,10 @@ def _arm(
         lengths_of=given["lengths_of"].text() if "lengths_of" in given else None,
         min_score=_optional_number(given.get("min_score")),
         target_size=_optional_size(given.get("target_size")),
+        **_rules({key: given[key] for key in RULES if key in given}),
         budgets=budgets,
     )
-    for key in ("min_score", "target_size"):
+    for key in _OF_METHODS:
         if key in given and method is None:
             given[key].fail(f"belongs to a method, and {family} is {ways[0]}")
     if arm.min_score is not None and not isinstance(build_method(str(method), values), Scorer):
@@ -182,10 +154,36 @@ def _options(node: Node, method: str | None, options: dict[str, Node]) -> dict[s
     return {key: known.get(key, item.value) for key, item in options.items()}
 
 
+def _rules(given: dict[str, Node]) -> dict[str, Any]:
+    """The rules of choice that are set, by name; null sets none."""
+    given = {key: node for key, node in given.items() if node.value is not None}
+    values: dict[str, Any] = {}
+    for key, node in given.items():
+        if key == "dedup":
+            values[key] = node.choice(("exact", "near"))
+        else:
+            values[key] = node.whole(0) if key.endswith("bytes") else node.number()
+    if "dedup_threshold" in given and values.get("dedup") != "near":
+        given["dedup_threshold"].fail("belongs to dedup: near")
+    for key, node in given.items():
+        try:
+            if key == "dedup_threshold":
+                Rules(dedup="near", dedup_threshold=values[key])
+            elif key == "max_share":
+                Rules(max_share=values[key])
+            elif key == "max_bytes":
+                Rules(min_bytes=values.get("min_bytes", 0), max_bytes=values[key])
+        except MissingExtraError:
+            pass  # as above
+        except ZipfitError as error:
+            node.fail(str(error))
+    return values
+
+
 def _shown(key: str, value: Any) -> str:
     """A swept value in an arm's name."""
-    if value is None and key == "target_size":
-        return "all"
+    if value is None and key in _OF_METHODS:
+        return "all" if key == "target_size" else "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 

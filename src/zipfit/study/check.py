@@ -13,17 +13,17 @@ from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.study.data import read_part
-from zipfit.training.models import locate_model
+from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
-    from zipfit.study.spec import Data, Study
+    from zipfit.study.schema import Data, Study
 
 # What the hub takes for the name of a repository: huggingface_hub.utils.validate_repo_id.
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(\w[\w.-]*/)?\w([\w.-]{0,94}\w)?", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Checked:
+class Overview:
     """A valid study in numbers.
 
     Attributes:
@@ -39,7 +39,7 @@ class Checked:
     notes: list[str]
 
 
-def check_study(study: Study) -> Checked:
+def check_study(study: Study) -> Overview:
     """Check a study as far as that goes without training or a network: local data is read once, to its end.
 
     Raises:
@@ -72,7 +72,7 @@ def check_study(study: Study) -> Checked:
         notes.append(f"{shared:,} documents of the test set are in the target too")
     notes += _notes_on_arms(study, documents["target"]) + _notes_on_models(study)
     cells = sum(len(study.budgets_of(arm)) for arm in study.arms) * len(study.models) * len(study.seeds)
-    return Checked(len(study.arms), cells, documents, notes)
+    return Overview(len(study.arms), cells, documents, notes)
 
 
 def _is_local(role: str, part: Data, elsewhere: list[str]) -> bool:
@@ -114,7 +114,7 @@ def _notes_on_models(study: Study) -> list[str]:
     notes = []
     for model in study.models:
         try:
-            place, _ = locate_model(study.model_path(model))
+            place, _ = find_model(study.model_path(model))
         except ZipfitError as error:
             notes.append(f"will fail here: {error}")
             continue

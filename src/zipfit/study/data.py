@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zipfit.selection.sources import Sources
-    from zipfit.study.spec import Data, Study
+    from zipfit.study.schema import Data, Study
 
 
 def open_study(study: Study) -> Sources:

@@ -6,7 +6,8 @@ import itertools
 import json
 import random
 from bisect import bisect_left
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from zipfit.selection.alignment import alignment
 from zipfit.selection.cut import Budget, Rules, Terms, walk
 from zipfit.selection.ranking import rank
 from zipfit.selection.tokens import TokenCounter
-from zipfit.study.data import digest
+from zipfit.study.data import digest, open_study
+from zipfit.study.schema import SelectionRecord, TopDocument
 from zipfit.system.texts import Texts
 from zipfit.training.blocks import encode
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from zipfit.selection.cut import Cut
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import Sources
-    from zipfit.study.arm import Arm
+    from zipfit.study.schema import Arm, Study
 
 _TOP = 20
 _EXCERPT = 200  # characters
@@ -87,22 +89,23 @@ class Chosen:
     def texts(self) -> list[str]:
         return [document.text for document in self.documents]
 
-    def to_json(self, arm: Arm, excerpts: bool) -> dict[str, Any]:
+    def record(self, key: str, arm: Arm, excerpts: bool) -> SelectionRecord:
         """What is kept of it: no text but, with `excerpts`, the beginnings of the first documents."""
         columns = ("position", "score", "label", "tokens", "bytes", "alignment")
-        return {
-            "arm": asdict(arm),
-            "seconds": self.seconds,
+        return SelectionRecord(
+            key=key,
+            arm=arm,
+            seconds=self.seconds,
             **{column: [getattr(document, column) for document in self.documents] for column in columns},
-            "top": [
-                {
-                    "rank": rank,
+            top=[
+                TopDocument(
+                    rank=rank,
                     **{column: getattr(document, column) for column in ("position", "score", "alignment", "label")},
-                    **({"text": document.text[:_EXCERPT]} if excerpts else {}),
-                }
+                    text=document.text[:_EXCERPT] if excerpts else None,
+                )
                 for rank, document in enumerate(self.documents[:_TOP], 1)
             ],
-        }
+        )
 
 
 class Rankings:
@@ -111,13 +114,18 @@ class Rankings:
     All arms, budgets and models that need it share it. The pool is read before the first method's time begins.
 
     Args:
-        sources: pool and target, opened once for the whole study.
+        study: whose pool and target are opened once, when they are first needed.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self.sources = sources
+    def __init__(self, study: Study) -> None:
+        self._study = study
         self._known: dict[str, Ranking] = {}
         self._seed: int | None = None
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Pool and target; raises as `open_study`."""
+        return open_study(self._study)
 
     def of(self, arm: Arm, seed: int) -> Ranking:
         """The ranking of an arm's method.
@@ -265,9 +273,7 @@ def is_seeded(arm: Arm) -> bool:
 
 def arm_digest(arm: Arm, arms: dict[str, Arm]) -> str:
     """A digest of what an arm does, whatever it is called and whichever budgets it is trained at."""
-    described = {
-        name: value for name, value in asdict(arm).items() if name not in ("name", "family", "swept", "budgets")
-    }
+    described = {name: value for name, value in arm.way.items() if name not in ("family", "swept")}
     if arm.lengths_of is not None:
         described["lengths_of"] = arm_digest(arms[arm.lengths_of], arms)
     return digest(described)

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.streams import sha256_of
 from zipfit.errors import ZipfitError
 from zipfit.study.data import digest, identify
 from zipfit.study.documents import arm_digest
-from zipfit.training.models import locate_model
+from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
-    from zipfit.study.arm import Arm
-    from zipfit.study.spec import ModelSpec, Study
+    from zipfit.study.schema import Arm, ModelSpec, Study
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a study.
+class PlannedCell:
+    """One run of a study, to be made or made already.
 
     Attributes:
         arm: where its documents come from.
@@ -68,7 +68,7 @@ class Part:
     models: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 
-    def of(self, cells: list[Cell]) -> list[Cell]:
+    def of(self, cells: list[PlannedCell]) -> list[PlannedCell]:
         """Those of the cells that belong to the part, in their order.
 
         Raises:
@@ -95,7 +95,7 @@ class Part:
         return part
 
 
-def plan(study: Study) -> list[Cell]:
+def plan(study: Study) -> list[PlannedCell]:
     """All cells: seed by seed, and in each budget by budget, so that what is finished first compares all arms.
 
     Raises:
@@ -112,7 +112,7 @@ def plan(study: Study) -> list[Cell]:
     budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
     budgets.sort(key=lambda budget: (budget is None, budget))
     return [
-        Cell(
+        PlannedCell(
             arm,
             budget,
             model,
@@ -134,7 +134,7 @@ def plan(study: Study) -> list[Cell]:
 
 def _identify_model(study: Study, spec: ModelSpec) -> str:
     """A digest of a local model's files, or of its name and revision on the hub."""
-    place, options = locate_model(study.model_path(spec))
+    place, options = find_model(study.model_path(spec))
     path = Path(place)
     if "gguf_file" in options:
         files = [path / options["gguf_file"]]
@@ -146,6 +146,5 @@ def _identify_model(study: Study, spec: ModelSpec) -> str:
     for file in files:
         sha256.update(file.name.encode() + b"\0")
         with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                sha256.update(chunk)
+            sha256_of(stream, sha256)
     return sha256.hexdigest()[:16]

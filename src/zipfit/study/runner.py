@@ -12,30 +12,33 @@ import hashlib
 import math
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError
-from zipfit.humaneval.humaneval import humaneval
-from zipfit.study.data import digest, open_source, read_texts
-from zipfit.study.documents import Chooser, arm_digest, is_seeded
+from zipfit.humaneval import Judging, Sampling, humaneval
+from zipfit.study.data import digest, read_texts
+from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
+from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, Overlap, SelectionRecord, StepLoss, TestSet
 from zipfit.study.store import Store
 from zipfit.system.cores import available_cores
 from zipfit.system.versions import library_versions, zipfit_commit
+from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
-from zipfit.training.models import load_model, load_tokenizer, locate_model
-from zipfit.training.train import Unobserved, train
+from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer
+from zipfit.training.run import Unobserved
+from zipfit.training.train import train
 
 if TYPE_CHECKING:
     from zipfit.study.documents import Chosen
-    from zipfit.study.plan import Cell, Identity
-    from zipfit.study.spec import ModelSpec, Study
+    from zipfit.study.plan import PlannedCell
+    from zipfit.study.schema import Study
     from zipfit.training.models import LanguageModel
-    from zipfit.training.train import Observer, Run
+    from zipfit.training.run import Observer, Run
 
 # What cells that train on the same documents have in common.
 _MEASURED = (
@@ -48,15 +51,15 @@ _LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
 class StudyObserver(Protocol):
     """Told of a study as it goes."""
 
-    def planned(self, cells: list[Cell], finished: int) -> None:
+    def planned(self, cells: list[PlannedCell], finished: int) -> None:
         """These are the cells, and so many are finished already."""
         ...
 
-    def began(self, cell: Cell) -> Observer:
+    def began(self, cell: PlannedCell) -> Observer:
         """A cell begins; its run is told to what this returns."""
         ...
 
-    def ended(self, cell: Cell, result: dict[str, Any]) -> None:
+    def ended(self, cell: PlannedCell, result: Cell) -> None:
         """A cell is kept, `done` or `failed`."""
         ...
 
@@ -64,13 +67,13 @@ class StudyObserver(Protocol):
 class UnobservedStudy:
     """An observer that ignores everything."""
 
-    def planned(self, cells: list[Cell], finished: int) -> None:
+    def planned(self, cells: list[PlannedCell], finished: int) -> None:
         pass
 
-    def began(self, cell: Cell) -> Observer:  # noqa: ARG002
+    def began(self, cell: PlannedCell) -> Observer:  # noqa: ARG002
         return Unobserved()
 
-    def ended(self, cell: Cell, result: dict[str, Any]) -> None:
+    def ended(self, cell: PlannedCell, result: Cell) -> None:
         pass
 
 
@@ -82,7 +85,7 @@ def run_study(
     excerpts: bool = True,
     allow_code_execution: bool = False,
     observer: StudyObserver | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Cell]:
     """Run the cells that are not finished; those that failed before are tried again.
 
     Processes that run different parts may share a results folder.
@@ -112,22 +115,24 @@ def run_study(
     whole = plan(study)
     cells = (part or Part()).of(whole)
     store = Store(folder)
-    results = {cell.key: store.read("cells", cell.key) for cell in cells}
+    store.make()
+    results = {cell.key: store.read(Cell, cell.key) for cell in cells}
     store.write_study(study, [cell.key for cell in whole], library_versions(_LIBRARIES))
-    finished = sum(result is not None and result["status"] == "done" for result in results.values())
+    finished = sum(result is not None and result.is_done for result in results.values())
     observer.planned(cells, finished)
+    rankings = Rankings(study)
     workshop: _Workshop | None = None
     with ExitStack() as stack:
         for cell in cells:
             known = results[cell.key]
-            if known is not None and known["status"] == "done":
+            if known is not None and known.is_done:
                 continue
             if workshop is None or workshop.model_spec != cell.model:
                 stack.close()
-                workshop = stack.enter_context(_Workshop(study, cell.model, cell.identity, store, excerpts))
+                workshop = stack.enter_context(_Workshop(study, cell, store, rankings, excerpts))
             result = workshop.run(cell, observer.began(cell))
-            store.write("cells", cell.key, result)
-            results[cell.key] = store.read("cells", cell.key)
+            store.write(result)
+            results[cell.key] = result
             observer.ended(cell, result)
             if workshop.interrupted:  # during the cell's last step
                 raise KeyboardInterrupt
@@ -135,25 +140,21 @@ def run_study(
 
 
 class _Workshop:
-    """What the cells of one model share."""
+    """What the cells of one model, the first one's, share."""
 
-    def __init__(self, study: Study, model: ModelSpec, identity: Identity, store: Store, excerpts: bool) -> None:
+    def __init__(self, study: Study, first: PlannedCell, store: Store, rankings: Rankings, excerpts: bool) -> None:
         self.study = study
-        self.model_spec = model
+        self.model_spec = first.model
         self._store = store
         self._excerpts = excerpts
         self._arms = {arm.name: arm for arm in study.arms}
         self._test = read_texts(study, study.test, "test")
-        self._target = read_texts(study, study.target, "target")
-        self._identity = identity
+        self._identity = first.identity
+        self._rankings = rankings
         self.interrupted = False
         self._unpacked: tempfile.TemporaryDirectory[str] | None = None
         self._chooser: Chooser | None = None
-        self._by_documents: dict[str, dict[str, Any]] = {}
-        for path in sorted((store.folder / "cells").glob("*.json")):
-            result = store.read("cells", path.stem)
-            if result is not None and result["status"] == "done":
-                self._by_documents[result["training_key"]] = result
+        self._by_documents = {cell.training_key: cell for cell in store.read_all(Cell) if cell.is_done}
 
     def __enter__(self) -> _Workshop:
         return self
@@ -162,68 +163,63 @@ class _Workshop:
         if self._unpacked is not None:
             self._unpacked.cleanup()
 
-    def run(self, cell: Cell, observer: Observer) -> dict[str, Any]:
+    def run(self, cell: PlannedCell, observer: Observer) -> Cell:
         """The cell's result; what goes wrong with it is in there."""
-        result = self._header(cell)
+        result = self._begun(cell)
         run: list[Run] = []
         try:
             self._measure(cell, result, observer, run)
         except ZipfitError as error:
-            result |= {"status": "failed", "error": str(error)}
+            result.status, result.error = "failed", str(error)
         except Exception as error:  # one cell's surprise must not lose the others
             reason = str(error).strip().partition("\n")[0]
-            result |= {"status": "failed", "error": f"{type(error).__name__}: {reason}"}
-        if run and result["status"] == "failed":
-            result |= _losses(run[0])
+            result.status, result.error = "failed", f"{type(error).__name__}: {reason}"
+        if run and not result.is_done:
+            _keep_losses(result, run[0])
         return result
 
-    def _header(self, cell: Cell) -> dict[str, Any]:
-        arm = cell.arm
-        return {
-            "study": self.study.name,
-            "arm": arm.name,
-            "family": arm.family,
-            "swept": arm.swept,
-            "method": arm.method,
-            "options": arm.options,
-            "train_on": arm.train_on,
-            "label": arm.label,
-            "lengths_of": arm.lengths_of,
-            "min_score": arm.min_score,
-            "target_size": arm.target_size,
-            "budget": cell.budget,
-            "model": cell.model.label,
-            "seed": cell.seed,
-            "status": "done",
-            "error": None,
-            "settings": asdict(self.study.settings),
-            "made": {
+    def _begun(self, cell: PlannedCell) -> Cell:
+        """What is known of a cell before anything is measured."""
+        return Cell(
+            key=cell.key,
+            study=self.study.name,
+            arm=cell.arm.name,
+            way=cell.arm.way,
+            budget=cell.budget,
+            model=cell.model.label,
+            seed=cell.seed,
+            status="done",
+            error=None,
+            settings=asdict(self.study.settings),
+            made={
                 "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "commit": zipfit_commit(),
                 **library_versions(_LIBRARIES),
             },
-        }
+        )
 
-    def _measure(self, cell: Cell, result: dict[str, Any], observer: Observer, runs: list[Run]) -> None:
+    def _measure(self, cell: PlannedCell, result: Cell, observer: Observer, runs: list[Run]) -> None:
         study = self.study
         if self._chooser is None:
-            self._chooser = Chooser(open_source(study), self._target, self._tokenizer(), study.arms)
+            self._chooser = Chooser(self._rankings, self._tokenizer(), study.arms)
         budgets = [math.inf if budget is None else budget for budget in study.budgets_of(cell.arm)]
         largest = None if math.inf in budgets else int(max(budgets))
+        if cell.arm.max_share is not None:
+            largest = cell.budget
         selection = self._chooser.choose(cell.arm, largest, cell.seed)  # smaller budgets take their part of it
         chosen = self._chooser.choose(cell.arm, cell.budget, cell.seed)
-        result |= {
-            "selection": self._keep_selection(cell, selection),
-            "documents": len(chosen.documents),
-            "alignment": fmean(document.alignment for document in chosen.documents),
-            "mean_bytes": fmean(document.bytes for document in chosen.documents),
-            "selection_seconds": sum(chosen.seconds.values()),
-            "cached_vectors": chosen.cached,
-            "training_key": self._training_key(cell, chosen),
-        }
-        twin = self._by_documents.get(result["training_key"])
+        result.selection = self._keep_selection(cell, selection)
+        result.documents = len(chosen.documents)
+        result.alignment = fmean(document.alignment for document in chosen.documents)
+        result.mean_bytes = fmean(document.bytes for document in chosen.documents)
+        result.selection_seconds = sum(chosen.seconds.values())
+        result.cached_vectors = chosen.cached
+        result.training_key = self._training_key(cell, chosen)
+        twin = self._by_documents.get(result.training_key)
         if twin is not None:
-            result |= {name: twin[name] for name in _MEASURED} | {"same_as": twin["key"]}
+            for name in _MEASURED:
+                setattr(result, name, getattr(twin, name))
+            result.same_as = twin.key
             return
         model = self._load(cell.seed)
         before = self._baseline(model)
@@ -232,47 +228,36 @@ class _Workshop:
             model,
             chosen.texts,
             study.settings,
-            test=self._test,
-            budget=cell.budget,
-            seed=cell.seed,
-            evaluate_every=study.evaluate_every,
-            before=before,
+            Course(cell.budget, cell.seed, study.evaluate_every),
+            held_out=HeldOut(self._test, before),
             observer=watched,
         )
         if not run.finished:
             raise KeyboardInterrupt
         self.interrupted = run.interrupted
         assert run.overlap is not None
-        result |= _losses(run) | {"overlap": asdict(run.overlap)}
-        result["test"] = {
-            "documents": len(before.documents),
-            "tokens": before.tokens,
-            "bytes": before.bytes,
-            "truncated": before.truncated,
-        }
-        result["made"] |= {"device": run.device, "precision": run.precision}
-        result["humaneval"] = self._humaneval(model, cell.seed)
-        self._by_documents[result["training_key"]] = result | {"key": cell.key}
+        assert result.made is not None
+        _keep_losses(result, run)
+        result.overlap = Overlap(**asdict(run.overlap))
+        result.test = TestSet(len(before.documents), before.tokens, before.bytes, before.truncated)
+        result.made |= {"device": run.device, "precision": run.precision}
+        result.humaneval = self._humaneval(model, cell.seed)
+        self._by_documents[result.training_key] = result
 
     def _tokenizer(self) -> Any:
-        spec = self.model_spec
-        return load_tokenizer(self._place(), revision=spec.revision, trust_remote_code=spec.trust_remote_code)
+        return load_tokenizer(self._source())
 
     def _load(self, seed: int) -> LanguageModel:
-        spec = self.model_spec
-        model = load_model(
-            self._place(),
-            self.study.settings,
-            seed=seed,
-            revision=spec.revision,
-            trust_remote_code=spec.trust_remote_code,
-        )
-        return replace(model, name=spec.name)
+        model = load_model(self._source(), self.study.settings, seed)
+        return replace(model, name=self.model_spec.name)
+
+    def _source(self) -> ModelSource:
+        return ModelSource(self._place(), self.model_spec.revision, self.model_spec.trust_remote_code)
 
     def _place(self) -> str:
         """Where the model is read from for each cell: a GGUF file is unpacked once, as that takes long."""
         place = self.study.model_path(self.model_spec)
-        if "gguf_file" not in locate_model(place)[1]:
+        if "gguf_file" not in find_model(place)[1]:
             return place
         if self._unpacked is None:
             model = load_model(place)
@@ -280,33 +265,29 @@ class _Workshop:
             model.save(Path(self._unpacked.name))
         return self._unpacked.name
 
-    def _humaneval(self, model: LanguageModel, seed: int) -> dict[str, Any] | None:
+    def _humaneval(self, model: LanguageModel, seed: int) -> HumanEvalRates | None:
         """pass@1 and, with as many samples, pass@10; to run the programs was agreed to before."""
         spec = self.study.humaneval
         if spec is None:
             return None
-        return humaneval(
-            model.network,
-            model.tokenizer,
-            samples=spec.samples,
-            temperature=spec.temperature,
-            k=[k for k in (1, 10, 100) if k <= spec.samples],
-            seed=seed,
-            rows=spec.rows,
-            workers=available_cores(),
-            consent=True,
-        ).summary()
+        sampling = Sampling(samples=spec.samples, seed=seed, temperature=spec.temperature)
+        k = [k for k in (1, 10, 100) if k <= spec.samples]
+        judging = Judging(k=k, rows=spec.rows, workers=available_cores(), consent=True)
+        found = humaneval(model.network, model.tokenizer, sampling, judging)
+        return HumanEvalRates(**found.summary() | {"pass_at": found.pass_at})
 
-    def _keep_selection(self, cell: Cell, chosen: Chosen) -> str:
+    def _keep_selection(self, cell: PlannedCell, chosen: Chosen) -> str:
         seed = cell.seed if is_seeded(cell.arm) else None
         identity = {name: getattr(self._identity, name) for name in ("source", "target", "model")}
-        key = digest(identity | {"arm": arm_digest(cell.arm, self._arms), "seed": seed})
-        kept = self._store.read("selections", key)
-        if kept is None or len(kept["tokens"]) < len(chosen.documents):
-            self._store.write("selections", key, chosen.to_json(cell.arm, self._excerpts))
+        # Of a share of the budget, a smaller budget's documents are no head of a larger one's.
+        budget = {} if cell.arm.max_share is None else {"budget": cell.budget}
+        key = digest(identity | {"arm": arm_digest(cell.arm, self._arms), "seed": seed} | budget)
+        kept = self._store.read(SelectionRecord, key)
+        if kept is None or len(kept.tokens) < len(chosen.documents):
+            self._store.write(chosen.record(key, cell.arm, self._excerpts))
         return key
 
-    def _training_key(self, cell: Cell, chosen: Chosen) -> str:
+    def _training_key(self, cell: PlannedCell, chosen: Chosen) -> str:
         """A digest of what the training itself depends on: the set of documents, and not who chose them."""
         documents = sorted(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in chosen.texts)
         study = self.study
@@ -327,16 +308,18 @@ class _Workshop:
         """The test set under the untrained model, measured once."""
         limit = self.study.settings.test_tokens
         key = digest({"model": self._identity.model, "test": self._identity.test, "test_tokens": limit})
-        kept = self._store.read("baselines", key)
+        kept = self._store.read(Baseline, key)
         if kept is not None:
-            return Evaluation([DocumentLoss(*document) for document in kept["documents"]])
+            return Evaluation([DocumentLoss(*document) for document in kept.documents])
         evaluation = cross_entropy(model, self._test, limit)
-        documents = [list(asdict(document).values()) for document in evaluation.documents]
         self._store.write(
-            "baselines",
-            key,
-            {"model": self.model_spec.label, "loss": evaluation.loss, "bits_per_byte": evaluation.bits_per_byte}
-            | {"documents": documents},
+            Baseline(
+                key=key,
+                model=self.model_spec.label,
+                loss=evaluation.loss,
+                bits_per_byte=evaluation.bits_per_byte,
+                documents=[astuple(document) for document in evaluation.documents],
+            )
         )
         return evaluation
 
@@ -356,11 +339,9 @@ class _Watched:
         self._observer.started(run)
 
 
-def _losses(run: Run) -> dict[str, Any]:
-    return {
-        "tokens": run.done_tokens,
-        "training_seconds": run.seconds,
-        "tokens_per_second": run.done_tokens / run.seconds if run.seconds else 0.0,
-        "losses": [asdict(measured) for measured in run.test],
-        "training_losses": [{"tokens": measured.tokens, "loss": measured.loss} for measured in run.train],
-    }
+def _keep_losses(result: Cell, run: Run) -> None:
+    result.tokens = run.done_tokens
+    result.training_seconds = run.seconds
+    result.tokens_per_second = run.done_tokens / run.seconds if run.seconds else 0.0
+    result.losses = [Loss(measured.tokens, measured.loss, measured.bits_per_byte) for measured in run.test]
+    result.training_losses = [StepLoss(measured.tokens, measured.loss) for measured in run.train]

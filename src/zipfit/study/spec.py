@@ -1,4 +1,4 @@
-"""What a study is: data, arms, budgets, models, seeds and settings, as a YAML file says them.
+"""A study as a YAML file says it: data, arms, budgets, models, seeds and settings.
 
 An *arm* is one way to get training documents; each arm is fine-tuned on at each budget, with each model and each seed.
 Everything that can be known to be wrong without reading the data or loading a model is found here.
@@ -7,137 +7,22 @@ Everything that can be known to be wrong without reading the data or loading a m
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zipfit.corpus.formats import FORMATS, SAMPLE_BY
 from zipfit.corpus.inputs import HUB_NAME, expand
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError
-from zipfit.study.arm import Arm, read_arms, read_budgets
+from zipfit.study.arm import read_arms, read_budgets
+from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec, Study, is_local_model
 from zipfit.study.yaml_file import Node, read_yaml
 from zipfit.training.settings import PRESETS, Settings, build_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-@dataclass(frozen=True)
-class Data:
-    """Documents, and how they are read; a study's source, target and test set each are one `Data` or several in a row.
-
-    Attributes:
-        files: as the study file names them: paths relative to `Study.folder` (globs and folders too), remote paths, or
-            `hub:NAME[:CONFIG]@SPLIT`.
-        format: one of `zipfit.corpus.formats.FORMATS`; None to tell by name and content.
-        text_field: field that holds the text; with neither field nor template the usual shapes are recognised.
-        template: text made of fields.
-        sample_by: what one document of a text file is.
-        by: field that labels a document; None as in `zipfit.corpus.corpus.Corpus`.
-        label: the label of all of these documents, instead of a field's value.
-        rows: half-open range of documents among all those of `files`; None for an open end.
-        sample: number of documents drawn from these at random, always the same ones, in their order; None for all.
-    """
-
-    files: tuple[str, ...]
-    format: str | None = None
-    text_field: str | None = None
-    template: str | None = None
-    sample_by: str = "line"
-    by: str | None = None
-    label: str | None = None
-    rows: tuple[int | None, int | None] = (None, None)
-    sample: int | None = None
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """A model to fine-tune.
-
-    Attributes:
-        name: hub name, `smollm2`, or a local path, which begins with `.`, `~` or `/` or ends in `.gguf` (relative to
-            `Study.folder`).
-        label: what figures call it; unique.
-        revision: of the hub.
-        trust_remote_code: whether code that comes with the model may run.
-    """
-
-    name: str
-    label: str
-    revision: str | None = None
-    trust_remote_code: bool = False
-
-
-@dataclass(frozen=True)
-class HumanEvalSpec:
-    """Evaluation on HumanEval beside the test loss.
-
-    Attributes:
-        samples: programs a problem; pass@k is estimated for k up to this.
-        temperature: 0 for greedy decoding.
-        rows: half-open range of the 164 problems, so that those the selection saw can be left out.
-    """
-
-    samples: int = 1
-    temperature: float = 0.0
-    rows: tuple[int | None, int | None] = (None, None)
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study; see `docs/study.md` for the file.
-
-    Attributes:
-        name: title of report and figures.
-        description: a sentence or two; may be empty.
-        source: the pool, its parts one after another.
-        target: the examples that methods see.
-        test: the held-out documents that the loss is measured on.
-        arms: in the order of the figures' legends.
-        budgets: training tokens; None for all of an arm's documents.
-        models: at least one.
-        seeds: of training, of random orders, and of methods that draw.
-        settings: of every fine-tuning run.
-        evaluate_every: tokens between evaluations on the test set; None for before and after only.
-        humaneval: None to leave it out.
-        folder: what relative paths are relative to.
-    """
-
-    name: str
-    description: str
-    source: tuple[Data, ...]
-    target: tuple[Data, ...]
-    test: tuple[Data, ...]
-    arms: tuple[Arm, ...]
-    budgets: tuple[int | None, ...]
-    models: tuple[ModelSpec, ...]
-    seeds: tuple[int, ...]
-    settings: Settings
-    evaluate_every: int | None
-    humaneval: HumanEvalSpec | None
-    folder: str
-
-    def path(self, name: str) -> str:
-        """A name of a file or local model as it can be opened; names on the hub and remote paths stay as they are."""
-        if name.startswith("hub:") or is_remote(name):
-            return name
-        return os.path.join(self.folder, os.path.expanduser(name))
-
-    def model_path(self, model: ModelSpec) -> str:
-        """What to load a model from: its hub name, or the path of a local one."""
-        return self.path(model.name) if _is_local_model(model.name) else model.name
-
-    def budgets_of(self, arm: Arm) -> tuple[int | None, ...]:
-        """The budgets that an arm is trained at."""
-        return self.budgets if arm.budgets is None else arm.budgets
-
-    def to_json(self) -> dict[str, Any]:
-        """The study as plain values, without `folder`: where it was run is no part of what it is."""
-        values = asdict(self)
-        del values["folder"]
-        return values
 
 
 def load_study(path: str | os.PathLike[str], data: str | None = None) -> Study:
@@ -271,7 +156,7 @@ def _models(node: Node, folder: str) -> tuple[ModelSpec, ...]:
         if "name" not in found:
             item.fail("name is missing")
         name = found["name"].text()
-        if _is_local_model(name) and not os.path.exists(os.path.join(folder, os.path.expanduser(name))):
+        if is_local_model(name) and not os.path.exists(os.path.join(folder, os.path.expanduser(name))):
             found["name"].fail(f"{name}: no such file or folder (paths are relative to {folder or '.'})")
         model = ModelSpec(
             name=name,
@@ -283,7 +168,3 @@ def _models(node: Node, folder: str) -> tuple[ModelSpec, ...]:
             item.fail(f"there are two models of the label {model.label}: give them different ones")
         models.append(model)
     return tuple(models)
-
-
-def _is_local_model(name: str) -> bool:
-    return name.startswith((".", "~", "/")) or name.endswith(".gguf")

@@ -29,7 +29,7 @@ class Advance(Protocol):
 class Progress(Protocol):
     """Where a job tells how far it is."""
 
-    def reading(self, size: int | None, pairs: int) -> AbstractContextManager[Advance]:
+    def begin(self, size: int | None, pairs: int) -> AbstractContextManager[Advance]:
         """Begin a pass over inputs of this total size, if it is known.
 
         `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
@@ -41,7 +41,7 @@ class Silent:
     """Tells nobody; both a `Progress` and an `Advance`."""
 
     @contextmanager
-    def reading(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
+    def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
         yield self
 
     def raw(self, amount: int) -> None:
@@ -55,19 +55,8 @@ class TerminalProgress:
     """A bar on standard error."""
 
     @contextmanager
-    def reading(self, size: int | None, pairs: int) -> Iterator[Advance]:
-        from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (
-            BarColumn(bar_width=16),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[done]:,} documents {task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-        )
-        with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+    def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:
+        with build_bar("{task.fields[done]:,} documents {task.fields[rate]}") as bar:
             task = bar.add_task("", total=size, done=0, rate="")
             yield _Bar(bar, task, pairs)
 
@@ -89,6 +78,26 @@ class _Bar:
             rate = self._documents * (self._pairs or 1) / elapsed
             unit = "pairs/s" if self._pairs else "documents/s"
             self._bar.update(self._task, done=self._documents, rate=f"{rate:,.0f} {unit}")
+
+
+def build_bar(figures: str) -> RichProgress:
+    """A bar on standard error that goes when it is done: the share done, `figures`, and the time left.
+
+    Args:
+        figures: a format string of `task` and the fields that the caller gives it.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        BarColumn(bar_width=16),
+        TaskProgressColumn(),
+        TextColumn(figures),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def is_watched() -> bool:

@@ -44,8 +44,11 @@ class Texts(Sequence[str]):
         """Take the batch as it is; nothing is copied if the offsets are int64.
 
         Raises:
+            TypeError: the data are not bytes.
             ValueError: the offsets are not of one dimension, do not ascend, or do not lie in the data.
         """
+        if not isinstance(data, bytes):
+            raise TypeError(f"the data of texts must be bytes, not {type(data).__name__}")
         held = np.ascontiguousarray(offsets, dtype=np.int64).view()
         if held.ndim != 1 or not len(held) or held[0] < 0 or held[-1] > len(data) or (held[1:] < held[:-1]).any():
             raise ValueError("the offsets of texts must ascend and lie within their data")

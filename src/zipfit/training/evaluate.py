@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.reading import Reading
 from zipfit.training.evaluation import cross_entropy
-from zipfit.training.models import load_model
+from zipfit.training.models import ModelSource, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +41,14 @@ def evaluate(
         trust_remote_code: run the Python code that comes with the model.
         on_documents: told the number of documents done after each batch.
 
+    Returns:
+        What each document costs, computed in float32.
+
     Raises:
         MissingExtraError: torch or transformers is not installed.
         ZipfitError: the model cannot be loaded, a document cannot be read, or there is no text.
     """
     texts = [text for text, _ in read_documents("test set", test, Reading(text_field, template))]
     if isinstance(model, str):
-        model = load_model(model, revision=revision, trust_remote_code=trust_remote_code)
+        model = load_model(ModelSource(model, revision, trust_remote_code))
     return cross_entropy(model, texts, test_tokens, on_documents)

@@ -2,7 +2,8 @@
 
 Each document is scored on its own: its tokens are predicted from those before it in the same document, the first one
 from the begin-of-text token or, where the tokenizer has none, from the end-of-text token that parts documents in
-training. So every byte of a document is paid for, and bits a byte compare between tokenizers.
+training. So every byte of a document is paid for, and bits a byte compare between tokenizers. All is computed in
+float32, in whatever a model is trained, so that a model costs the same before it is saved and after.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError
 from zipfit.training.blocks import encode
+from zipfit.training.precision import in_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,8 +92,6 @@ def cross_entropy(
     Raises:
         ZipfitError: the documents hold no text.
     """
-    import torch
-
     network, tokenizer = model.network, model.tokenizer
     start = tokenizer.bos_token_id if _begins(tokenizer) else tokenizer.eos_token_id
     limit = min(test_tokens, getattr(network.config, "max_position_embeddings", test_tokens + 1) - 1)
@@ -104,26 +104,13 @@ def cross_entropy(
     training = network.training
     network.eval()
     try:
-        for batch in _batches(prepared):
-            longest = max(len(prepared[index].tokens) for index in batch)
-            tokens = torch.full((len(batch), longest), start)
-            mask = torch.zeros((len(batch), longest), dtype=torch.long)
-            for row, index in enumerate(batch):
-                document = prepared[index].tokens
-                tokens[row, : len(document)] = torch.tensor(document)
-                mask[row, : len(document)] = 1
-            tokens, mask = tokens.to(network.device), mask.to(network.device)
-            with torch.inference_mode():
-                logits = network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-            for row, index in enumerate(batch):
-                length = len(prepared[index].tokens)
-                if length > 1:
-                    losses = torch.nn.functional.cross_entropy(
-                        logits[row, : length - 1].float(), tokens[row, 1:length], reduction="none"
-                    )
-                    nats[index] = float(losses.double().sum())
-            if on_documents is not None:
-                on_documents(len(batch))
+        with in_float32(network):
+            for batch in _batches(prepared):
+                costs = _nats(network, [prepared[index].tokens for index in batch], start)
+                for index, cost in zip(batch, costs, strict=True):
+                    nats[index] = cost
+                if on_documents is not None:
+                    on_documents(len(batch))
     finally:
         network.train(training)
     return Evaluation(
@@ -132,6 +119,31 @@ def cross_entropy(
             for document, cost in zip(prepared, nats, strict=True)
         ]
     )
+
+
+def _nats(network: Any, documents: Sequence[Sequence[int]], start: int) -> list[float]:
+    """The sum of -ln p over each document's tokens but the first, from one pass over them all."""
+    import torch
+
+    longest = max(map(len, documents))
+    tokens = torch.full((len(documents), longest), start)
+    mask = torch.zeros((len(documents), longest), dtype=torch.long)
+    for row, document in enumerate(documents):
+        tokens[row, : len(document)] = torch.tensor(document)
+        mask[row, : len(document)] = 1
+    tokens, mask = tokens.to(network.device), mask.to(network.device)
+    with torch.inference_mode():
+        logits = network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
+        return [
+            float(
+                torch.nn.functional.cross_entropy(
+                    logits[row, : len(document) - 1].float(), tokens[row, 1 : len(document)], reduction="none"
+                )
+                .double()
+                .sum()
+            )
+            for row, document in enumerate(documents)
+        ]
 
 
 class _Prepared:

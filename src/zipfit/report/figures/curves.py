@@ -24,8 +24,7 @@ from zipfit.report.figures.style import (
     text_width,
     tokens_axis,
 )
-from zipfit.report.wording import count, percent, seeds_of, short_names, short_tokens, tidy
-from zipfit.study.statistics import (
+from zipfit.report.statistics import (
     Curve,
     best_selection,
     loss_curve,
@@ -35,6 +34,7 @@ from zipfit.study.statistics import (
     standings,
     target_arm,
 )
+from zipfit.report.wording import count, percent, seeds_of, short_names, short_tokens, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from zipfit.study.results import Arm, Results
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm
 
 _LOSS = "Test loss, nats a token"
 _BAND = "the band spans the lowest to the highest seed"
@@ -73,7 +74,7 @@ def loss_against_tokens(
         budget = main
     elif budget != main:
         name, title = f"{name}_{budget}", f"{title}, {count(budget)} tokens"
-    curves = _curves(results, model, [arm for arm in arms if budget in arm.budgets], budget)
+    curves = _curves(results, model, [arm for arm in arms if budget in results.budgets_of(arm)], budget)
     if not curves or (budget != main and len(curves) < 2):
         return None
     figure, axes = _draw(curves, looks(results))
@@ -193,8 +194,7 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
         seen[name] = Look(ramp(index / max(len(thresholds) - 1, 1)), "solid", "o")
     for arm in (random_arm(results), *(arm for arm in results.arms if arm.train_on == "source")):
         if arm is not None:
-            own = budget if budget in arm.budgets else next(reversed(arm.budgets), None)
-            found = _curves(results, model, [arm], own)
+            found = _curves(results, model, [arm], results.budget_of(arm, budget))
             curves |= {name: curve.until(end) for name, curve in found.items()}
     others = [name for name in curves if name not in thresholds]
     figure, _ = _draw(curves, seen, names)
@@ -219,7 +219,7 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
     whole = [arm for arm in results.arms if arm.train_on == "source"]
     curves: dict[str, Curve] = {}
     for arm in whole:
-        curves |= _curves(results, model, [arm], next(reversed(arm.budgets), None))
+        curves |= _curves(results, model, [arm], results.budget_of(arm, None))
     arms = [arm for arm in main_arms(results) if arm.train_on != "source"]
     budget = results.main_budget(model, arms)
     ranked = standings(results, model, budget)

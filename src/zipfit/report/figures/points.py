@@ -16,15 +16,16 @@ from zipfit.report.figures.style import (
     settings_line,
     styled,
 )
+from zipfit.report.statistics import Spread, regress, standings
 from zipfit.report.wording import WITHOUT_ENCODING, joined, p_value, seconds, seeds_of, short_names, tidy
-from zipfit.study.statistics import Spread, regress, standings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-    from zipfit.study.results import Arm, Cell, Results
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm, Cell
 
 _NAME = 18
 _INSTANT = 1e-3  # seconds that nobody waits for, and a log axis would spread over half its width

@@ -17,8 +17,8 @@ from zipfit.report.figures.style import (
     styled,
     text_width,
 )
+from zipfit.report.statistics import Spread, main_arms, standings
 from zipfit.report.wording import seeds_of, short_names, signed, tidy
-from zipfit.study.statistics import Spread, main_arms, standings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,16 +14,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
+from zipfit.report.statistics import main_arms
 from zipfit.report.wording import count, joined, short_tokens, tidy
-from zipfit.study.statistics import main_arms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from matplotlib.axes import Axes
 
-    from zipfit.study.results import Arm, Results
-    from zipfit.study.statistics import Curve
+    from zipfit.report.statistics import Curve
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm
 
 # A figure is as wide as a phone is, at one point a pixel: its letters are then read as they are, and a larger screen
 # shows it enlarged, letters and all.
@@ -276,17 +277,16 @@ def draw_curve(axes: Axes, curve: Curve, look: Look) -> None:
 
 def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -> str:
     """The settings that a figure's numbers come from, in a line."""
-    settings = results.study.get("settings") or {}
+    settings = results.study.settings
     finite = [count(budget) for budget in budgets if budget is not None]
     amounts = ([f"{joined(finite)} training tokens"] if finite else []) + (["all tokens"] if None in budgets else [])
     parts = [tidy(model, 60), *amounts]
     names = {"block_size": "block", "batch_size": "batch", "learning_rate": "learning rate", "schedule": "schedule"}
     for field, words in names.items():
-        value = settings.get(field)
-        if value is not None:
-            parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
-    if settings.get("adapter") not in (None, "full"):
-        parts.append(str(settings["adapter"]))
+        value = getattr(settings, field)
+        parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
+    if settings.adapter != "full":
+        parts.append(settings.adapter)
     seeds = sorted(
         {cell.seed for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets}
     )

@@ -19,15 +19,16 @@ from zipfit.report.figures.style import (
     styled,
     text_width,
 )
+from zipfit.report.statistics import Spread, main_arms, random_arm
 from zipfit.report.wording import count, seeds_of, short_names, short_tokens, tidy
-from zipfit.study.statistics import Spread, main_arms, random_arm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
-    from zipfit.study.results import Arm, Cell, Results
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm, Cell
 
 _LOSS = "Test loss after training, nats a token"
 _SPREAD = "bars span the lowest to the highest seed"
@@ -43,7 +44,7 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     lines = {
         arm.name: {
             float(budget): Spread(tuple(cell.loss for cell in cells))
-            for budget in arm.budgets
+            for budget in results.budgets_of(arm)
             if budget is not None and (cells := results.done(arm.name, model, budget))
         }
         for arm in main_arms(results)
@@ -138,6 +139,7 @@ def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
     plain = arm.min_score is None and arm.target_size is None and arm.label is None and "target_size" not in arm.swept
+    plain = plain and not arm.rules
     compressor = options.get("compressor", "gzip")
     if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
         return None

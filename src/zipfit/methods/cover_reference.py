@@ -1,17 +1,20 @@
-"""The engine of `cover` in plain Python: the oracle of the native one, and its stand-in where no compiler was found.
+"""The engine of `cover` in plain Python: the twins of the native core's classes (see `zipfit.system.native`).
 
-Same classes, same numbers: features are numbered alike, and every sum of floats has the same terms in the same order,
-so that rankings and scores are equal to the last bit. The essays are in `core/cover/features.hpp` and `greedy.hpp`.
+Features are numbered alike, and every sum of floats has the same terms in the same order, so that rankings and scores
+are equal to the last bit. The essays are in `core/cover/features.hpp` and `greedy.hpp`.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from zipfit.system import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 EXACT_COUNTS = 1024
 """phi is tabled for every count below this; above, at this many counts in each two octaves, and linear between."""
 LARGEST_COUNT = 2**40 - 1
+
+LONGEST_ORDER = 64
+LARGEST_EXPONENT = 4
+MOST_FEATURES = 2**32 - 1
 
 _LETTERS = (
     "0-9A-Z_a-z\u00c0-\u0dff\u0f00-\u0fff\u10a0-\u177f\u1800-\u1fff\u2c00-\u2dff\uac00-\ud7ff"  # scripts with spaces
@@ -47,17 +54,44 @@ def tabled_counts() -> list[int]:
     return counts
 
 
-Matches = list[tuple[list[tuple[int, int]], int]]
-"""For each document of a batch its size in bytes after its (feature, count) pairs: first the features that occur once,
-then the others, each in ascending order, which is the order in which their worth is added up."""
+_ENTRIES = len(tabled_counts())
+
+
+class CoverMatches:
+    """The target's features found in a batch of documents.
+
+    Attributes:
+        features: how many the target has.
+        documents: for each document its size in bytes after its (feature, count) pairs: first the features that occur
+            once, then the others, each in ascending order, which is the order in which their worth is added up.
+        appended: whether a `CoverGreedy` has taken the batch over.
+    """
+
+    def __init__(self, features: int) -> None:
+        self.features = features
+        self.documents: list[tuple[list[tuple[int, int]], int]] = []
+        self.appended = False
 
 
 class CoverFeatures:
-    """The n-grams of a target, numbered by first occurrence: by position, the shorter n-gram first."""
+    """The n-grams of a target, numbered by first occurrence: by position, the shorter n-gram first.
+
+    Raises:
+        ValueError: the unit is not word or byte, or the orders do not ascend from 1 to 64.
+    """
 
     def __init__(self, target: Texts, unit: str, orders: Sequence[int]) -> None:
+        arguments.batch(target, "target")
+        if not isinstance(unit, str):
+            raise arguments.wrong_type("unit", "a string", unit)
+        if unit not in ("word", "byte"):
+            raise ValueError(f"unit must be word or byte, not {unit}")
         self._unit = unit
-        self._orders = orders
+        self._orders = [arguments.integer(order, "an order", 1, LONGEST_ORDER) for order in orders]
+        if not self._orders:
+            raise ValueError("orders must not be empty")
+        if self._orders != sorted(set(self._orders)):
+            raise ValueError("orders must ascend")
         self._numbers: dict[Hashable, int] = {}
         counts: Counter[int] = Counter()
         for example in target.encoded():
@@ -69,13 +103,13 @@ class CoverFeatures:
         """Occurrences of each feature in the target, shape (features,)."""
         return self._counts
 
-    def matches(self, batch: Texts) -> Matches:
+    def matches(self, batch: Texts) -> CoverMatches:
         """The features of each document that are features of the target."""
-        out: Matches = []
-        for document in batch.encoded():
+        out = CoverMatches(len(self._counts))
+        for document in arguments.batch(batch, "batch").encoded():
             numbers = map(self._numbers.get, self._grams(document))
             found = Counter(number for number in numbers if number is not None)
-            out.append((sorted(found.items(), key=lambda match: (match[1] > 1, match[0])), len(document)))
+            out.documents.append((sorted(found.items(), key=lambda match: (match[1] > 1, match[0])), len(document)))
         return out
 
     def _grams(self, text: bytes) -> Iterator[Hashable]:
@@ -89,17 +123,31 @@ class CoverFeatures:
 
 
 class CoverGreedy:
-    """Lazy greedy maximisation of a weighted concave cover, by gain per cost = max(bytes, 1) ** cost_exponent."""
+    """Lazy greedy maximisation of a weighted concave cover, by gain per cost = max(bytes, 1) ** cost_exponent.
+
+    Raises:
+        ValueError: the exponent lies outside 0..4.
+    """
 
     def __init__(self, cost_exponent: float) -> None:
-        self._cost_exponent = cost_exponent
+        if math.isnan(cost_exponent) or not 0 <= cost_exponent <= LARGEST_EXPONENT:
+            raise ValueError(f"cost_exponent must lie in 0..{LARGEST_EXPONENT}, not {cost_exponent!r}")
+        self._cost_exponent = float(cost_exponent)
+        self._features = 0
         self._documents: list[list[tuple[int, int]]] = []
         self._costs: list[float] = []
         self._pool_bytes = 0
+        self._heap: list[tuple[float, int, int]] = []
 
-    def append(self, batch: Matches) -> None:
-        """Take in the next documents of the pool."""
-        for found, size in batch:
+    def append(self, batch: CoverMatches) -> None:
+        """Take over the next documents of the pool; ValueError if that was done before."""
+        if not isinstance(batch, CoverMatches):
+            raise arguments.wrong_type("batch", "CoverMatches", batch)
+        if batch.appended:
+            raise ValueError("a batch can be appended once")
+        batch.appended = True
+        self._features = max(self._features, batch.features)
+        for found, size in batch.documents:
             self._documents.append(found)
             self._costs.append(float(max(size, 1)) ** self._cost_exponent)
             self._pool_bytes += size
@@ -109,17 +157,25 @@ class CoverGreedy:
         return self._pool_bytes
 
     def totals(self, features: int) -> NDArray[np.int64]:
-        """Occurrences of each feature in all documents together, shape (features,)."""
-        out = np.zeros(features, dtype=np.int64)
+        """Occurrences of each feature in all documents together, shape (features,); ValueError if there are more."""
+        out = np.zeros(arguments.integer(features, "features", self._features, MOST_FEATURES), dtype=np.int64)
         for found in self._documents:
             for feature, count in found:
                 out[feature] += count
         return out
 
     def start(self, weights: NDArray[np.float64], phi: NDArray[np.float64]) -> None:
-        """Begin anew with the empty set."""
-        self._weights = weights.tolist()
-        self._table = phi.tolist()
+        """Begin anew with the empty set.
+
+        Raises:
+            ValueError: there is not a weight for each feature, or phi is not given at `tabled_counts`.
+        """
+        self._weights = arguments.array(weights, "weights", np.float64, 1).tolist()
+        self._table = arguments.array(phi, "phi", np.float64, 1).tolist()
+        if len(weights) < self._features:
+            raise ValueError("weights must be one for each feature")
+        if len(phi) != _ENTRIES:
+            raise ValueError(f"phi must have {_ENTRIES} entries, not {len(phi)}")
         self._chosen = [0] * len(self._weights)
         # (-gain per cost, position, documents chosen when it was computed): the smallest is the best claim.
         self._heap = [(-self._worth(position), position, 0) for position in range(len(self._documents))]
@@ -128,6 +184,7 @@ class CoverGreedy:
 
     def take(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Choose up to `most` further documents; return their positions and their gains per cost."""
+        arguments.integer(most, "most", 0, 2**63 - 1)
         positions: list[int] = []
         scores: list[float] = []
         while len(positions) < most and self._heap:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from tiny import TEXTS
 
 import zipfit
 from zipfit.errors import ZipfitError
+from zipfit.training.finetune import FinetuneOptions
+from zipfit.training.run import Measured, Run, Unobserved
 from zipfit.training.settings import Settings
-from zipfit.training.train import Measured, Run, Unobserved
 
 SETTINGS = Settings(block_size=64, batch_size=2, learning_rate=3e-3)
 
@@ -150,3 +153,15 @@ def test_what_fails_at_once_leaves_nothing_in_the_way(tiny: Path, tmp_path: Path
 def test_an_empty_test_set_is_an_error(tiny: Path, tmp_path: Path):
     with pytest.raises(ZipfitError, match="the test set is empty"):
         finetune(tiny, tmp_path / "run", test=[])
+
+
+def test_an_unknown_keyword_is_an_error(tiny: Path, tmp_path: Path):
+    with pytest.raises(TypeError, match=r"finetune\(\) got an unexpected keyword argument 'bugdet'"):
+        finetune(tiny, tmp_path / "run", bugdet=64)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_keyword_is_documented():
+    options = FinetuneOptions.__optional_keys__ | set(inspect.signature(zipfit.finetune).parameters) - {"options"}
+    documented = set(re.findall(r"^ +(\w+): ", inspect.getdoc(zipfit.finetune) or "", re.MULTILINE))
+    assert documented - {"MissingExtraError", "TypeError", "ZipfitError"} == options

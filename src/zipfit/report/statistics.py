@@ -11,7 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zipfit.study.results import Arm, Cell, Results
+    from zipfit.study.results import Results
+    from zipfit.study.schema import Arm, Cell
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ class Standing:
     @property
     def is_spared_encoding(self) -> bool:
         """Whether most of the pool's vectors were kept from before, so that a time to select lacks the encoder's."""
-        return any(cell.cached_vectors is not None and cell.cached_vectors > 0.5 for cell in self.cells)
+        return any((cell.cached_vectors or 0) > 0.5 for cell in self.cells)
 
 
 def standings(results: Results, model: str, budget: int | None) -> list[Standing]:
@@ -188,7 +189,7 @@ def standings(results: Results, model: str, budget: int | None) -> list[Standing
     random, target = random_arm(results), target_arm(results)
     found = []
     for arm in results.arms:
-        own = budget if budget in arm.budgets else next(reversed(arm.budgets), None)
+        own = results.budget_of(arm, budget)
         cells = results.done(arm.name, model, own)
         if not cells:
             continue

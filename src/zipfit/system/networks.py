@@ -1,0 +1,44 @@
+"""What loading any network of Transformers needs: the device that it goes to, and silence."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import contextmanager, redirect_stderr
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def best_device() -> str:
+    """`cuda` where torch finds an NVIDIA GPU, `mps` on Apple's, else `cpu`."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep warnings, log lines and progress bars of Transformers and the hub off the screen while a model loads."""
+    import huggingface_hub.utils.logging
+    import transformers.utils.logging
+
+    hub: Any = huggingface_hub.utils.logging
+    own = transformers.utils.logging
+    verbosity, hub_verbosity, bars = own.get_verbosity(), hub.get_verbosity(), own.is_progress_bar_enabled()
+    own.set_verbosity_error()
+    hub.set_verbosity_error()
+    own.disable_progress_bar()
+    try:
+        # The bar of the GGUF reader heeds no setting.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        own.set_verbosity(verbosity)
+        hub.set_verbosity(hub_verbosity)
+        if bars:
+            own.enable_progress_bar()

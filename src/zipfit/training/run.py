@@ -1,0 +1,94 @@
+"""What came of a fine-tuning run, measurement by measurement, and who is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from zipfit.training.overlap import Overlap
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A loss after so many training tokens.
+
+    Attributes:
+        tokens: trained on so far.
+        loss: cross-entropy in nats a token.
+        bits_per_byte: of a test loss; None for a training loss, which is that of the last step's blocks.
+    """
+
+    tokens: int
+    loss: float
+    bits_per_byte: float | None = None
+
+
+@dataclass
+class Run:
+    """What came of a fine-tuning run, as far as it went.
+
+    Attributes:
+        documents: how many it was trained on.
+        tokens: in the blocks, all epochs together.
+        done_tokens: trained on; less than `tokens` after an interruption.
+        test: losses on the test set, the first before training, the last after.
+        train: losses on the training blocks, step by step.
+        seconds: spent training, evaluations aside, since this process began.
+        precision: `bf16` or `fp32`.
+        device: where it ran.
+        overlap: what the test set shares with the documents; None without a test set.
+        interrupted: whether Ctrl-C was pressed: it then stopped after a step, unless that was the last one.
+    """
+
+    documents: int = 0
+    tokens: int = 0
+    done_tokens: int = 0
+    test: list[Measured] = field(default_factory=list)
+    train: list[Measured] = field(default_factory=list)
+    seconds: float = 0.0
+    precision: str = "fp32"
+    device: str = "cpu"
+    overlap: Overlap | None = None
+    interrupted: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether all tokens were trained on."""
+        return self.done_tokens == self.tokens
+
+
+class Observer(Protocol):
+    """Told of a run as it goes."""
+
+    def started(self, run: Run) -> None:
+        """The blocks are made; on a resumed run, `run` holds what was measured before."""
+        ...
+
+    def trained(self, run: Run, measured: Measured) -> None:
+        """An optimizer step is done."""
+        ...
+
+    def tested(self, run: Run, measured: Measured) -> None:
+        """The test set was scored."""
+        ...
+
+    def stopping(self, run: Run) -> None:
+        """Ctrl-C was pressed: the run ends after its current step, or at once if it is pressed again."""
+        ...
+
+
+class Unobserved:
+    """An observer that ignores everything."""
+
+    def started(self, run: Run) -> None:
+        pass
+
+    def trained(self, run: Run, measured: Measured) -> None:
+        pass
+
+    def tested(self, run: Run, measured: Measured) -> None:
+        pass
+
+    def stopping(self, run: Run) -> None:
+        pass
