@@ -18,7 +18,7 @@ from zipfit import alignment, select
 from zipfit.errors import ZipfitError
 from zipfit.study.plan import Part, PlannedCell, plan
 from zipfit.study.runner import UnobservedStudy, run_study
-from zipfit.study.schema import HeldOut, Study
+from zipfit.study.schema import MeasuredOn, Study
 from zipfit.study.spec import load_study
 from zipfit.study.store import Store
 from zipfit.system.versions import zipfit_commit
@@ -137,7 +137,7 @@ def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_
         assert json.loads((tmp_path / "cells" / f"{result.key}.json").read_text()) == {"format": 1} | result.to_json()
         assert [loss.tokens for loss in result.losses] == [0, 256, 512][: result.budget // 256 + 1]
         assert result.tokens == result.budget
-        assert result.test == HeldOut(documents=4, tokens=result.test.tokens, bytes=200, truncated=0)
+        assert result.test == MeasuredOn(documents=4, tokens=result.test.tokens, bytes=200, truncated=0)
         assert result.made["commit"] == zipfit_commit()
     assert len({str(result.losses[0]) for result in results}) == 1
     zipfit = results[4]

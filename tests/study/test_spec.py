@@ -216,8 +216,7 @@ def test_options_have_the_types_of_the_method(load):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_makes_an_arm_by_its_name(load, name):
-    options = {"top": 5} if name == "racing" else {}
-    assert arms_of(load, **{name: {"options": options}})[name].method == name
+    assert arms_of(load, **{name: {}})[name].method == name
 
 
 @pytest.mark.parametrize(

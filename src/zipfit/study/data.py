@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from zipfit.study.schema import Data, Study
 
 
-def open_study(study: Study) -> Sources:
-    """The study's pool and target. A single part is read from its files; a mixture is held in memory.
+def open_study(study: Study, target: Sequence[str]) -> Sources:
+    """The study's pool, with its target's texts. A single part is read from its files; a mixture is held in memory.
 
     Raises:
-        ZipfitError: as `read_texts` and `open_sources`.
+        ZipfitError: as `open_sources`, or a mixture cannot be read.
     """
-    target = read_texts(study, study.target, "target")
     first = study.source[0]
     if len(study.source) == 1 and first == replace(first, label=None, rows=(None, None), sample=None):
         return open_sources(_files(study, first), target, Reading(first.text_field, first.template, first.by))

@@ -19,7 +19,7 @@ from zipfit.selection.alignment import alignment
 from zipfit.selection.cut import Budget, Rules, Terms, walk
 from zipfit.selection.ranking import rank
 from zipfit.selection.tokens import TokenCounter
-from zipfit.study.data import digest, open_study
+from zipfit.study.data import digest, open_study, read_texts
 from zipfit.study.schema import SelectionRecord, TopDocument
 from zipfit.system.texts import Texts
 from zipfit.training.blocks import encode
@@ -114,18 +114,22 @@ class Rankings:
     All arms, budgets and models that need it share it. The pool is read before the first method's time begins.
 
     Args:
-        study: whose pool and target are opened once, when they are first needed.
+        study: whose target is read now, and whose pool is opened when it is first needed.
+
+    Raises:
+        ZipfitError: as `read_texts` of the target.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._target = read_texts(study, study.target, "target")
         self._known: dict[str, Ranking] = {}
         self._seed: int | None = None
 
     @cached_property
     def sources(self) -> Sources:
         """Pool and target; raises as `open_study`."""
-        return open_study(self._study)
+        return open_study(self._study, self._target)
 
     def of(self, arm: Arm, seed: int) -> Ranking:
         """The ranking of an arm's method.

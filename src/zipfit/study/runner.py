@@ -23,7 +23,7 @@ from zipfit.humaneval import Judging, Sampling, humaneval
 from zipfit.study.data import digest, read_texts
 from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
-from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, Overlap, SelectionRecord, StepLoss, TestSet
+from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, MeasuredOn, Overlap, SelectionRecord, StepLoss
 from zipfit.study.store import Store
 from zipfit.system.cores import available_cores
 from zipfit.system.versions import library_versions, zipfit_commit
@@ -239,7 +239,7 @@ class _Workshop:
         assert result.made is not None
         _keep_losses(result, run)
         result.overlap = Overlap(**asdict(run.overlap))
-        result.test = TestSet(len(before.documents), before.tokens, before.bytes, before.truncated)
+        result.test = MeasuredOn(len(before.documents), before.tokens, before.bytes, before.truncated)
         result.made |= {"device": run.device, "precision": run.precision}
         result.humaneval = self._humaneval(model, cell.seed)
         self._by_documents[result.training_key] = result

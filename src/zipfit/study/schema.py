@@ -285,7 +285,7 @@ class Overlap(Struct):
     test_documents: int | None = None
 
 
-class TestSet(Struct):
+class MeasuredOn(Struct):
     """What the losses were measured on; `truncated` documents were cut to the longest scored length."""
 
     documents: int
@@ -358,7 +358,7 @@ class Cell(Record, kw_only=True):
     losses: list[Loss] = []
     training_losses: list[StepLoss] = []
     overlap: Overlap | None = None
-    test: TestSet | None = None
+    test: MeasuredOn | None = None
     humaneval: HumanEvalRates | UnsetType | None = UNSET
     same_as: str | None = None
 
