@@ -43,12 +43,12 @@ def bits_per_byte(train: Sequence[str], test: Sequence[str], order: int = DEFAUL
     """Cross-entropy of `test` in bits per byte (of UTF-8) under an n-gram model trained on `train`.
 
     Args:
-        train: The training documents; none at all leaves the uniform distribution, 8 bits.
-        test: The documents to predict.
-        order: The longest n-gram in bytes, 1 to 32.
+        train: the training documents; none at all leaves the uniform distribution, 8 bits.
+        test: the documents to predict.
+        order: the longest n-gram in bytes, 1 to 32.
 
     Raises:
-        ZipfitError: If `test` holds no text, or `order` is out of range.
+        ZipfitError: `test` holds no text, or `order` is out of range.
     """
     return _bits_per_byte(list(Texts.of(train).encoded()), list(Texts.of(test).encoded()), order)
 

@@ -32,8 +32,8 @@ class WittenBell:
     """The model, counted in full.
 
     Args:
-        train: The training documents.
-        order: The longest n-gram, in bytes; contexts have up to `order - 1`.
+        train: the training documents.
+        order: the longest n-gram, in bytes; contexts have up to `order - 1`.
     """
 
     def __init__(self, train: Iterable[bytes], order: int) -> None:
