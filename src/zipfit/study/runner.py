@@ -30,6 +30,7 @@ from zipfit.system.versions import library_versions, zipfit_commit
 from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer
+from zipfit.training.precision import in_float32
 from zipfit.training.run import Unobserved
 from zipfit.training.train import train
 
@@ -273,7 +274,8 @@ class _Workshop:
         sampling = Sampling(samples=spec.samples, seed=seed, temperature=spec.temperature)
         k = [k for k in (1, 10, 100) if k <= spec.samples]
         judging = Judging(k=k, rows=spec.rows, workers=available_cores(), consent=True)
-        found = humaneval(model.network, model.tokenizer, sampling, judging)
+        with in_float32(model.network):  # as the model would be saved
+            found = humaneval(model.network, model.tokenizer, sampling, judging)
         return HumanEvalRates(**found.summary() | {"pass_at": found.pass_at})
 
     def _keep_selection(self, cell: PlannedCell, chosen: Chosen) -> str:

@@ -33,8 +33,8 @@ class Settings:
         lora_rank: rank of the adapters.
         lora_alpha: their scale.
         lora_dropout: their dropout.
-        precision: `bf16` is automatic mixed precision on weights in float32; `auto` is `bf16` where the hardware
-            computes in it, else `fp32`.
+        precision: what training computes in: `bf16`, by automatic mixed precision; `fp32`; or `auto`, which is `bf16`
+            where the hardware computes in it, else `fp32`. Test losses are computed in float32 whatever it is.
         gradient_checkpointing: recompute activations instead of keeping them: less memory, a third more time.
         test_tokens: longest prefix of a test document that is scored, in tokens.
 
