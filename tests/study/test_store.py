@@ -7,7 +7,9 @@ import shutil
 import pytest
 import zstandard
 from synthetic_results import MAIN_ARMS, write_json, write_results
+from typer.testing import CliRunner
 
+from zipfit.cli.app import app
 from zipfit.errors import ZipfitError
 from zipfit.report.tables import cell_rows, loss_rows, selection_rows
 from zipfit.study.results import load_results
@@ -53,6 +55,15 @@ def test_what_is_packed_is_what_was_there(folder):
     assert everything(folder) == said
     assert Store(folder).read(Baseline, "b" * 16).documents == [(3, 9, 7.5, False)]
     assert Store(folder).read(Baseline, "c" * 16) is None
+
+
+def test_the_command_packs(folder):
+    ran = CliRunner().invoke(app, ["study", "pack", str(folder)])
+    assert ran.exit_code == 0
+    assert ran.stdout == f"11 records lie in {folder / PACKED}\n"
+    assert len(load_results(folder).cells) == 8
+    ran = CliRunner().invoke(app, ["study", "pack", str(folder.parent)])
+    assert ran.exit_code == 2
 
 
 def test_the_same_records_are_packed_into_the_same_bytes(folder, tmp_path):

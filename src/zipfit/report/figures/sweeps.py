@@ -53,16 +53,8 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     budgets = sorted({budget for line in lines.values() for budget in line})
     if len(budgets) < 2:
         return None
-    axes, chart = _lines(
-        results,
-        model,
-        [int(budget) for budget in budgets],
-        lines,
-        looks(results),
-        y=_LOSS,
-        x="Training tokens (log axis)",
-        log=True,
-    )
+    settings = settings_line(results, model, [int(budget) for budget in budgets])
+    axes, chart = _lines(settings, lines, looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
     fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
     rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
     best = {
@@ -102,7 +94,8 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
         seen[random.name] = replace(shown[random.name], marker="")
-    axes, chart = _lines(results, model, [budget], lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
+    settings = settings_line(results, model, [budget])
+    axes, chart = _lines(settings, lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
     fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
     return chart(
         "loss_against_target_size",
@@ -173,7 +166,7 @@ def _by_compressor(
     order = list(LEVELS)
     seen = {name: Look(PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
     x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    axes, chart = _lines(results, model, [budget], lines, seen, y=y, x=x, right_edge=1.0)
+    axes, chart = _lines(settings_line(results, model, [budget]), lines, seen, y=y, x=x, right_edge=1.0)
     axes.set_xlim(-0.04, 1.04)
     for compressor, line in lines.items():
         for place, spread in line.items():
@@ -192,9 +185,7 @@ def _by_compressor(
 
 
 def _lines(
-    results: Results,
-    model: str,
-    budgets: Sequence[int | None],
+    settings: str,
     lines: Mapping[str, Line],
     seen: Mapping[str, Look],
     y: str,
@@ -229,7 +220,7 @@ def _lines(
     )
 
     def chart(name: str, title: str, caption: str, finding: str) -> Chart:
-        return Chart(name, title, caption, finding, settings_line(results, model, budgets), figure)
+        return Chart(name, title, caption, finding, settings, figure)
 
     return axes, chart
 
