@@ -26,32 +26,6 @@ struct LengthRanks {
 };
 inline constexpr LengthRanks kLengthRanks;
 
-/// One bit for each of 64 counts: is it nonzero?
-ZIPFIT_INLINE std::uint64_t nonzero64(const std::uint16_t* counts) {
-  std::uint64_t bits = 0;
-#if defined(__AVX2__)
-  for (unsigned i = 0; i < 2; ++i) {
-    const auto* from = reinterpret_cast<const __m256i*>(counts + 32 * i);
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i packed = _mm256_packs_epi16(_mm256_cmpeq_epi16(_mm256_loadu_si256(from), zero),
-                                              _mm256_cmpeq_epi16(_mm256_loadu_si256(from + 1), zero));
-    const __m256i ordered = _mm256_permute4x64_epi64(packed, 0b11011000);
-    bits |= std::uint64_t(~static_cast<std::uint32_t>(_mm256_movemask_epi8(ordered))) << (32 * i);
-  }
-#elif defined(__SSE2__)
-  for (unsigned i = 0; i < 4; ++i) {
-    const auto* from = reinterpret_cast<const __m128i*>(counts + 16 * i);
-    const __m128i zero = _mm_setzero_si128();
-    const __m128i packed =
-        _mm_packs_epi16(_mm_cmpeq_epi16(_mm_loadu_si128(from), zero), _mm_cmpeq_epi16(_mm_loadu_si128(from + 1), zero));
-    bits |= std::uint64_t(~static_cast<unsigned>(_mm_movemask_epi8(packed)) & 0xFFFF) << (16 * i);
-  }
-#else
-  for (unsigned i = 0; i < 64; ++i) bits |= std::uint64_t(counts[i] != 0) << i;
-#endif
-  return bits;
-}
-
 /// How many of the first `Slots` counts are nonzero.
 template <unsigned Slots>
 ZIPFIT_INLINE unsigned used_symbols(const std::uint16_t* counts) {

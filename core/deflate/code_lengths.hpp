@@ -10,10 +10,7 @@
 #pragma once
 
 #include "deflate/huffman.hpp"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "vectors.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
@@ -66,28 +63,6 @@ struct Leaves {
   std::uint16_t symbol[kLiteralSlots + 16];
 };
 
-/// Bit i is set where leaves i and i + 1 are neighbouring symbols of equal length, for the 16 leaves from `leaf` up.
-ZIPFIT_INLINE unsigned equal_neighbours16(const std::uint16_t* symbol, const std::uint8_t* depth, unsigned leaf) {
-#if defined(__SSE2__)
-  const auto at = [](const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); };
-  const __m128i equal = _mm_cmpeq_epi8(at(depth + leaf), at(depth + leaf + 1));
-  const __m128i step_low = _mm_add_epi16(_mm_sub_epi16(at(symbol + leaf), at(symbol + leaf + 1)), _mm_set1_epi16(1));
-  const __m128i step_high =
-      _mm_add_epi16(_mm_sub_epi16(at(symbol + leaf + 8), at(symbol + leaf + 9)), _mm_set1_epi16(1));
-  const __m128i zero = _mm_setzero_si128();
-  const __m128i adjacent = _mm_packs_epi16(_mm_cmpeq_epi16(step_low, zero), _mm_cmpeq_epi16(step_high, zero));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(equal, adjacent)));
-#else
-  unsigned bits = 0;
-  for (unsigned i = 0; i < 16; ++i) {
-    const bool equal = depth[leaf + i] == depth[leaf + i + 1];
-    const bool adjacent = symbol[leaf + i] + 1 == symbol[leaf + i + 1];
-    bits |= unsigned(equal && adjacent) << i;
-  }
-  return bits;
-#endif
-}
-
 /// Adds to `counts` what the code lengths `depth` of the used symbols take. `leaves` is at least 1; `depth` is readable
 /// for 17 bytes past them.
 inline void count_code_lengths(const std::uint16_t* symbol, const std::uint8_t* depth, unsigned leaves,
@@ -118,7 +93,8 @@ inline void count_code_lengths(const std::uint16_t* symbol, const std::uint8_t* 
     single = static_cast<std::uint16_t>(single + run);
   };
   for (unsigned leaf = 0; leaf < leaves; leaf += 16) {
-    unsigned equal = equal_neighbours16(symbol, depth, leaf);
+    // Where neighbouring leaves are neighbouring symbols, and of equal length.
+    unsigned equal = equal_neighbours16(symbol + leaf, depth + leaf);
     if (leaves - 1 - leaf < 16) equal &= (1u << (leaves - 1 - leaf)) - 1;
     // Nothing to correct: no run of four within these sixteen, and none reaching in or out.
     if (pairs == 0 && (equal & (equal >> 1) & (equal >> 2)) == 0 && (equal >> 15) == 0) continue;

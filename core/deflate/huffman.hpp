@@ -20,6 +20,7 @@
 #include <initializer_list>
 
 #include "deflate/histogram.hpp"
+#include "select.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
@@ -53,45 +54,16 @@ struct alignas(64) Tree {
 
 ZIPFIT_INLINE unsigned levels_below_root(unsigned size) { return static_cast<unsigned>(std::bit_width(size)) - 1; }
 
-// Two selections by comparison. Written out for x86-64, because compilers like to turn them into jumps, which here are
-// mispredicted half the time and cost more than all the rest; elsewhere compilers have been seen to do the right thing.
-
 /// zlib's choice between two children: the right one unless the left is smaller. Updates the slot to the chosen
 /// child's.
 ZIPFIT_INLINE std::uint32_t lesser_child(std::uint32_t left, std::uint32_t right, std::uint64_t& slot) {
-  const std::uint32_t left_bound = left | kNodeMask;
   slot = 2 * slot + 1;
-#if defined(__x86_64__)
-  asm("cmpl %[child], %[bound]\n\t"
-      "cmovbl %[left], %[child]\n\t"
-      "sbbq $0, %[slot]"
-      : [child] "+&r"(right), [slot] "+&r"(slot)
-      : [left] "r"(left), [bound] "r"(left_bound)
-      : "cc");
-  return right;
-#else
-  slot -= left_bound < right;
-  return left_bound < right ? left : right;
-#endif
+  return select_below(left | kNodeMask, right, left, slot);
 }
 
 /// Lets the falling entry stay above the child if it is no larger: returns the upper, leaves the lower falling.
 ZIPFIT_INLINE std::uint32_t exchange(std::uint32_t& falling, std::uint32_t child) {
-  const std::uint32_t child_bound = child | kNodeMask;
-  std::uint32_t upper = falling;
-#if defined(__x86_64__)
-  asm("cmpl %[falling], %[bound]\n\t"
-      "cmovbl %[child], %[upper]\n\t"
-      "cmovael %[child], %[falling]"
-      : [upper] "+&r"(upper), [falling] "+&r"(falling)
-      : [child] "r"(child), [bound] "r"(child_bound)
-      : "cc");
-#else
-  const bool falls = child_bound < falling;
-  upper = falls ? child : falling;
-  falling = falls ? falling : child;
-#endif
-  return upper;
+  return exchange_below(child | kNodeMask, falling, child);
 }
 
 /// Sifts one entry down from slot `slot` in each of `Lanes` heaps, `levels` times.

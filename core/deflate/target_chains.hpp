@@ -33,7 +33,7 @@ struct TargetPosition {
   std::uint16_t hash4;       // of four bytes; kNoHash4 where fewer are left
 };
 
-/// A hash of four bytes, for chains of our own: see lazy_pairs.hpp.
+/// A hash of four bytes, for chains of our own: see lazy_search.hpp.
 constexpr unsigned kHash4Bits = 12;
 constexpr unsigned kNoHash4 = 1u << kHash4Bits;  // an entry that is always empty
 

@@ -4,8 +4,8 @@
 // number of buckets. To be faithful we need the very same hash, though any hash would do for the method. Most n-grams
 // are under 56 bytes and so take a single compression; a memo in front (hashed_ngrams.hpp) answers the frequent ones.
 //
-// Two compressions, one result: the portable one of FIPS 180-4, and one on the x86 SHA instructions, chosen when the
-// processor has them, with which counting n-grams takes half the time.
+// Two compressions, one result: the portable one of FIPS 180-4, and one on the x86 SHA instructions (x86/sha256.hpp),
+// chosen when the processor has them, with which counting n-grams takes half the time.
 #pragma once
 
 #include <array>
@@ -17,8 +17,7 @@
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define ZIPFIT_SHA_X86 1
-#include <cpuid.h>
-#include <immintrin.h>
+#include "x86/sha256.hpp"
 #endif
 
 namespace zipfit::features {
@@ -74,52 +73,8 @@ inline void compress_portable(Sha256State& state, const unsigned char* block) {
 }
 
 #ifdef ZIPFIT_SHA_X86
-// The instructions keep the state as two registers, ABEF and CDGH; sha256rnds2 does two rounds, sha256msg1/2 the
-// message schedule four words at a time.
-__attribute__((target("sha,sse4.1,ssse3"))) inline void compress_x86(Sha256State& state, const unsigned char* block) {
-  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-  const __m128i dcba = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state.data()));
-  const __m128i hgfe = _mm_loadu_si128(reinterpret_cast<const __m128i*>(state.data() + 4));
-  const __m128i cdab = _mm_shuffle_epi32(dcba, 0xb1);
-  const __m128i efgh = _mm_shuffle_epi32(hgfe, 0x1b);
-  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-  __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
-  const __m128i abef_before = abef;
-  const __m128i cdgh_before = cdgh;
-
-  __m128i w[4];
-  for (int i = 0; i < 4; ++i) {
-    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block) + i), big_endian);
-  }
-#pragma GCC unroll 16
-  for (int group = 0; group < 16; ++group) {
-    const __m128i words = w[group % 4];
-    const __m128i keyed =
-        _mm_add_epi32(words, _mm_load_si128(reinterpret_cast<const __m128i*>(kRound.data()) + group));
-    cdgh = _mm_sha256rnds2_epu32(cdgh, abef, keyed);
-    abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(keyed, 0x0e));
-    if (group < 12) {  // words 16 + 4*group .. 19 + 4*group, in place of those just used
-      const __m128i next = w[(group + 1) % 4];
-      const __m128i last = w[(group + 3) % 4];
-      __m128i sum = _mm_sha256msg1_epu32(words, next);
-      sum = _mm_add_epi32(sum, _mm_alignr_epi8(last, w[(group + 2) % 4], 4));
-      w[group % 4] = _mm_sha256msg2_epu32(sum, last);
-    }
-  }
-  abef = _mm_add_epi32(abef, abef_before);
-  cdgh = _mm_add_epi32(cdgh, cdgh_before);
-  const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-  const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(state.data()), _mm_blend_epi16(feba, dchg, 0xf0));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(state.data() + 4), _mm_alignr_epi8(dchg, feba, 8));
-}
-
-inline bool cpu_has_sha() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kSse41AndSsse3 = 1u << 19 | 1u << 9;  // leaf 1, ecx
-  constexpr unsigned kSha = 1u << 29;                      // leaf 7, ebx
-  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kSse41AndSsse3) != kSse41AndSsse3) return false;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & kSha) != 0;
+inline void compress_x86(Sha256State& state, const unsigned char* block) {
+  x86::sha256_block(state.data(), block, kRound.data());
 }
 #endif
 
@@ -128,7 +83,7 @@ inline bool cpu_has_sha() {
 // The fastest compression this processor runs.
 inline Sha256Compress best_sha256_compress() {
 #ifdef ZIPFIT_SHA_X86
-  if (sha256_detail::cpu_has_sha()) return sha256_detail::compress_x86;
+  if (x86::has_sha()) return sha256_detail::compress_x86;
 #endif
   return sha256_detail::compress_portable;
 }
