@@ -1,16 +1,21 @@
 """The native core. Everything that takes texts releases the GIL while it computes.
 
-Each class and function but the first two has a plain-Python twin in a reference module (see `zipfit.system.native`),
+Each class and function but the first two has a plain-Python twin in a reference module (see `zipfit.system.runtime`),
 which gives the same values and raises the same exceptions. TypeError is for an argument of a wrong type: texts that are
 not `Texts`, arrays of another dtype, dimension or layout than said.
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zipfit.system.texts import Texts
+class Texts(Protocol):
+    """A `zipfit.system.texts.Texts`."""
+
+    data: bytes
+    offsets: NDArray[np.int64]
 
 def isa() -> str:
     """Return the instruction set in use: 'portable', 'avx2' or 'avx512'.

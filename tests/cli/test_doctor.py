@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from zipfit.cli import doctor
-from zipfit.system.native import native_core
+from zipfit.system.runtime import native_core
 
 
 def test_the_kernel_agrees_with_the_linked_zlib() -> None:

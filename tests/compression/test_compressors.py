@@ -131,7 +131,7 @@ def test_called_pairs_follow_the_formula(targets, texts):
 
 def test_without_the_native_kernel_the_libraries_answer_and_a_warning_says_so(monkeypatch):
     native = get_compressor("gzip", 6), get_compressor("lz4")
-    monkeypatch.setattr("zipfit.system.native.native_core", lambda: None)
+    monkeypatch.setattr("zipfit.system.runtime.native_core", lambda: None)
     compressors._tell_of_fallback.cache_clear()
     with pytest.warns(RuntimeWarning, match="built without its native kernel, so compressed sizes come from Python's"):
         gzip_again = get_compressor("gzip", 6)

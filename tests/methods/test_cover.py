@@ -18,7 +18,7 @@ from zipfit.methods import cover as cover_module
 from zipfit.methods import cover_reference
 from zipfit.methods.base import Selector
 from zipfit.methods.cover import PHIS, UNITS, WEIGHTS, Cover
-from zipfit.system.native import native_core
+from zipfit.system.runtime import native_core
 from zipfit.system.texts import Texts
 
 ENGINES = [cover_reference] if native_core() is None else [cover_reference, native_core()]
@@ -158,7 +158,7 @@ def test_native_equals_python_to_the_bit(
     results = []
     for core in (None, native_core()):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zipfit.system.native.native_core", lambda core=core: core)
+            patch.setattr("zipfit.system.runtime.native_core", lambda core=core: core)
             try:
                 results.append(ranking(Cover(**opts), target, texts, batch_size=batch_size))
             except ZipfitError as error:
@@ -287,7 +287,7 @@ def test_documents_longer_than_a_varint_digit() -> None:
     results = []
     for core in {None, native_core()}:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("zipfit.system.native.native_core", lambda core=core: core)
+            patch.setattr("zipfit.system.runtime.native_core", lambda core=core: core)
             results.append(ranking(Cover(unit="word", orders="1,2"), target, texts))
     assert all(result == results[0] for result in results)
     assert len({score for _, score in results[0]}) == 4

@@ -155,7 +155,7 @@ def test_batches_and_threads_change_nothing(options):
 def test_python_features_give_the_same_bits(monkeypatch):
     pool, target = pool_of("scripts")
     native = ranking(Dsir(), target, MemoryPool(pool))
-    monkeypatch.setattr("zipfit.system.native.native_core", lambda: None)
+    monkeypatch.setattr("zipfit.system.runtime.native_core", lambda: None)
     assert ranking(Dsir(), target, MemoryPool(pool)) == native
 
 

@@ -82,5 +82,5 @@ def test_bytes_that_are_not_utf8_are_words_of_their_own_kind():
 
 def test_python_takes_over_without_the_native_core(monkeypatch):
     assert isinstance(HashedNgrams(2, 100)._counter, _core.HashedNgrams)
-    monkeypatch.setattr("zipfit.system.native.native_core", lambda: None)
+    monkeypatch.setattr("zipfit.system.runtime.native_core", lambda: None)
     assert isinstance(HashedNgrams(2, 100)._counter, hashed_ngrams_reference.HashedNgrams)

@@ -238,7 +238,7 @@ def test_tokens_of_the_bytes(chosen):
 
 @pytest.mark.parametrize("kept", [0, 1 << 26])
 def test_keeping_a_small_pools_texts_changes_nothing(folder, monkeypatch, kept):
-    monkeypatch.setattr("zipfit.selection.pool.KEPT_BYTES", kept)
+    monkeypatch.setattr("zipfit.selection.sources.KEPT_BYTES", kept)
     passes = []
     read = Corpus.read
     monkeypatch.setattr(Corpus, "read", lambda self, *a: (passes.append(self.inputs[0].name), read(self, *a))[1])

@@ -21,7 +21,7 @@ from zipfit.study.runner import UnobservedStudy, run_study
 from zipfit.study.schema import MeasuredOn, Study
 from zipfit.study.spec import load_study
 from zipfit.study.store import Store
-from zipfit.system.versions import zipfit_commit
+from zipfit.system.runtime import zipfit_commit
 from zipfit.training.train import Measured, Run, Unobserved
 
 STUDY = """

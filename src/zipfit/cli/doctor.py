@@ -15,8 +15,7 @@ import typer
 from zipfit.cli import common
 from zipfit.compression import reference
 from zipfit.compression.compressors import get_compressor
-from zipfit.system.cores import available_cores
-from zipfit.system.native import native_core
+from zipfit.system.runtime import available_cores, native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from zipfit.corpus.inputs import Files
 from zipfit.corpus.write import check_output, replacing, write_records
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
-from zipfit.system.cores import available_cores
 from zipfit.system.progress import Silent, TerminalProgress, is_watched
+from zipfit.system.runtime import available_cores
 
 if TYPE_CHECKING:
     from zipfit.training.evaluation import Evaluation

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.compression import reference
 from zipfit.compression.base import CalledPairs
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.system.native import engine
+from zipfit.system.runtime import engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError
 from zipfit.methods import cover_reference
-from zipfit.system.native import engine
+from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:

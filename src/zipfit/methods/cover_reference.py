@@ -1,4 +1,4 @@
-"""The engine of `cover` in plain Python: the twins of the native core's classes (see `zipfit.system.native`).
+"""The engine of `cover` in plain Python: the twins of the native core's classes (see `zipfit.system.runtime`).
 
 Features are numbered alike, and every sum of floats has the same terms in the same order, so that rankings and scores
 are equal to the last bit. The essays are in `core/cover/features.hpp` and `greedy.hpp`.

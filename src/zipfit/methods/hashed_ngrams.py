@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.methods import hashed_ngrams_reference
-from zipfit.system.native import engine
+from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:

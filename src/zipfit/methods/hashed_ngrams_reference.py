@@ -1,4 +1,4 @@
-"""Hashed n-gram counts in plain Python: the twin of the native core's class (see `zipfit.system.native`)."""
+"""Hashed n-gram counts in plain Python: the twin of the native core's class (see `zipfit.system.runtime`)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from zipfit.corpus.write import check_output, replacing
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import HasEngine, HasNotes
 from zipfit.methods.registry import class_path, method_options
-from zipfit.system.versions import library_versions
+from zipfit.system.runtime import library_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from zipfit.selection import preview_reference
 from zipfit.selection.cut import Budget, Terms, walk
 from zipfit.selection.ranking import rank
 from zipfit.selection.tokens import BYTES
-from zipfit.system.native import engine
+from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:

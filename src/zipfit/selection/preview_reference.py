@@ -1,4 +1,4 @@
-"""The n-gram model of `preview` in plain Python: the twin of the native core's (see `zipfit.system.native`)."""
+"""The n-gram model of `preview` in plain Python: the twin of the native core's (see `zipfit.system.runtime`)."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from zipfit.selection.pool import CorpusPool
     from zipfit.selection.ranking import Ranking
+    from zipfit.selection.sources import CorpusPool
 
 
 class Selection:

@@ -25,8 +25,7 @@ from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
 from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, MeasuredOn, Overlap, SelectionRecord, StepLoss
 from zipfit.study.store import Store
-from zipfit.system.cores import available_cores
-from zipfit.system.versions import library_versions, zipfit_commit
+from zipfit.system.runtime import available_cores, library_versions, zipfit_commit
 from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer

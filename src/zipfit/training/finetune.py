@@ -17,7 +17,7 @@ from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
-from zipfit.system.versions import library_versions
+from zipfit.system.runtime import library_versions
 from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
 from zipfit.training.models import ModelSource, load_model
 from zipfit.training.run import Measured, Run, Unobserved

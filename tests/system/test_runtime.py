@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from zipfit.system import versions
+from zipfit.system import runtime
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 
@@ -19,8 +19,8 @@ def package(tmp_path, monkeypatch):
     folder = tmp_path / "src" / "zipfit"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("one = 1\n")
-    monkeypatch.setattr(versions, "__file__", str(folder / "versions.py"))
-    monkeypatch.setattr(versions, "distribution", Installed(None))
+    monkeypatch.setattr(runtime, "__file__", str(folder / "runtime.py"))
+    monkeypatch.setattr(runtime, "distribution", Installed(None))
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # as a git hook has them
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -47,7 +47,7 @@ def git(folder, *arguments):
 
 
 def commit():
-    return versions.zipfit_commit.__wrapped__()
+    return runtime.zipfit_commit.__wrapped__()
 
 
 @needs_git
@@ -90,7 +90,7 @@ def test_there_may_be_no_repository_and_no_git(package, monkeypatch):
     ],
 )
 def test_pip_noted_the_commit_that_it_installed(package, monkeypatch, noted, expected):
-    monkeypatch.setattr(versions, "distribution", Installed(json.dumps(noted)))
+    monkeypatch.setattr(runtime, "distribution", Installed(json.dumps(noted)))
     assert commit() == expected
 
 
@@ -98,9 +98,9 @@ def test_zipfit_may_not_be_installed_at_all(package, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(versions, "distribution", missing)
+    monkeypatch.setattr(runtime, "distribution", missing)
     assert commit() is None
 
 
 def test_libraries_that_are_not_there_are_left_out():
-    assert versions.library_versions(["pytest", "no-such-library"]) == {"pytest": pytest.__version__}
+    assert runtime.library_versions(["pytest", "no-such-library"]) == {"pytest": pytest.__version__}

@@ -1,16 +1,44 @@
-"""What a result was made with: the commit of zipfit's own code, and the versions of libraries."""
+"""What zipfit runs on: the native core or the twins that stand in for it, cores, and which versions of what.
+
+Each class and function of `zipfit._core` has a twin of the same name and signature in a reference module of the room
+that uses it (`compression/reference.py`, `methods/cover_reference.py` ...). The twin is the definition, says it as
+plainly as it can, and gives the same values, to the bit, and the same exceptions: tests/core/test_engines.py holds both
+to that.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import ModuleType
+
+
+@cache
+def native_core() -> Any:
+    """The extension module `zipfit._core`, or None where zipfit was installed without a C++ compiler."""
+    try:
+        return importlib.import_module("zipfit._core")
+    except ImportError:
+        return None
+
+
+def engine(reference: ModuleType) -> Any:
+    """The native core or, where it was not built, the module of its twins."""
+    return native_core() or reference
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
