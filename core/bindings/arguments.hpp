@@ -1,5 +1,5 @@
-// What the bindings share: arguments checked in the words that their plain-Python twins use (zipfit/system/arguments.py),
-// so that both engines fail alike, and arrays for what goes back.
+// What the bindings share: arguments checked in the words that their plain-Python twins use
+// (zipfit/system/arguments.py), so that both engines fail alike, and arrays for what goes back.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -55,7 +55,7 @@ auto numpy(std::vector<T>&& values, const std::size_t (&shape)[Dimensions]) {
   T* const data = kept->data();
   const nanobind::capsule owner(kept.release(), [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
   return nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<Dimensions>, nanobind::c_contig>(data, Dimensions, shape,
-                                                                                              owner);
+                                                                                               owner);
 }
 
 template <class T>

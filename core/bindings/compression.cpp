@@ -1,5 +1,4 @@
 // zipfit._core's compressed sizes: gzip_size, lz4_size, GzipPairs and Lz4Pairs.
-#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -13,6 +12,7 @@
 #include "bindings/arguments.hpp"
 #include "bindings/texts.hpp"
 #include "dispatch.hpp"
+#include "families.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

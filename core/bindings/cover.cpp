@@ -1,5 +1,4 @@
 // zipfit._core: the greedy cover.
-#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -12,6 +11,7 @@
 #include "bindings/texts.hpp"
 #include "cover/features.hpp"
 #include "cover/greedy.hpp"
+#include "families.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -95,7 +95,8 @@ void zipfit::bind_cover(nb::module_& m) {
           "totals",
           [](const Greedy& self, nb::handle features) {
             const auto lowest = static_cast<std::int64_t>(self.features());
-            return numpy(self.totals(static_cast<std::size_t>(integer(features, "features", lowest, std::numeric_limits<std::uint32_t>::max()))));
+            return numpy(self.totals(static_cast<std::size_t>(
+                integer(features, "features", lowest, std::numeric_limits<std::uint32_t>::max()))));
           },
           "features"_a.none())
       .def(
@@ -110,7 +111,8 @@ void zipfit::bind_cover(nb::module_& m) {
       .def(
           "take",
           [](Greedy& self, nb::handle most) {
-            const auto count = static_cast<std::size_t>(integer(most, "most", 0, std::numeric_limits<std::int64_t>::max()));
+            const auto count =
+                static_cast<std::size_t>(integer(most, "most", 0, std::numeric_limits<std::int64_t>::max()));
             std::vector<std::int64_t> positions;
             std::vector<double> scores;
             {

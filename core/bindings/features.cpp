@@ -1,5 +1,4 @@
 // Binds core/features: hashed n-gram counts for DSIR.
-#include "families.hpp"
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
@@ -12,6 +11,7 @@
 
 #include "bindings/arguments.hpp"
 #include "bindings/texts.hpp"
+#include "families.hpp"
 #include "features/hashed_ngrams.hpp"
 
 namespace nb = nanobind;
@@ -29,9 +29,9 @@ class HashedNgramsPool {
   HashedNgramsPool(nb::handle classes, nb::handle order, nb::handle buckets, bool portable)
       : tokenizer_(std::make_shared<WordPunct>(table(classes))),
         order_(static_cast<int>(integer(order, "order", 1, std::numeric_limits<int>::max()))),
-        hash_(static_cast<std::uint32_t>(integer(buckets, "buckets", 1, Sha256Bucket::kMaxBuckets)),
-              portable ? zipfit::features::sha256_detail::compress_portable
-                       : zipfit::features::best_sha256_compress()) {}
+        hash_(
+            static_cast<std::uint32_t>(integer(buckets, "buckets", 1, Sha256Bucket::kMaxBuckets)),
+            portable ? zipfit::features::sha256_detail::compress_portable : zipfit::features::best_sha256_compress()) {}
 
   nb::tuple count(nb::handle batch) {
     const Texts texts(batch, "texts");
@@ -98,8 +98,9 @@ class HashedNgramsPool {
 
 void zipfit::bind_features(nb::module_& m) {
   nb::class_<HashedNgramsPool>(m, "HashedNgrams", "Counts of word 1- to n-grams over SHA-256 buckets; thread-safe.")
-      .def(nb::init<nb::handle, nb::handle, nb::handle, bool>(), nb::arg("classes").none(), nb::arg("order").none(), nb::arg("buckets").none(),
-           nb::arg("portable") = false, "portable: leave the processor's SHA instructions alone, as tests want it.")
+      .def(nb::init<nb::handle, nb::handle, nb::handle, bool>(), nb::arg("classes").none(), nb::arg("order").none(),
+           nb::arg("buckets").none(), nb::arg("portable") = false,
+           "portable: leave the processor's SHA instructions alone, as tests want it.")
       .def("count", &HashedNgramsPool::count, nb::arg("texts").none(),
            "Counts over all texts, int64[buckets], and n-grams of each text, int64[n].")
       .def("dot", &HashedNgramsPool::dot, nb::arg("texts").none(), nb::arg("tables").none(),

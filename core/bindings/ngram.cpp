@@ -1,9 +1,9 @@
 // zipfit._core: cross-entropy under a byte n-gram model.
-#include "families.hpp"
 #include <nanobind/nanobind.h>
 
 #include "bindings/arguments.hpp"
 #include "bindings/texts.hpp"
+#include "families.hpp"
 #include "ngram/witten_bell.hpp"
 
 namespace nb = nanobind;

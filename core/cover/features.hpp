@@ -72,7 +72,8 @@ struct Matches {
 
   static std::uint32_t get(const std::uint16_t*& at) {
     const std::uint32_t number = *at++;
-    if (number != wide) [[likely]] return number;
+    if (number != wide) [[likely]]
+      return number;
     at += 2;
     return std::uint32_t{at[-2]} | std::uint32_t{at[-1]} << 16;
   }
@@ -223,7 +224,8 @@ class Features {
       for (const Level& level : levels_) {
         const std::size_t end = start + static_cast<std::size_t>(level.length);
         if (end > size) break;
-        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(&example[at], static_cast<int>(end - at)), level.is_feature);
+        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(&example[at], static_cast<int>(end - at)),
+                     level.is_feature);
         at = end;
       }
     }

@@ -36,8 +36,9 @@ class Phi {
 
   Phi() = default;
   explicit Phi(std::vector<double> table) : table_(std::move(table)) {
-    if (table_.size() != entries) throw std::invalid_argument("phi must have " + std::to_string(entries) + " entries, not " +
-                                                                std::to_string(table_.size()));
+    if (table_.size() != entries)
+      throw std::invalid_argument("phi must have " + std::to_string(entries) + " entries, not " +
+                                  std::to_string(table_.size()));
   }
 
   double operator()(std::uint64_t count) const {
@@ -157,8 +158,8 @@ class Greedy {
   double claim_of(std::uint32_t position) const {
     double gain = 0;
     documents_[position].read([&](std::uint32_t feature, std::uint32_t count) {
-      gain += count == 1 ? next_[feature]
-                         : weights_[feature] * (phi_(counts_[feature] + count) - phi_(counts_[feature]));
+      gain +=
+          count == 1 ? next_[feature] : weights_[feature] * (phi_(counts_[feature] + count) - phi_(counts_[feature]));
     });
     return gain / costs_[position];
   }

@@ -4,10 +4,10 @@
 // than what it has, and gives up after a number of candidates or at a match that is good enough.
 //
 // From x there is nothing to save: walk() does just that. From t, the part of the chain inside the target was searched
-// before (target_chains.hpp). Of the part in x, most positions agree in three bytes and no more, and the walk only has to
-// be simulated where zlib would give up before its end. Otherwise all that counts is the longest match, the most recent
-// among equals. Chains of our own over four bytes find that faster; only where they have nothing, the most recent
-// position that agrees in three bytes is taken.
+// before (target_chains.hpp). Of the part in x, most positions agree in three bytes and no more, and the walk only has
+// to be simulated where zlib would give up before its end. Otherwise all that counts is the longest match, the most
+// recent among equals. Chains of our own over four bytes find that faster; only where they have nothing, the most
+// recent position that agrees in three bytes is taken.
 #pragma once
 
 #include "deflate/source_chains.hpp"

@@ -1,9 +1,9 @@
 // The lazy parse of x, and where each pair with x goes on from.
 //
-// zlib's deflate_slow holds one match in hand, looks for a longer one at the next position, and only then writes it. x is
-// parsed like that once, up to the first search that touches its end, or whose three bytes do: no decision before can
-// depend on what follows x. What the parse knows there is a histogram and the match in hand, small enough to be copied
-// for each pair, which then parses the rest of x with the target behind it.
+// zlib's deflate_slow holds one match in hand, looks for a longer one at the next position, and only then writes it. x
+// is parsed like that once, up to the first search that touches its end, or whose three bytes do: no decision before
+// can depend on what follows x. What the parse knows there is a histogram and the match in hand, small enough to be
+// copied for each pair, which then parses the rest of x with the target behind it.
 #pragma once
 
 #include "deflate/histogram.hpp"

@@ -2,8 +2,8 @@
 //
 // It makes the decisions of zlib's deflate_slow, but goes from match to match. A match is taken where it begins unless
 // the next position has a longer one; so from a position without a match in hand, what follows depends on that position
-// alone: look at the next one worth a look (source_chains.hpp), step forward while the match there gets longer, take it.
-// Whatever no match covers is a literal. Three positions in four of a typical pair are never looked at.
+// alone: look at the next one worth a look (source_chains.hpp), step forward while the match there gets longer, take
+// it. Whatever no match covers is a literal. Three positions in four of a typical pair are never looked at.
 #pragma once
 
 #include "deflate/source_parse.hpp"

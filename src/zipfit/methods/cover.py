@@ -50,14 +50,14 @@ class Cover:
     score 0.
 
     Args:
-        unit: What n-grams are made of. `word`: runs of letters and digits, and single other signs (in scripts without
+        unit: what n-grams are made of. `word`: runs of letters and digits, and single other signs (in scripts without
             spaces each character); `byte`: bytes of UTF-8, which serves any language and code.
-        orders: The lengths of n-grams that count as features, ascending, as in `1,2,3`.
-        phi: The reward of c occurrences. `log`: log(1 + c); `sqrt`: the square root of c; `saturating`: c / (1 + c).
+        orders: the lengths of n-grams that count as features, ascending, as in `1,2,3`.
+        phi: the reward of c occurrences. `log`: log(1 + c); `sqrt`: the square root of c; `saturating`: c / (1 + c).
         weights: `share`: n-gram g weighs its share of the target's n-grams; `contrast`: its share times
             r / (r + s), where r and s are its occurrences per byte in the target and in the pool, so that what is
             common everywhere weighs less.
-        cost_exponent: Gains are compared after division by (bytes of the document) ** cost_exponent. 1 is gain per
+        cost_exponent: gains are compared after division by (bytes of the document) ** cost_exponent. 1 is gain per
             byte, for budgets in bytes or tokens; 0 is gain per document, for budgets in documents.
 
     Example:
@@ -80,21 +80,19 @@ class Cover:
         """Number the target's features; the pool is not read.
 
         Raises:
-            ZipfitError: If an option is not one of those above, or the target has no n-gram of the orders asked for or
+            ZipfitError: if an option is not one of those above, or the target has no n-gram of the orders asked for or
                 holds a lone surrogate.
         """
         for name, allowed in (("unit", UNITS), ("phi", PHIS), ("weights", WEIGHTS)):
             if getattr(self, name) not in allowed:
-                raise ZipfitError(f"cover's {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
+                raise ZipfitError(f"cover's {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if not 0 <= self.cost_exponent <= 4:
-            raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}.")
+            raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}")
         texts = Texts.of(target)
         self._features = engine(cover_reference).CoverFeatures(texts, self.unit, _orders(self.orders))
         self._target_bytes = int(texts.lengths.sum())
         if len(self._features.counts()) == 0:
-            raise ZipfitError(
-                f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered."
-            )
+            raise ZipfitError(f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
         self.notes = {"features": len(self._features.counts())}
         return self
 
@@ -130,7 +128,7 @@ def _orders(text: str) -> list[int]:
     except ValueError:
         orders = []
     if not orders or orders != sorted(set(orders)) or not 1 <= orders[0] <= orders[-1] <= 64:
-        raise ZipfitError(f"cover's orders must be ascending lengths from 1 to 64, as in 1,2,3, not {text!r}.")
+        raise ZipfitError(f"cover's orders must be ascending lengths from 1 to 64, as in 1,2,3, not {text!r}")
     return orders
 
 

@@ -43,9 +43,9 @@ class Gain:
     is why `notes` says which one ran.
 
     Args:
-        level: Of zstd, 1 to 22. Higher levels search T more thoroughly, in a document's every place and farther back:
+        level: of zstd, 1 to 22. Higher levels search T more thoroughly, in a document's every place and farther back:
             level 3 finds about the last megabyte of T, 9 ten megabytes, 19 all of it.
-        leave_one_out: Score a document that is itself a target example against the other examples only. For targets
+        leave_one_out: score a document that is itself a target example against the other examples only. For targets
             that were drawn from the pool: by default, such a document scores near 1.
 
     Example:
@@ -63,12 +63,12 @@ class Gain:
         """Prepare the dictionary; the pool is not read.
 
         Raises:
-            ZipfitError: If the level is out of range, or the target holds no text or a lone surrogate.
+            ZipfitError: if the level is out of range, or the target holds no text or a lone surrogate.
         """
         check_level("gain", self.level)
         examples = list(Texts.of(target).encoded())
         if not any(examples):
-            raise ZipfitError("The target holds no text.")
+            raise ZipfitError("the target holds no text")
         self._examples = examples
         self._in_target = frozenset(examples)
         self._alone = sizer(self.level)
@@ -115,7 +115,7 @@ def join(examples: Iterable[bytes]) -> bytes:
 def check_level(method: str, level: int) -> None:
     """Raise ZipfitError unless `level` is one of zstd's, naming the method whose option it is."""
     if not 1 <= level <= zstandard.MAX_COMPRESSION_LEVEL:
-        raise ZipfitError(f"{method}'s level must be between 1 and {zstandard.MAX_COMPRESSION_LEVEL}, not {level}.")
+        raise ZipfitError(f"{method}'s level must be between 1 and {zstandard.MAX_COMPRESSION_LEVEL}, not {level}")
 
 
 def zstd_version() -> str:

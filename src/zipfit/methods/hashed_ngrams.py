@@ -54,7 +54,7 @@ class HashedNgrams:
 
         Args:
             texts: n texts.
-            tables: Weights, shape (t, buckets).
+            tables: weights, shape (t, buckets).
 
         Returns:
             The sums, shape (n, t), and the number of n-grams, shape (n,).

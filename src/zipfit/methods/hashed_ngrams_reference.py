@@ -27,13 +27,13 @@ class HashedNgrams:
     """Counts of word 1- to n-grams over SHA-256 buckets.
 
     Args:
-        classes: The class of each code point, one byte each: 0 parts tokens, and runs of 1 and runs of 2 are tokens.
+        classes: the class of each code point, one byte each: 0 parts tokens, and runs of 1 and runs of 2 are tokens.
         order: n, 1 or more.
         buckets: 1 to MAX_BUCKETS.
-        portable: Means nothing here; the native core then leaves the processor's SHA instructions alone.
+        portable: means nothing here; the native core then leaves the processor's SHA instructions alone.
 
     Raises:
-        ValueError: One of these is out of its range.
+        ValueError: one of these is out of its range.
     """
 
     def __init__(self, classes: bytes, order: int, buckets: int, portable: bool = False) -> None:  # noqa: ARG002
@@ -58,7 +58,7 @@ class HashedNgrams:
         """Return each text's counts times each row of tables, shape (n, t), and n-grams of each text, shape (n,).
 
         Raises:
-            ValueError: A table has not one weight for each bucket.
+            ValueError: a table has not one weight for each bucket.
         """
         arguments.batch(texts, "texts")
         if arguments.array(tables, "tables", np.float64, 2).shape[1] != self._buckets:

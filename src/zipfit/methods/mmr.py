@@ -47,8 +47,8 @@ class Mmr:
     """Ranks documents by their gain from the target less their gain from what is already selected.
 
     Args:
-        level: Of zstd, 1 to 22.
-        redundancy: Weight of the gain from the selection, 0 (then this is `gain`) to 1.
+        level: of zstd, 1 to 22.
+        redundancy: weight of the gain from the selection, 0 (then this is `gain`) to 1.
     """
 
     level: int = 19
@@ -59,11 +59,11 @@ class Mmr:
         """Prepare the target's dictionary; the pool is not read.
 
         Raises:
-            ZipfitError: If an option is out of range, or the target holds no text or a lone surrogate.
+            ZipfitError: if an option is out of range, or the target holds no text or a lone surrogate.
         """
         check_level("mmr", self.level)
         if not 0 <= self.redundancy <= 1:
-            raise ZipfitError(f"mmr's redundancy must be between 0 and 1, not {self.redundancy}.")
+            raise ZipfitError(f"mmr's redundancy must be between 0 and 1, not {self.redundancy}")
         self._relevance = Gain(self.level).fit(target)
         self.notes = dict(self._relevance.notes)
         return self

@@ -25,7 +25,7 @@ class Random:
     or the threads. (numpy's PCG64 and its `permutation`, whose stream numpy keeps stable for a given generator.)
 
     Args:
-        seed: Of the permutation.
+        seed: of the permutation.
     """
 
     seed: int = 0
