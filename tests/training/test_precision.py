@@ -32,41 +32,44 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return folder
 
 
-def finetune(model: Path, output: Path, adapter: str, precision: str = "bf16") -> Run:
-    settings = Settings(block_size=64, batch_size=2, learning_rate=RATES[adapter], adapter=adapter, precision=precision)
-    return zipfit.finetune(TEXTS[:60], str(model), output, test=TEXTS[60:], settings=settings, evaluate_every=512)
+def finetune(model: Path, output: Path, adapter: str, **options: Any) -> Run:
+    """A run in bfloat16."""
+    settings = Settings(block_size=64, batch_size=2, learning_rate=RATES[adapter], adapter=adapter, precision="bf16")
+    return zipfit.finetune(TEXTS[:60], str(model), output, **({"test": TEXTS[60:], "settings": settings} | options))
 
 
 def loss(model: Path) -> float:
     return zipfit.evaluate(str(model), TEXTS[60:]).loss
 
 
-@pytest.mark.parametrize("adapter", ["full", "lora"])
-def test_a_run_in_bf16_reports_what_the_model_costs_before_and_saved(checkpoint: Path, tmp_path: Path, adapter: str):
-    run = finetune(checkpoint, tmp_path / "run", adapter)
+@pytest.fixture(scope="module", params=["full", "lora"])
+def tuned(request: pytest.FixtureRequest, checkpoint: Path) -> tuple[str, Run, Path]:
+    """What was trained of the checkpoint, the run, and the folder of the saved model."""
+    output = checkpoint / request.param
+    return request.param, finetune(checkpoint, output, request.param), output / "model"
+
+
+def test_a_run_in_bf16_reports_what_the_model_costs_before_and_saved(checkpoint: Path, tuned: tuple[str, Run, Path]):
+    _, run, saved = tuned
     assert run.precision == "bf16"
     # In bfloat16 they would be 1e-5 to 1e-4 apart.
     assert run.test[0].loss == pytest.approx(loss(checkpoint), abs=1e-6)
-    assert run.test[-1].loss == pytest.approx(loss(tmp_path / "run" / "model"), abs=1e-6)
+    assert run.test[-1].loss == pytest.approx(loss(saved), abs=1e-6)
     assert run.test[-1].loss < run.test[0].loss - 0.1
 
 
-@pytest.mark.parametrize("adapter", ["full", "lora"])
-def test_training_itself_is_in_bf16(checkpoint: Path, tmp_path: Path, adapter: str):
-    narrow = finetune(checkpoint, tmp_path / "bf16", adapter)
-    wide = finetune(checkpoint, tmp_path / "fp32", adapter, "fp32")
+def test_training_itself_is_in_bf16(checkpoint: Path, tuned: tuple[str, Run, Path], tmp_path: Path):
+    adapter, narrow, _ = tuned
+    settings = Settings(block_size=64, batch_size=2, adapter=adapter, precision="fp32")
+    wide = finetune(checkpoint, tmp_path / "run", adapter, settings=settings, test=None, save_model=False)
     first = narrow.train[0].loss, wide.train[0].loss
     assert first[0] != first[1]
     assert first[0] == pytest.approx(first[1], abs=1e-2)
 
 
-def test_what_adapters_learnt_is_saved_in_float32(checkpoint: Path, tmp_path: Path):
-    finetune(checkpoint, tmp_path / "run", "lora")
-    weights = load_model(str(tmp_path / "run" / "model")).network.model.layers[0].mlp.up_proj.weight
-    base = load_model(str(checkpoint)).network.model.layers[0].mlp.up_proj.weight
-    rounded = weights.bfloat16().float()
-    assert not torch.equal(rounded, weights)
-    assert torch.equal(base.bfloat16().float(), base) == (checkpoint.name.startswith("bfloat16"))
+def test_what_was_learnt_is_saved_in_float32(tuned: tuple[str, Run, Path]):
+    weights = load_model(str(tuned[2])).network.model.layers[0].mlp.up_proj.weight
+    assert not torch.equal(weights.bfloat16().float(), weights)
 
 
 @pytest.mark.filterwarnings("ignore:bitsandbytes:UserWarning")  # has no derivative of its product on a processor
