@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import random
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zipfit.training.settings import Settings
@@ -72,31 +72,41 @@ _GAINS = {
 _SECONDS = {"cover": 31.0, "gain": 48.0, "dsir": 9.5, "d4": 210.0, "embedding": 140.0}
 
 
+@dataclass(frozen=True)
+class Story:
+    """What comes of a study that was never run.
+
+    Attributes:
+        name: the study's.
+        gains: arm to the share of the target's gain that it reaches; else a built-in one, or a hash's.
+        humaneval: whether pass@k was measured.
+        failed: arm, budget and seed to the error of a cell that failed half-way.
+        absent: arm, budget and seed of cells that were not run yet.
+        text: what every top document begins with.
+    """
+
+    name: str = "ProofNet out of the AutoFormalization pool"
+    gains: Mapping[str, float] = field(default_factory=dict)
+    humaneval: bool = False
+    failed: Mapping[tuple[str, int | None, int], str] = field(default_factory=dict)
+    absent: Sequence[tuple[str, int | None, int]] = ()
+    text: str = "theorem exercise_1_2 (n : ℕ) : n + 0 = n := by simp"
+
+
 def write_results(
     folder: Path,
     arms: Sequence[Mapping[str, Any]] = MAIN_ARMS,
     budgets: Sequence[int | None] = (20_000, 40_000, 80_000),
     models: Sequence[str] = ("smollm2",),
     seeds: Sequence[int] = (0, 1, 2),
-    name: str = "ProofNet out of the AutoFormalization pool",
-    gains: Mapping[str, float] | None = None,
-    humaneval: bool = False,
-    failed: Mapping[tuple[str, int | None, int], str] | None = None,
-    absent: Sequence[tuple[str, int | None, int]] = (),
-    text: str = "theorem exercise_1_2 (n : ℕ) : n + 0 = n := by simp",
+    **told: Any,
 ) -> Path:
-    """Write a results folder.
-
-    Args:
-        gains: arm to the share of the target's gain that it reaches; else a built-in one, or a hash's.
-        failed: arm, budget and seed to the error of a cell that failed half-way.
-        absent: arm, budget and seed of cells that were not run yet.
-        text: what every top document begins with.
-    """
-    gains = {**_GAINS, **(gains or {})}
+    """Write a results folder of such a study, of which `told` says what `Story` has."""
+    story = Story(**told)
+    gains = {**_GAINS, **story.gains}
     settings = asdict(Settings(block_size=256, batch_size=4, learning_rate=1e-4))
     study = {
-        "name": name,
+        "name": story.name,
         "description": "Which selection teaches a small model the most formal mathematics?",
         "source": [{"files": ["af_pool.jsonl.zst"], "format": None, "text_field": "text", "template": None,
                     "sample_by": "line", "by": "source", "rows": [None, None]}],
@@ -118,13 +128,13 @@ def write_results(
             for model in models:
                 for seed in seeds:
                     place = (item["name"], budget, seed)
-                    if place in absent:
+                    if place in story.absent:
                         continue
-                    error = (failed or {}).get(place)
-                    cell = _cell(item, budget, model, seed, gains, settings, humaneval, error)
+                    error = story.failed.get(place)
+                    cell = _cell(item, budget, model, seed, gains, settings, story.humaneval, error)
                     write_json(folder / "cells" / f"{cell['key']}.json", cell)
                     if item["method"] and item["method"] != "random":
-                        selection = _selection(item, cell["selection"], text)
+                        selection = _selection(item, cell["selection"], story.text)
                         write_json(folder / "selections" / f"{cell['selection']}.json", selection)
     return folder
 
