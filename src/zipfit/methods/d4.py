@@ -53,14 +53,14 @@ class D4:
     Args:
         encoder: A model on the Hugging Face hub, or a local folder.
         pooling: `mean`, `weighted` or `last`; see `zipfit.methods.encoder.Encoder`.
-        max_length: Tokens of each document that the encoder reads.
-        r_dedup: The share of the pool that SemDeDup leaves, 0 < r_dedup <= 1, unless `epsilon` is given. Where copies
+        max_length: tokens of each document that the encoder reads.
+        r_dedup: the share of the pool that SemDeDup leaves, 0 < r_dedup <= 1, unless `epsilon` is given. Where copies
             tie, fewer are left; where clusters have fewer copies than that, more.
-        epsilon: The least cosine distance that SemDeDup leaves between a document and those before it, in [0, 2].
-        clusters: Number of clusters; 0 for the square root of the number of documents clustered.
-        iterations: Iterations of k-means.
-        seed: Seed of k-means.
-        cache: Whether to keep embeddings on disk for later runs.
+        epsilon: the least cosine distance that SemDeDup leaves between a document and those before it, in [0, 2].
+        clusters: number of clusters; 0 for the square root of the number of documents clustered.
+        iterations: iterations of k-means.
+        seed: seed of k-means.
+        cache: whether to keep embeddings on disk for later runs.
     """
 
     encoder: str = DEFAULT_MODEL
@@ -78,8 +78,8 @@ class D4:
         """Check the options and load the encoder; the target counts for nothing.
 
         Raises:
-            MissingExtraError: The extra `d4` is not installed.
-            ZipfitError: An option is wrong, the encoder cannot be loaded, or the target is none that a method takes.
+            MissingExtraError: the extra `d4` is not installed.
+            ZipfitError: an option is wrong, the encoder cannot be loaded, or the target is none that a method takes.
         """
         Texts.of(target)
         if not 0 < self.r_dedup <= 1:
@@ -178,9 +178,9 @@ def nearest_before(
     """M(x) for each row: its greatest cosine with a row of its cluster that is farther from the centroid.
 
     Args:
-        vectors: Shape (N, d), as `vectors.unit` makes them.
-        cluster: The cluster of each row, shape (N,).
-        near: The cosine of each row with its centroid, shape (N,). Equally far rows stand in source order.
+        vectors: shape (N, d), as `vectors.unit` makes them.
+        cluster: the cluster of each row, shape (N,).
+        near: the cosine of each row with its centroid, shape (N,). Equally far rows stand in source order.
 
     Returns:
         Shape (N,); minus infinity for the farthest row of each cluster.

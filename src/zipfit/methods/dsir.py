@@ -42,19 +42,19 @@ class Dsir:
 
     Args:
         ngrams: n; features are word 1- to n-grams.
-        buckets: Hash buckets, at most 2^28.
-        min_length: Documents of fewer tokens than this are ruled out (the weights of short ones are noise).
-        resample: Draw documents in proportion to their weights, as the paper does and as `data-selection` does unless
+        buckets: hash buckets, at most 2^28.
+        min_length: documents of fewer tokens than this are ruled out (the weights of short ones are noise).
+        resample: draw documents in proportion to their weights, as the paper does and as `data-selection` does unless
             told otherwise; False takes the heaviest. The default is the published method. On whole documents the two
             differ little: log-weights lie tens to hundreds apart, the noise has a standard deviation of 1.28.
-        per_ngram: Divide log-weights by the document's number of n-grams. Nearly all log-weights are negative, so
+        per_ngram: divide log-weights by the document's number of n-grams. Nearly all log-weights are negative, so
             without it longer documents rank lower. Best with `resample=False`: beside weights this close, the noise is
             loud.
-        fit_ngrams: Estimate q on the pool's first documents, until they hold more than this many n-grams; 0 means
+        fit_ngrams: estimate q on the pool's first documents, until they hold more than this many n-grams; 0 means
             100,000 for each bucket, as in `data-selection`.
-        proportions: With several targets, each one's share as `label=share`; without it, shares follow their numbers
+        proportions: with several targets, each one's share as `label=share`; without it, shares follow their numbers
             of n-grams.
-        seed: Of the draw.
+        seed: of the draw.
 
     Example:
         >>> from zipfit import select
@@ -113,10 +113,10 @@ class Dsir:
         for label, of_target in counts.items():
             if not of_target.any():
                 raise ZipfitError(
-                    f"dsir found no words in the target {label!r}." if label else "The target has no words."
+                    f"dsir found no words in the target {label!r}" if label else "the target has no words"
                 )
         if not counts:
-            raise ZipfitError("The target has no examples.")
+            raise ZipfitError("the target has no examples")
         self._shares = self._proportions({label: int(of_target.sum()) for label, of_target in counts.items()})
         if len(counts) > 1:
             self.notes["targets"] = dict(zip(counts, self._shares.tolist(), strict=True))
@@ -156,11 +156,11 @@ class Dsir:
 
     def _check(self) -> None:
         if self.ngrams < 1:
-            raise ZipfitError(f"dsir's ngrams must be at least 1, not {self.ngrams}.")
+            raise ZipfitError(f"dsir's ngrams must be at least 1, not {self.ngrams}")
         if not 1 <= self.buckets <= MAX_BUCKETS:
-            raise ZipfitError(f"dsir's buckets must be between 1 and {MAX_BUCKETS}, not {self.buckets}.")
+            raise ZipfitError(f"dsir's buckets must be between 1 and {MAX_BUCKETS}, not {self.buckets}")
         if self.fit_ngrams < 0:
-            raise ZipfitError(f"dsir's fit_ngrams must be 0 (automatic) or more, not {self.fit_ngrams}.")
+            raise ZipfitError(f"dsir's fit_ngrams must be 0 (automatic) or more, not {self.fit_ngrams}")
 
     def _proportions(self, ngrams: dict[str, int]) -> NDArray[np.float64]:
         """Return each target's share, in the order of `ngrams`, which gives each label's number of n-grams."""
@@ -169,12 +169,12 @@ class Dsir:
             try:
                 shares = {label: float(share) for label, _, share in (p.rpartition("=") for p in self.proportions)}
             except ValueError:
-                raise ZipfitError(f"dsir's proportions are each label=share, not {self.proportions}.") from None
+                raise ZipfitError(f"dsir's proportions are each label=share, not {self.proportions}") from None
             if shares.keys() != ngrams.keys() or len(shares) != len(self.proportions):
-                raise ZipfitError(f"dsir's proportions must name each target once: {', '.join(map(repr, ngrams))}.")
+                raise ZipfitError(f"dsir's proportions must name each target once: {', '.join(map(repr, ngrams))}")
         ordered = np.array([shares[label] for label in ngrams])
         if not (np.isfinite(ordered).all() and (ordered >= 0).all() and ordered.sum() > 0):
-            raise ZipfitError(f"dsir's proportions must be at least 0 and not all 0, not {self.proportions}.")
+            raise ZipfitError(f"dsir's proportions must be at least 0 and not all 0, not {self.proportions}")
         normalised: NDArray[np.float64] = ordered / ordered.sum()
         return normalised
 

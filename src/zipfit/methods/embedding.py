@@ -45,9 +45,9 @@ class Embedding:
     Args:
         encoder: A model on the Hugging Face hub, or a local folder.
         pooling: `mean`, `weighted` or `last`; see `zipfit.methods.encoder.Encoder`.
-        max_length: Tokens of each document that the encoder reads.
+        max_length: tokens of each document that the encoder reads.
         reduce: `round-robin`, `mean` or `max`.
-        cache: Whether to keep embeddings on disk for later runs.
+        cache: whether to keep embeddings on disk for later runs.
     """
 
     encoder: str = DEFAULT_MODEL
@@ -61,8 +61,8 @@ class Embedding:
         """Embed the target.
 
         Raises:
-            MissingExtraError: The extra `encoders` is not installed.
-            ZipfitError: An option is wrong, no encoder can be loaded, or the target is empty or holds a lone surrogate.
+            MissingExtraError: the extra `encoders` is not installed.
+            ZipfitError: an option is wrong, no encoder can be loaded, or the target is empty or holds a lone surrogate.
         """
         if self.reduce not in REDUCTIONS:
             raise ZipfitError(f"reduce must be one of {', '.join(REDUCTIONS)}, got {self.reduce!r}")

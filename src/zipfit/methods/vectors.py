@@ -32,7 +32,7 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Scale vectors, shape (..., d), to length 1 and round them to the grid; a zero vector stays zero.
 
     Raises:
-        ZipfitError: An entry is not a finite number.
+        ZipfitError: an entry is not a finite number.
     """
     exact = vectors.astype(np.float64)
     if not np.isfinite(exact).all():
@@ -51,9 +51,9 @@ def cosines(
     """Yield, block by block, the exact cosines of `matrix[rows]` with each of `others`, both as `unit` makes them.
 
     Args:
-        matrix: Shape (N, d); may be a memory map, only BLOCK rows of it are read at a time.
-        rows: Which rows, shape (m,).
-        others: Shape (n, d).
+        matrix: shape (N, d); may be a memory map, only BLOCK rows of it are read at a time.
+        rows: which rows, shape (m,).
+        others: shape (n, d).
 
     Yields:
         (a slice of `rows`, cosines of shape (rows in the slice, n)).
