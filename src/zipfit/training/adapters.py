@@ -41,16 +41,17 @@ def merge_adapters(network: Any) -> Any:
     """The plain network with what its adapters learnt added to its weights, in place; as it is if it has none.
 
     All weights are float32 then: what is learnt is often less than half of a weight's last place in bfloat16, or than
-    a step of 4 bits, and would be rounded away.
+    a step of 4 bits, and would be rounded away. They are in the processor's memory, as a GPU that held the narrow ones
+    may have no room for the wide ones.
     """
     if not hasattr(network, "merge_and_unload"):
         return network
-    network = network.float()
     adapted = [layer for layer in network.modules() if is_four_bits(getattr(layer, "base_layer", None))]
+    for layer in adapted:  # to which peft would round the sum again
+        layer.base_layer = plain_layer(layer.base_layer, layer.get_delta_weight(network.active_adapter))
+    network = network.cpu().float()
     if not adapted:
         return network.merge_and_unload()
-    for layer in adapted:
-        layer.base_layer = plain_layer(layer.base_layer, layer.get_delta_weight(network.active_adapter))
     network = network.unload()
     forget_quantization(network)
     return network

@@ -65,7 +65,7 @@ class LanguageModel:
     tokenizer: Any
 
     def save(self, folder: Path) -> None:
-        """Write both where `load_model` can read them, in float32; adapters are merged into the weights, in place."""
+        """Write both where `load_model` can read them; adapters are merged into the weights in float32, in place."""
         network = merge_adapters(self.network)
         with quiet():
             network.save_pretrained(folder)

@@ -40,14 +40,14 @@ def is_four_bits(layer: Any) -> bool:
 
 
 def plain_layer(layer: Any, delta: Any) -> Any:
-    """A linear layer of 4 bits as a plain one, with `delta` added to its weight, in float32."""
+    """A linear layer of 4 bits as a plain one in the processor's memory, `delta` added to its weight in float32."""
     import torch
     from peft.utils.integrations import dequantize_module_weight
 
     plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
     plain.weight = torch.nn.Parameter(dequantize_module_weight(layer).float() + delta.float())
     plain.bias = layer.bias
-    return plain
+    return plain.cpu()
 
 
 def forget_quantization(network: Any) -> None:
