@@ -22,6 +22,35 @@ def test_the_main_job(zipfit, folder):
     ]
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        ("--top", 7),
+        ("--fraction", 0.3),
+        ("--min-score", 0.45),
+        ("--tokens", 900, "--tokenizer", "bytes"),
+        ("--top", 9, "--dedup", "exact"),
+        ("--top", 6, "--max-share", "source=0.5"),
+    ],
+)
+def test_racing_selects_what_the_exact_method_selects(zipfit, folder, terms):
+    for name, how in (("exact", ()), ("raced", ("--racing",)), ("named", ("--method", "racing"))):
+        ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", *terms, *how, "-o", f"{name}.jsonl", "-q")
+        assert (ran.status, ran.err) == (0, "")
+    exact = (folder / "exact.jsonl").read_bytes()
+    assert exact.count(b"\n") > 2
+    assert exact == (folder / "raced.jsonl").read_bytes() == (folder / "named.jsonl").read_bytes()
+
+
+def test_what_racing_does_not_take(zipfit, folder):
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-m", "racing", "-p", "top=5", "--min-score", 0.15,
+                 "-o", "out.jsonl")  # fmt: skip
+    assert (ran.status, ran.out) == (2, "")
+    assert "method 'racing' has no option 'top'" in ran.err
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-m", "cover", "--racing", "--top", 5, "-o", "out.jsonl")
+    assert (ran.status, ran.err) == (2, "zipfit: error: --racing is a way of the method zipfit, not of cover\n")
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("compressor", ["gzip", "lz4"])
 def test_same_bytes_whatever_the_threads(zipfit, folder, threads, compressor):

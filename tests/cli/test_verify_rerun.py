@@ -37,6 +37,15 @@ def test_rerun(zipfit, folder):
     assert (folder / "out.jsonl.zst").read_bytes() == before
 
 
+def test_rerun_of_a_race_whose_manifest_repeats_the_budget(zipfit, folder):
+    zipfit("select", "pool.jsonl", "-t", "target.jsonl", "--racing", "--top", 5, "-o", "raced.jsonl", "-q")
+    path = folder / "raced.manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["method"]["options"] = {"top": 5, **manifest["method"]["options"]}
+    path.write_text(json.dumps(manifest))
+    assert zipfit("rerun", "raced.manifest.json", "-o", "again.jsonl").out == "identical, bit for bit\n"
+
+
 def test_rerun_from_another_folder(zipfit, folder, monkeypatch):
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")

@@ -167,6 +167,9 @@ def read_manifest(path: str) -> dict[str, Any]:
     missing = [name for name in _NEEDED if name not in manifest]
     if missing:
         raise ZipfitError(f"{path}: is not a whole manifest: it lacks {', '.join(missing)}")
+    method = manifest["method"]
+    if method["class"] == "zipfit.methods.racing:Racing" and method["options"]:
+        method["options"].pop("top", None)  # with which manifests of 0.1.0 repeat the budget
     return manifest
 
 
