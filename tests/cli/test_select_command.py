@@ -27,7 +27,7 @@ def test_the_main_job(zipfit, folder):
     [
         ("--top", 7),
         ("--fraction", 0.3),
-        ("--min-score", 0.45),
+        ("--min-score", 0.3),
         ("--tokens", 900, "--tokenizer", "bytes"),
         ("--top", 9, "--dedup", "exact"),
         ("--top", 6, "--max-share", "source=0.5"),
