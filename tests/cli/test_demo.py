@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
 def test_demo_finds_functions_with_docstrings(demo: tuple[Path, Demo]) -> None:
     folder, made = demo
     labels = [record["source"] for record in map(json.loads, (folder / "selected.jsonl").read_text().splitlines())]
-    pool = made.selection.job.task.pool.label_counts()
+    pool = made.selection.ranking.sources.pool.label_counts()
     documents = sum(pool.values())
     assert documents > 2000
     assert len(labels) == 200
