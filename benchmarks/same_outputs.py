@@ -45,7 +45,7 @@ KNOWN = [
         "racing learns of the budget by the protocol, not by an option",
     ),
     (
-        r"racing-(top|score|share)",
+        r"racing-(top|score|share|option)",
         r".*",
         "racing to a score or a share gave a wrong selection, or an error of Python's",
     ),
@@ -57,6 +57,11 @@ KNOWN = [
         r".*",
         "a ranking with a document twice, or with one that is not there, is called that",
     ),
+    (
+        r"finetune-bf16",
+        r"(stdout|stderr|tuned/.*\.jsonl?.*)",
+        "test losses of runs in bfloat16 are computed in float32",
+    ),
     (r"wrong-no-method", r"stderr", "there is a third kind of method"),
 ]
 
@@ -66,7 +71,7 @@ VARYING = {
     *("zipfit", "python", "platform", "libraries", "versions", "made", "working_directory"),
 }
 ABOUT_ITSELF = re.compile(
-    r".*manifest\.json|(.*/)?(study|(cells|selections|baselines)/.*)\.json|.*/(cells|results)\.jsonl"
+    r".*manifest\.json|(.*/)?(study|(cells|selections|baselines)/.*)\.json|(.*/)?(cells|results)\.jsonl"
 )
 
 # A study's page, tables and figures show times, so they are compared where both builds draw the same results.
@@ -202,7 +207,6 @@ wrong-scores        select $in -m own:NotANumber --top 3 -o $to
 wrong-scores-number select $in -m own:TooFew --top 3 -o $to
 wrong-ranking       select $in -m own:Twice --top 30 -o $to
 wrong-position      select $in -m own:Beyond --top 30 -o $to
-wrong-racing        select $in --racing --fraction 0.1 -o $to
 wrong-target-by     select $in --target-by task --top 3 -o $to
 wrong-compressor    select $in -c zip --top 3 -o $to
 wrong-level         select $in -l 99 --top 3 -o $to
@@ -232,6 +236,7 @@ wrong-short         select $in -m dsir -p min_length=99999 --top 3 -o $to
 racing-top          select $in -m racing -p top=5 --min-score 0.2 -o $to
 racing-score        select $in -m racing --min-score 0.2 -o $to
 racing-share        select $in -m racing --fraction 0.05 -o $to
+racing-option       select $in --racing --fraction 0.1 -o $to
 bad-scores-preview-nan    preview $in --bytes 3000 -m own:NotANumber --json
 bad-scores-preview-number preview $in --bytes 3000 -m own:TooFew --json
 surrogate           python surrogate.py
@@ -255,6 +260,9 @@ wrong-study-part    study run study.yaml -o $out/study --arm zipfti
 wrong-study-file    study run wrong.yaml -o $out/study
 wrong-study-label   study run lost.yaml -o $out/study --arm lost --no-report
 finetune            finetune pool.jsonl --model ./tiny --tokens 600 --block-size 64 --batch-size 2 -o $out/tuned -q
+finetune-test       finetune small.jsonl --model ./tiny --test target.jsonl --tokens 600 --block-size 64 --precision fp32 -o $out/tuned -q
+finetune-bf16       finetune small.jsonl --model ./tiny --test target.jsonl --tokens 600 --block-size 64 --precision bf16 -o $out/tuned -q
+evaluate            evaluate --model ./tiny --test target.jsonl -o $out/documents.jsonl
 """
 
 # What either build makes of what OLD wrote, which lies in `kept`.
@@ -423,7 +431,7 @@ methods:
 budgets: [256, 512]
 models: [./tiny]
 seeds: [0, 1]
-training: {block_size: 64, batch_size: 2, learning_rate: 3e-3}
+training: {block_size: 64, batch_size: 2, learning_rate: 3e-3, precision: fp32}
 evaluate_every: 256
 """
 
