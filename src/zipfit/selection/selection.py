@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from zipfit.corpus.records import dump_record
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
 from zipfit.selection.manifest import build_manifest, check_outputs, manifest_path, write_manifest
 
@@ -36,6 +38,7 @@ class Selection:
         ranking: what the selection was cut from.
         terms: how it was cut.
         cut: what came of it.
+        notes: what the method noted until then.
 
     Raises:
         ZipfitError: the pool gives less than the budget asks for.
@@ -45,6 +48,7 @@ class Selection:
         self.ranking = ranking
         self.terms = terms
         self.cut = ranking.cut(terms)
+        self.notes = deepcopy(ranking.method.notes) if isinstance(ranking.method, HasNotes) else {}
         self.cut.check_enough(terms.budget, len(ranking.sources.pool.facts.lengths))
 
     def __len__(self) -> int:
@@ -82,7 +86,7 @@ class Selection:
     @property
     def manifest(self) -> dict[str, Any]:
         """How the selection was made, as `save` writes it (the output aside)."""
-        return build_manifest(self.ranking, self.terms, self.cut)
+        return build_manifest(self.ranking, self.terms, self.cut, self.notes)
 
     def at(
         self,
@@ -93,7 +97,7 @@ class Selection:
         min_score: float | None = None,
         allow_fewer: bool = False,
     ) -> Selection:
-        """Cut the same ranking at another budget, without scoring again.
+        """Cut the same ranking at another budget, without scoring again; racing races again, to find what it needs.
 
         Raises:
             ZipfitError: as `select` for the same budget.
@@ -167,7 +171,7 @@ class Selection:
         with self.ranking.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
         self._write_beside(path)
-        manifest = build_manifest(self.ranking, self.terms, self.cut, output)
+        manifest = build_manifest(self.ranking, self.terms, self.cut, self.notes, output)
         if path != "-":
             write_manifest(manifest, manifest_path(path))
         return manifest
