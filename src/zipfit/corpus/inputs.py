@@ -236,13 +236,23 @@ def _expand_local(path: str) -> list[str] | None:
 
 
 def _walk(folder: str) -> list[str]:
-    names = []
     with naming(folder):
-        for name in sorted(Path(folder).rglob("*")):
-            hidden = any(part.startswith(".") for part in name.relative_to(folder).parts)
-            if name.is_file() and not hidden and not _is_ours(name.name):
-                names.append(str(name))
-    return names
+        return [str(path) for path in _files_below(Path(folder), ())]
+
+
+def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """The files of a folder, those of folders within it too, by name; links are followed, but not back up."""
+    status = folder.stat()
+    here = status.st_dev, status.st_ino
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files_below(path, (*above, here))
+        elif path.is_file() and not _is_ours(path.name):
+            yield path
 
 
 def _is_ours(name: str) -> bool:
