@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, format_of_name, read_chunks
+from zipfit.corpus.formats import (
+    CHUNK_RECORDS,
+    FORMATS,
+    SAMPLE_BY,
+    detect_format,
+    format_of_name,
+    need_distinct,
+    read_chunks,
+)
 from zipfit.corpus.records import ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, file_system, is_remote, naming
 from zipfit.errors import MissingExtraError, ZipfitError
@@ -101,6 +109,7 @@ class TableInput:
     ) -> Iterator[Chunk]:
         for start in range(0, self._rows, CHUNK_RECORDS):
             table = self._slice(start, CHUNK_RECORDS)
+            need_distinct(self.name, table.column_names)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
             for batch in table.combine_chunks().to_batches():
@@ -314,7 +323,12 @@ def _open_objects(name: str, documents: Any) -> Input:
     if type(documents).__name__ == "DataFrame" and module == "pandas":
         import pyarrow as pa
 
-        documents = pa.Table.from_pandas(documents, preserve_index=False)
+        need_distinct(name, [str(column) for column in documents.columns])
+        try:
+            documents = pa.Table.from_pandas(documents, preserve_index=False)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            reason = "; ".join(map(str, error.args))
+            raise ZipfitError(f"{name}: the frame has a column that is none of a table ({reason})") from error
     elif type(documents).__name__ == "DataFrame" and module == "polars":
         documents = documents.to_arrow()
     if type(documents).__module__.startswith("pyarrow"):

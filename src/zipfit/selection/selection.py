@@ -31,7 +31,7 @@ class Selection:
     """The documents chosen from a pool, best first.
 
     Attributes:
-        indices: their positions in the source, shape (k,).
+        indices: their positions among all records of the source, shape (k,); bad ones passed over count too.
         scores: their scores, shape (k,).
         pool_scores: the scores of all N documents in source order, shape (N,); None for a method that ranks the pool
             without scoring each document.
@@ -59,7 +59,7 @@ class Selection:
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        return self.cut.indices
+        return self._pool.corpus.source_positions(self.cut.indices)
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -72,16 +72,16 @@ class Selection:
     @property
     def records(self) -> list[dict[str, Any]]:
         """The chosen records as they are in the source, in rank order; read again at every access."""
-        order = np.argsort(self.indices, kind="stable")
+        order = np.argsort(self.cut.indices, kind="stable")
         records: list[dict[str, Any]] = [{}] * len(self)
-        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.indices[order]), strict=True):
+        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.cut.indices[order]), strict=True):
             records[rank] = record
         return records
 
     @property
     def texts(self) -> list[str]:
         """The chosen documents' texts in rank order; read again at every access."""
-        return list(self._pool.texts(self.indices))
+        return list(self._pool.texts(self.cut.indices))
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -167,6 +167,7 @@ class Selection:
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
         check_outputs(path, overwrite)
         check_not_input(path, self.ranking.sources.input_names)
+        self._pool.check_unchanged(self.cut.indices)
         output = {"path": path, "order": order, "add_fields": add_fields}
         with self.ranking.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
@@ -177,7 +178,7 @@ class Selection:
         return manifest
 
     def _write(self, path: str, order: str, add_fields: bool) -> dict[str, Any]:
-        by_source = np.argsort(self.indices, kind="stable")  # the ranks (from 0) in source order
+        by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
         ranks = by_source if order == "source" else np.arange(len(self))
@@ -186,7 +187,7 @@ class Selection:
             write_records(
                 written.file,
                 path,
-                self._pool.corpus.records(self.indices[by_source]),
+                self._pool.corpus.records(self.cut.indices[by_source]),
                 place[ranks].tolist(),
                 added,
             )
@@ -197,10 +198,10 @@ class Selection:
             return
         if self.ranking.sources.rejected is not None:
             self.ranking.sources.rejected.save(path)
-        duplicates = [item for item in self.cut.dropped if item.duplicate_of is not None]
-        if duplicates:
+        pairs = [(item.position, item.duplicate_of) for item in self.cut.dropped if item.duplicate_of is not None]
+        if pairs:
+            rows = self._pool.corpus.source_positions(np.array(pairs, dtype=np.int64)).tolist()
             with replacing(f"{path}.duplicates.jsonl") as written:
                 written.file.writelines(
-                    dump_record({"position": item.position, "duplicate_of": item.duplicate_of}) + b"\n"
-                    for item in duplicates
+                    dump_record({"position": position, "duplicate_of": kept}) + b"\n" for position, kept in rows
                 )
