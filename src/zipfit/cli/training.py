@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,21 +15,13 @@ if TYPE_CHECKING:
 
     from zipfit.training.run import Measured, Run
 
-ModelPanel = "Model"
+_model = functools.partial(typer.Option, rich_help_panel="Model")
 
-Model = Annotated[
-    str,
-    typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
-]
-Revision = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit of the model on the hub.", rich_help_panel=ModelPanel)
-]
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code", help="Run the Python code that comes with the model.", rich_help_panel=ModelPanel
-    ),
-]
+_NAMED = typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2.")
+Model = Annotated[str, _NAMED]
+OptionalModel = Annotated[str | None, _NAMED]
+Revision = Annotated[str | None, _model(help="Branch, tag or commit of the model on the hub.")]
+TrustRemoteCode = Annotated[bool, _model("--trust-remote-code", help="Run the Python code that comes with the model.")]
 AllowCodeExecution = Annotated[
     bool, typer.Option("--allow-code-execution", help="Agree that programs which the model writes are run.")
 ]

@@ -90,7 +90,7 @@ def write_report(folder: str | Path) -> Path:
     _remove_old(figures, written)
 
     report = folder / "report.html"
-    _write(report, page(f"{results.name} · zipfit study", _body(results, models)).encode("utf-8"))
+    _write(report, page(f"{results.study.name} · zipfit study", _body(results, models)).encode("utf-8"))
     return report
 
 
@@ -120,7 +120,7 @@ def _body(results: Results, models: list[str]) -> str:
     lead = f'<p class="lead">{escape(description)}</p>' if description else ""
     return (
         '<main><header class="top"><p class="eyebrow">zipfit study</p>'
-        f"<h1>{escape(results.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
+        f"<h1>{escape(results.study.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
         "<footer>Spread over seeds is shown as lowest to highest in figures, and as ± the sample standard deviation in "
         "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, "
         "losses.jsonl and selections.jsonl beside this page.</footer>"
@@ -200,7 +200,7 @@ def _method_tables(results: Results, model: str) -> list[Table]:
 
 def _markdown(results: Results) -> str:
     """Every model's tables of methods, and what is missing from them."""
-    parts = [heading(1, results.name)]
+    parts = [heading(1, results.study.name)]
     for model in results.models:
         tables = _method_tables(results, model)
         if len(results.models) > 1 and tables:
@@ -242,7 +242,7 @@ def _settings(results: Results) -> str:
     values = {
         **{name.capitalize(): _data(getattr(study, name)) for name in ("source", "target", "test")},
         "Models": ", ".join(results.models),
-        "Seeds": ", ".join(map(str, results.seeds)),
+        "Seeds": ", ".join(map(str, results.study.seeds)),
         "Evaluated every": f"{count(study.evaluate_every)} tokens" if study.evaluate_every else "before and after",
     }
     training = {name.replace("_", " "): _value(value) for name, value in asdict(study.settings).items()}
