@@ -33,14 +33,12 @@ class Table:
     """A table of texts.
 
     Attributes:
-        name: an identifier.
         title: a heading.
         caption: one sentence on what stands in it.
         columns: heads, and whether a column holds numbers.
         rows: cells, as many as columns; a second line of a cell is a remark on the first.
     """
 
-    name: str
     title: str
     caption: str
     columns: tuple[tuple[str, bool], ...]
@@ -78,7 +76,6 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
     no_gap = f" {NO_GAP}" if "Gap closed" not in titles and has_no_gap(results, everyone) else ""
     budget_words = "all tokens" if budget is None else f"{count(budget)} tokens"
     return Table(
-        name="methods",
         title=f"The arms at {budget_words}",
         caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
         + "; ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED)
@@ -158,7 +155,6 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
         for document in top
     )
     return Table(
-        name="top",
         title=tidy(arm.name, 80),
         caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the "
         "ZIP-FIT alignment (gzip 6) with the target, the source label and the first characters.",
@@ -183,17 +179,9 @@ def failed_table(results: Results) -> Table | None:
         for cell in results.failed
     ]
     return Table(
-        name="failed",
         title="Cells that failed",
         caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
-        columns=(
-            ("Arm", False),
-            ("Budget", True),
-            ("Model", False),
-            ("Seed", True),
-            ("Reason", False),
-            ("Finished", True),
-        ),
+        columns=_columns("Arm", "Budget:", "Model", "Seed:", "Reason", "Finished:"),
         rows=tuple(rows),
     )
 
@@ -208,7 +196,6 @@ def missing_table(results: Results) -> Table | None:
         budget = "all" if place.budget is None else count(place.budget)
         rows.setdefault((tidy(place.arm, 200), tidy(place.model, 80), budget), []).append(str(place.seed))
     return Table(
-        name="missing",
         title="Cells not run yet",
         caption="Cells that the study asks for and that are neither finished nor failed.",
         columns=(("Arm", False), ("Model", False), ("Budget", True), ("Seeds", True)),
@@ -219,7 +206,6 @@ def missing_table(results: Results) -> Table | None:
 def arms_table(results: Results) -> Table:
     """What each arm is."""
     return Table(
-        name="arms",
         title="Arms",
         caption="What each arm trains on.",
         columns=(("Arm", False), ("Documents", False), ("Budgets", True)),

@@ -52,11 +52,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     """Write names on the right of the axes, each joined to the end of its line.
 
     Args:
-        axes: with its limits set, and room on its right.
+        axes: with room on its right; its limits stay as they are now.
         ends: x and y of each line's end, its name and its colour.
     """
-    figure = axes.figure
-    unit = figure.dpi / 72
+    _hold(axes)
+    unit = axes.figure.dpi / 72
     box = axes.get_window_extent()
     pixels = axes.transData.transform([(x, y) for x, y, _, _ in ends])
     moved = spread_out([float(y) for _, y in pixels], _LINE * unit, box.y0, box.y1)
@@ -78,13 +78,13 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
     """Write a name beside each point, where it lies on as little else as possible.
 
     Args:
-        axes: with its limits set.
+        axes: its limits stay as they are now.
         points: x, y, name and colour of each.
         avoid: boxes, in pixels, that hold something already.
     """
-    figure = axes.figure
-    renderer = renderer_of(figure)
-    unit = figure.dpi / 72
+    _hold(axes)
+    renderer = renderer_of(axes.figure)
+    unit = axes.figure.dpi / 72
     inside = axes.get_window_extent()
     pixels = [axes.transData.transform((x, y)) for x, y, _, _ in points]
     taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels] + list(avoid)
@@ -153,6 +153,11 @@ def label_arrow(axes: Axes, words: str, head: float, tail: float, level: float) 
 
     best = min((box for box in boxes if inside.x0 <= box.x0 and box.x1 <= inside.x1), key=crossed, default=boxes[1])
     text.set_position(((best.x0 - left) / unit, (best.y0 - y) / unit))
+
+
+def _hold(axes: Axes) -> None:
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
 
 
 def _overlap(one: Bbox, other: Bbox) -> float:

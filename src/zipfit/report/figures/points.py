@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipfit.report.figures.labels import label_points
-from zipfit.report.figures.style import (
-    SOFT,
-    Chart,
-    fixed_ticks,
-    looks,
-    loss_axis,
-    new_axes,
-    settings_line,
-    styled,
-)
+from zipfit.report.figures.style import SOFT, Chart, fixed_ticks, looks, loss_axis, new_axes, settings_line, styled
 from zipfit.report.statistics import Spread, regress, standings
 from zipfit.report.wording import WITHOUT_ENCODING, joined, p_value, seconds, seeds_of, short_names, tidy
 
@@ -39,7 +30,7 @@ class _Point:
     spared: bool = False  # of encoding, by a cache
 
 
-@styled
+@styled()
 def loss_against_alignment(results: Results, model: str) -> Chart | None:
     """Mean alignment of each source label against the final test loss, with a regression line (Figure 3)."""
     arms = [arm for arm in results.arms if arm.label is not None]
@@ -47,13 +38,11 @@ def loss_against_alignment(results: Results, model: str) -> Chart | None:
     return _alignment(results, model, arms, names, "loss_against_alignment", "Alignment against loss, by source label")
 
 
-@styled
+@styled()
 def loss_against_alignment_of_all(results: Results, model: str) -> Chart | None:
     """The same with every arm: whether alignment predicts the loss also across methods."""
-    arms = list(results.arms)
-    names = _family_names(arms)
-    title = "Alignment against loss, every arm"
-    return _alignment(results, model, arms, names, "loss_against_alignment_of_all", title)
+    names, title = _family_names(results.arms), "Alignment against loss, every arm"
+    return _alignment(results, model, results.arms, names, "loss_against_alignment_of_all", title)
 
 
 def _alignment(
@@ -67,19 +56,14 @@ def _alignment(
     _scatter(axes, results, points)
     line = regress([point.x.mean for point in points], [point.y.mean for point in points])
     if line:
-        low, high = min(point.x.mean for point in points), max(point.x.mean for point in points)
-        ends = [low, high]
+        ends = [min(point.x.mean for point in points), max(point.x.mean for point in points)]
         axes.plot(
             ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1
         )
         words = f"R² = {line.r_squared:.2f}, {p_value(line.p)}"
         axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=10.5)
-        said = (
-            f"The line falls by {-line.slope / 10:.3f}"
-            if line.slope <= 0
-            else f"The line rises by {line.slope / 10:.3f}"
-        )
-        finding = f"{said} for 0.1 of alignment: {words} over {len(points)} arms."
+        way = "falls" if line.slope <= 0 else "rises"
+        finding = f"The line {way} by {abs(line.slope) / 10:.3f} for 0.1 of alignment: {words} over {len(points)} arms."
     else:
         finding = f"No line can be fitted to these {len(points)} points."
     axes.margins(0.12, 0.12)
@@ -97,7 +81,7 @@ def _alignment(
     )
 
 
-@styled
+@styled()
 def time_against_loss(results: Results, model: str) -> Chart | None:
     """Seconds that a method takes to select, on a log axis, against the test loss after training (Figure 8).
 
@@ -177,8 +161,6 @@ def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
 
 
 def _name(axes: Axes, results: Results, points: Sequence[_Point], names: dict[str, str]) -> None:
-    axes.set_xlim(axes.get_xlim())
-    axes.set_ylim(axes.get_ylim())
     seen = looks(results, by_family=True)
     short = short_names(dict.fromkeys(names.values()), _NAME)
     labels: list[tuple[float, float, str, str]] = []

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zipfit.report.figures.style import (
-    INK,
-    RULE,
-    SOFT,
-    Chart,
-    Look,
-    fixed_ticks,
-    looks,
-    new_axes,
-    settings_line,
-    styled,
-    text_width,
-)
+from zipfit.report.figures import style
+from zipfit.report.figures.style import Chart, Look, styled
 from zipfit.report.statistics import Spread, main_arms, standings
 from zipfit.report.wording import seeds_of, short_names, signed, tidy
 
@@ -30,7 +19,7 @@ if TYPE_CHECKING:
 _NAME = 24
 
 
-@styled
+@styled()
 def spread_over_seeds(results: Results, model: str) -> Chart | None:
     """The final test loss of every seed, arms by their mean: differences smaller than the spread say little."""
     arms = main_arms(results)
@@ -38,7 +27,7 @@ def spread_over_seeds(results: Results, model: str) -> Chart | None:
     ranked = [found for found in standings(results, model, budget) if found.arm in arms and found.budget == budget]
     if len(ranked) < 2:
         return None
-    seen = looks(results)
+    seen = style.looks(results)
     figure = _rows([(found.arm.name, found.loss, seen[found.arm.name]) for found in ranked])
     widest = max(ranked, key=lambda found: found.loss.high - found.loss.low)
     between = ranked[-1].loss.mean - ranked[0].loss.mean
@@ -53,12 +42,12 @@ def spread_over_seeds(results: Results, model: str) -> Chart | None:
         f"({seeds_of([len(found.loss.values) for found in ranked])}), lowest mean first; the bar is the mean, the line "
         "spans the lowest to the highest seed.",
         finding=finding + ".",
-        settings=settings_line(results, model, [budget]),
+        settings=style.settings_line(results, model, [budget]),
         figure=figure,
     )
 
 
-@styled
+@styled()
 def length_control(results: Results, model: str) -> Chart | None:
     """Each control of random documents of a selection's lengths, beside that selection.
 
@@ -67,7 +56,7 @@ def length_control(results: Results, model: str) -> Chart | None:
     controls = [arm for arm in results.arms if arm.lengths_of is not None]
     budget = results.main_budget(model, controls)
     found = {standing.arm.name: standing for standing in standings(results, model, budget) if standing.budget == budget}
-    seen = looks(results)
+    seen = style.looks(results)
     rows: list[tuple[str, Spread, Look]] = []
     said = []
     for control in controls:
@@ -90,7 +79,7 @@ def length_control(results: Results, model: str) -> Chart | None:
         f"({seeds_of([len(spread.values) for _, spread, _ in rows])}); the bar is the mean, the line spans the lowest "
         "to the highest seed.",
         finding=" ".join(said),
-        settings=settings_line(results, model, [budget]),
+        settings=style.settings_line(results, model, [budget]),
         figure=_rows(rows),
     )
 
@@ -99,9 +88,9 @@ def _rows(rows: Sequence[tuple[str, Spread, Look]]) -> Figure:
     """A row an arm: a point a seed, the mean as a bar and as a number."""
     short = short_names([name for name, _, _ in rows], _NAME)
     names = [short[name] for name, _, _ in rows]
-    left = text_width(names) + 0.2
+    left = style.text_width(names) + 0.2
     height = 0.25 * len(rows) + 0.75
-    figure, axes = new_axes("", "Test loss after training, nats a token", right=0.62, left=left, height=height)
+    figure, axes = style.new_axes("", "Test loss after training, nats a token", right=0.62, left=left, height=height)
     for place, (_, spread, look) in enumerate(rows):
         axes.plot([spread.low, spread.high], [place, place], color=look.colour, linewidth=1.6, alpha=0.45)
         axes.plot(
@@ -113,15 +102,15 @@ def _rows(rows: Sequence[tuple[str, Spread, Look]]) -> Figure:
             linestyle="",
             alpha=0.75,
         )
-        axes.plot([spread.mean], [place], color=INK, marker="|", markersize=12, markeredgewidth=1.6, linestyle="")
+        axes.plot([spread.mean], [place], color=style.INK, marker="|", markersize=12, markeredgewidth=1.6, linestyle="")
         axes.annotate(
             f"{spread.mean:.3f}", (1, place), (5, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-            va="center", color=SOFT,
+            va="center", color=style.SOFT,
         )  # fmt: skip
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(False)
-    axes.grid(True, axis="x", color=RULE)
-    fixed_ticks(axes.yaxis, range(len(rows)), names)
+    axes.grid(True, axis="x", color=style.RULE)
+    style.fixed_ticks(axes.yaxis, range(len(rows)), names)
     for tick, (_, _, look) in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_color(look.colour)
     axes.margins(x=0.06)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,14 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from zipfit.report.statistics import main_arms
-from zipfit.report.wording import count, joined, short_tokens, tidy
+from zipfit.report.wording import count, joined, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from matplotlib.axes import Axes
 
-    from zipfit.report.statistics import Curve
     from zipfit.study.results import Results
     from zipfit.study.schema import Arm
 
@@ -40,6 +38,18 @@ PAPER = "#ffffff"
 # Told apart also by readers who do not see red, green or blue, by lightness as much as by hue, and each of a contrast
 # of at least 3 to 1 with white. Beyond them the dashes change; every line has its name at its end as well.
 PALETTE = ("#0b5fc0", "#c4480c", "#0f8a6b", "#93359f", "#a87800", "#2ba0c9", "#d0386f", "#6d5a2f", "#5c56d6", "#5f8a1a")
+_PALETTE_ON_DARK = (
+    "#5aa2f5",
+    "#f0854d",
+    "#3fc39e",
+    "#cf7fdb",
+    "#d9a832",
+    "#6cc8ea",
+    "#f277a3",
+    "#b8a06a",
+    "#9a95ff",
+    "#9cc64f",
+)
 CHANCE = "#7b8490"
 _DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = "oDs^vPXph*"
@@ -54,27 +64,8 @@ ON_DARK = {
     RULE: "#31363e",
     PAPER: "#181b20",
     CHANCE: "#98a1ad",
-    **dict(
-        zip(
-            PALETTE,
-            (
-                "#5aa2f5",
-                "#f0854d",
-                "#3fc39e",
-                "#cf7fdb",
-                "#d9a832",
-                "#6cc8ea",
-                "#f277a3",
-                "#b8a06a",
-                "#9a95ff",
-                "#9cc64f",
-            ),
-            strict=True,
-        )
-    ),
+    **dict(zip(PALETTE, _PALETTE_ON_DARK, strict=True)),
 }
-
-_Given = ParamSpec("_Given")
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -137,8 +128,8 @@ class Look:
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
-    """Matplotlib's own defaults and the style above, whatever the user's settings are."""
+def styled() -> Iterator[None]:
+    """Matplotlib's own defaults and the style above, whatever the user's settings are; also a decorator."""
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         # An arm's name in letters that the font for measuring lacks: the page shows them in its own font.
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
@@ -146,22 +137,11 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[_Given, Chart | None]) -> Callable[_Given, Chart | None]:
-    """Let a function draw in the style of all figures."""
-
-    @functools.wraps(draw)
-    def inner(*args: _Given.args, **kwargs: _Given.kwargs) -> Chart | None:
-        with _styled():
-            return draw(*args, **kwargs)
-
-    return inner
-
-
 def save(figure: Figure, kind: str) -> bytes:
     """A figure's file: `png`, or `svg`; the same figure gives the same bytes."""
     stream = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with _styled():
+    with styled():
         figure.savefig(stream, format=kind, dpi=200 if kind == "png" else _INCH, metadata=metadata)
     return stream.getvalue()
 
@@ -201,12 +181,6 @@ def text_width(texts: Iterable[str]) -> float:
     renderer = renderer_of(figure)
     widths = [figure.text(0, 0, text).get_window_extent(renderer).width / figure.dpi for text in texts]
     return max(widths, default=0.0)
-
-
-def tokens_axis(axes: Axes) -> None:
-    """Let the horizontal axis count tokens: 0, 20k, 1.5M."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_tokens(value)))
 
 
 def loss_axis(axes: Axes) -> None:
@@ -265,14 +239,6 @@ def _look(arm: Arm, index: int) -> Look:
         return Look(SOFT, (0, (6, 1.5, 1.5, 1.5)), "P")
     turn, place = divmod(index, len(PALETTE))
     return Look(PALETTE[place], _DASHES[turn % len(_DASHES)], _MARKERS[index % len(_MARKERS)])
-
-
-def draw_curve(axes: Axes, curve: Curve, look: Look) -> None:
-    """Draw the mean of a curve, and the band from its lowest to its highest seed."""
-    if curve.seeds > 1:
-        axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
-    marker = "o" if len(curve.tokens) == 1 else ""
-    axes.plot(curve.tokens, curve.mean, color=look.colour, linestyle=look.dashes, linewidth=look.width, marker=marker)
 
 
 def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -> str:

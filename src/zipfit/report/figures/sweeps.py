@@ -6,19 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import LEVELS
+from zipfit.report.figures import style
 from zipfit.report.figures.labels import label_ends
-from zipfit.report.figures.style import (
-    PALETTE,
-    Chart,
-    Look,
-    fixed_ticks,
-    looks,
-    loss_axis,
-    new_axes,
-    settings_line,
-    styled,
-    text_width,
-)
+from zipfit.report.figures.style import Chart, Look, styled
 from zipfit.report.statistics import Spread, main_arms, random_arm
 from zipfit.report.wording import count, seeds_of, short_names, short_tokens, tidy
 
@@ -38,7 +28,7 @@ Line = dict[float, Spread]
 """Place on the horizontal axis to what the seeds gave there."""
 
 
-@styled
+@styled()
 def loss_against_budget(results: Results, model: str) -> Chart | None:
     """Final test loss at each budget, a line an arm: each point is a training run of its own."""
     lines = {
@@ -53,9 +43,9 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     budgets = sorted({budget for line in lines.values() for budget in line})
     if len(budgets) < 2:
         return None
-    settings = settings_line(results, model, [int(budget) for budget in budgets])
-    axes, chart = _lines(settings, lines, looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
-    fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
+    settings = style.settings_line(results, model, [int(budget) for budget in budgets])
+    axes, chart = _lines(settings, lines, style.looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
+    style.fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
     rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
     best = {
         at: min((line[at].mean, name) for name, line in rivals.items() if at in line)
@@ -72,7 +62,7 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     )
 
 
-@styled
+@styled()
 def loss_against_target_size(results: Results, model: str) -> Chart | None:
     """Final test loss against n, the number of target examples that the method saw; `all` is every one of them."""
     arms = [arm for arm in results.arms if "target_size" in arm.swept or arm.target_size is not None]
@@ -86,7 +76,7 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
             lines.setdefault(arm.family, {})[place] = Spread(tuple(cell.loss for cell in cells))
     if len({place for line in lines.values() for place in line}) < 2:
         return None
-    shown = looks(results, by_family=True)
+    shown = style.looks(results, by_family=True)
     seen = {arm.family: shown[arm.name] for arm in arms}
     said = _extremes(lines, [_size(size) for size in sizes])
     random = random_arm(results)
@@ -94,9 +84,9 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
         seen[random.name] = replace(shown[random.name], marker="")
-    settings = settings_line(results, model, [budget])
+    settings = style.settings_line(results, model, [budget])
     axes, chart = _lines(settings, lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
-    fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
+    style.fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
     return chart(
         "loss_against_target_size",
         "Loss by size of the target",
@@ -110,7 +100,7 @@ def _size(size: int | None) -> str:
     return "all" if size is None else count(size)
 
 
-@styled
+@styled()
 def loss_by_compressor(results: Results, model: str) -> Chart | None:
     """Final test loss against the compressor's level, 0 (its lowest) to 1 (its highest), a line a compressor."""
     return _by_compressor(
@@ -119,7 +109,7 @@ def loss_by_compressor(results: Results, model: str) -> Chart | None:
     )  # fmt: skip
 
 
-@styled
+@styled()
 def pass_by_compressor(results: Results, model: str) -> Chart | None:
     """HumanEval's pass@1 against the compressor's level, as in the paper's appendix."""
     return _by_compressor(
@@ -131,22 +121,15 @@ def pass_by_compressor(results: Results, model: str) -> Chart | None:
 def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
-    plain = arm.min_score is None and arm.target_size is None and arm.label is None and "target_size" not in arm.swept
-    plain = plain and not arm.rules
+    is_cut = arm.min_score is not None or arm.target_size is not None or "target_size" in arm.swept or arm.rules
     compressor = options.get("compressor", "gzip")
-    if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
+    if arm.method != "zipfit" or is_cut or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
         return None
     return compressor, options.get("level", LEVELS[compressor][2])
 
 
 def _by_compressor(
-    results: Results,
-    model: str,
-    value: Callable[[Cell], float | None],
-    name: str,
-    title: str,
-    y: str,
-    what: str,
+    results: Results, model: str, value: Callable[[Cell], float | None], name: str, title: str, y: str, what: str
 ) -> Chart | None:
     kinds = {arm.name: kind for arm in results.arms if (kind := compressor_and_level(arm)) is not None}
     arms = [arm for arm in results.arms if arm.name in kinds]
@@ -164,10 +147,9 @@ def _by_compressor(
     if sum(map(len, lines.values())) < 3:
         return None
     order = list(LEVELS)
-    seen = {name: Look(PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
+    seen = {name: Look(style.PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
     x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    axes, chart = _lines(settings_line(results, model, [budget]), lines, seen, y=y, x=x, right_edge=1.0)
-    axes.set_xlim(-0.04, 1.04)
+    axes, chart = _lines(style.settings_line(results, model, [budget]), lines, seen, y=y, x=x, right_edge=1.0)
     for compressor, line in lines.items():
         for place, spread in line.items():
             axes.annotate(
@@ -197,7 +179,7 @@ def _lines(
     short = short_names(lines, _NAME)
     words = {name: f"{short[name]}  {line[max(line)].mean:.3f}" for name, line in lines.items()}
     height = max(3.9, 0.18 * len(lines) + 1.0)
-    figure, axes = new_axes(y, x, right=text_width(words.values()) + 0.3, height=height)
+    figure, axes = style.new_axes(y, x, right=style.text_width(words.values()) + 0.3, height=height)
     if log:
         axes.set_xscale("log")
     for name, line in lines.items():
@@ -210,11 +192,9 @@ def _lines(
             places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
         )
     axes.margins(0.04, 0.08)
-    loss_axis(axes)
+    style.loss_axis(axes)
     if right_edge is not None:
         axes.set_xlim(-0.04, right_edge + 0.04)
-    axes.set_xlim(axes.get_xlim())
-    axes.set_ylim(axes.get_ylim())
     label_ends(
         axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
     )
