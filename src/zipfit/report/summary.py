@@ -99,13 +99,9 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         tied = ties["taken"] + ties["left"]
         at_cut += f", where {tied:,} documents tie: the first {ties['taken']:,} in source order were taken"
     console.print(at_cut, highlight=False)
-    notes = []
-    if pool["duplicates"]:
-        notes.append(f"{pool['duplicates']:,} duplicates in the pool")
-    if pool["empty"]:
-        notes.append(f"{pool['empty']:,} empty documents")
-    if summary["skipped"]:
-        notes.append(f"{summary['skipped']:,} bad records skipped")
+    counts = {"duplicates in the pool": pool["duplicates"], "empty documents": pool["empty"]}
+    counts["bad records skipped"] = summary["skipped"]
+    notes = [f"{count:,} {what}" for what, count in counts.items() if count]
     notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
     if notes:
         console.print("; ".join(notes), highlight=False)
@@ -118,10 +114,10 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         )
     _print_histogram(summary["scores"], console)
     _print_labels(summary, console)
-    for title, key in (("best", "best"), ("nearest the cut", "nearest_the_cut")):
-        if summary["examples"][key]:
-            console.print(f"\n[bold]{title}[/]")
-        for example in summary["examples"][key]:
+    for title, examples in summary["examples"].items():
+        if examples:
+            console.print(f"\n[bold]{title.replace('_', ' ')}[/]")
+        for example in examples:
             line = f"{example['rank']:>7,}  {example['score']:.4f}  {example['text']}"
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     seconds = sum(summary["seconds"].values())

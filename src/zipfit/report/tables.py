@@ -57,7 +57,7 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         return None
     columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
         ("Arm", False, lambda found: tidy(found.arm.name, 200)),
-        ("Test loss", True, _loss),
+        ("Test loss", True, lambda found: str(found.loss).replace(" ± ", "\n± ")),
         ("Against random", True, _against),
         ("Gap closed", True, _gap),
         ("Bits a byte", True, lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
@@ -83,11 +83,6 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         columns=tuple((title, numeric) for title, numeric, _ in filled),
         rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
     )
-
-
-def _loss(found: Standing) -> str:
-    deviation = found.loss.deviation
-    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f"\n± {deviation:.3f}")
 
 
 def _against(found: Standing) -> str:
@@ -128,8 +123,8 @@ def top_documents(results: Results, model: str) -> list[Table]:
 
     Each of them is the first such arm's selection for the first seed at the largest budget that has one.
     """
-    ranked = standings(results, model, results.main_budget(model, results.arms))
-    best = best_selection(ranked, results.main_budget(model, results.arms))
+    budget = results.main_budget(model, results.arms)
+    best = best_selection(standings(results, model, budget), budget)
     arms: list[Arm] = []
     for method in ("zipfit", "dsir"):
         arms += [arm for arm in results.arms if arm.method == method and arm.is_selection][:1]
@@ -167,7 +162,7 @@ def failed_table(results: Results) -> Table | None:
     """Each failed cell with its reason; None if there is none."""
     if not results.failed:
         return None
-    rows = [
+    rows = tuple(
         (
             tidy(cell.arm, 200),
             _NONE if cell.budget is None else count(cell.budget),
@@ -177,12 +172,19 @@ def failed_table(results: Results) -> Table | None:
             f"{count(cell.losses[-1].tokens)} tokens" if cell.losses else "nothing",
         )
         for cell in results.failed
-    ]
+    )
     return Table(
         title="Cells that failed",
         caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
-        columns=_columns("Arm", "Budget:", "Model", "Seed:", "Reason", "Finished:"),
-        rows=tuple(rows),
+        columns=(
+            ("Arm", False),
+            ("Budget", True),
+            ("Model", False),
+            ("Seed", True),
+            ("Reason", False),
+            ("Finished", True),
+        ),
+        rows=rows,
     )
 
 
@@ -246,13 +248,9 @@ def describe_arm(arm: Arm) -> str:
 def cell_rows(results: Results) -> Iterator[dict[str, Any]]:
     """A row a cell, finished or failed: all that its file says, nested names joined by dots, without its curves."""
     for cell in results.cells:
-        yield {
-            "format": FORMAT,
-            **_flat(cell.to_json()),
-            "final_tokens": cell.losses[-1].tokens if cell.losses else None,
-            "final_loss": cell.losses[-1].loss if cell.losses else None,
-            "final_bits_per_byte": cell.losses[-1].bits_per_byte if cell.losses else None,
-        }
+        final = cell.losses[-1] if cell.losses else None
+        last = {f"final_{name}": getattr(final, name, None) for name in ("tokens", "loss", "bits_per_byte")}
+        yield {"format": FORMAT, **_flat(cell.to_json()), **last}
 
 
 def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
@@ -284,3 +282,11 @@ def selection_rows(results: Results) -> Iterator[dict[str, Any]]:
         for index in range(max(map(len, lists.values()))):
             values = {name: found[index] if index < len(found) else None for name, found in lists.items()}
             yield {"selection": key, "rank": index + 1, **values}
+
+
+ROWS: dict[str, Callable[[Results], Iterator[dict[str, Any]]]] = {
+    "cells": cell_rows,
+    "losses": loss_rows,
+    "selections": selection_rows,
+}
+"""The files of rows beside a report, by name."""

@@ -201,7 +201,7 @@ class Chooser:
         terms = Terms(spent, Rules(**arm.rules), self._counter)
         if arm.method is None:
             drawn = self._drawn(arm, budget, seed)
-            return self._described(walk(((position, 0.0) for position in drawn), terms, self._pool), {})
+            return self._cut(walk(((position, 0.0) for position in drawn), terms, self._pool), {})
         ranking = self._rankings.of(arm, seed)
         if arm.min_score is None:
             cut = ranking.cut(terms)
@@ -211,7 +211,7 @@ class Chooser:
             random.Random(seed).shuffle(ranked)
             with ranking.stopwatch.stage("cut"):
                 cut = walk(ranked, terms, self._pool)
-        chosen = self._described(cut, dict(ranking.stopwatch.seconds))
+        chosen = self._cut(cut, dict(ranking.stopwatch.seconds))
         cached = ranking.method.notes.get("cached_vectors") if isinstance(ranking.method, HasNotes) else None
         return replace(chosen, cached=cached / len(self._pool.facts.lengths) if isinstance(cached, int) else None)
 
@@ -237,34 +237,20 @@ class Chooser:
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
             texts, tokens = texts * rounds, tokens * rounds
-        aligned = self._alignments(texts)
-        return Chosen(
-            [
-                Document(None, 0.0, "(target)", text, count, aligned[text])
-                for text, count in zip(texts, tokens, strict=True)
-            ],
-            {},
-        )
+        return self._described([(None, 0.0, "(target)", *row) for row in zip(texts, tokens, strict=True)], {})
 
-    def _described(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
+    def _cut(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
         assert cut.tokens is not None
-        texts = list(self._pool.texts(cut.indices))
-        aligned = self._alignments(texts)
-        rows = zip(cut.indices.tolist(), cut.scores.tolist(), texts, cut.tokens.tolist(), strict=True)
-        label = self._pool.facts.label
-        return Chosen(
-            [
-                Document(position, score, label(position), text, tokens, aligned[text])
-                for position, score, text, tokens in rows
-            ],
-            seconds,
-        )
+        labels, texts = map(self._pool.facts.label, cut.indices.tolist()), self._pool.texts(cut.indices)
+        rows = zip(cut.indices.tolist(), cut.scores.tolist(), labels, texts, cut.tokens.tolist(), strict=True)
+        return self._described(list(rows), seconds)
 
-    def _alignments(self, texts: list[str]) -> dict[str, float]:
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return {}
-        return dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True))
+    def _described(self, rows: list[tuple[int | None, float, str, str, int]], seconds: dict[str, float]) -> Chosen:
+        """Documents of all that a `Document` says but its alignment."""
+        distinct = list(dict.fromkeys(text for _, _, _, text, _ in rows))
+        scores = alignment(distinct, self._target).scores.tolist() if distinct else []
+        aligned = dict(zip(distinct, scores, strict=True))
+        return Chosen([Document(*row, aligned[row[3]]) for row in rows], seconds)
 
 
 def is_seeded(arm: Arm) -> bool:

@@ -20,7 +20,6 @@ except ImportError as error:
 from zipfit.report.figures.curves import loss_against_tokens, loss_by_dataset, loss_by_threshold, loss_of_everything
 from zipfit.report.figures.points import loss_against_alignment, loss_against_alignment_of_all, time_against_loss
 from zipfit.report.figures.seeds import length_control, spread_over_seeds
-from zipfit.report.figures.style import Chart as Chart
 from zipfit.report.figures.style import save as save
 from zipfit.report.figures.sweeps import (
     loss_against_budget,
@@ -33,6 +32,7 @@ from zipfit.report.statistics import main_arms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zipfit.report.figures.style import Chart
     from zipfit.study.results import Results
 
 # In the order of a report: what a reader asks first comes first.
