@@ -117,16 +117,9 @@ def diagnose() -> Diagnosis:
             for text in _strings(_STRINGS // len(_LEVELS)):
                 checked += 1
                 mismatches += kernel.size(text) != reference.gzip_size(text, level)
-    return Diagnosis(
-        "zlib" if core is None else "native",
-        None if core is None else core.isa(),
-        zlib.ZLIB_RUNTIME_VERSION,
-        sound,
-        checked,
-        mismatches,
-        available_cores(),
-        {extra: _version(package) for extra, package in _EXTRAS.items()},
-    )
+    engine, isa = ("zlib", None) if core is None else ("native", core.isa())
+    extras = {extra: _version(package) for extra, package in _EXTRAS.items()}
+    return Diagnosis(engine, isa, zlib.ZLIB_RUNTIME_VERSION, sound, checked, mismatches, available_cores(), extras)
 
 
 def _strings(count: int) -> Iterator[bytes]:

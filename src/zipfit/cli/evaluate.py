@@ -91,7 +91,13 @@ def evaluate_command(
                 _write_documents(evaluation, output)
             names = ("loss", "bits_per_byte", "tokens", "bytes", "truncated")
             said |= {"documents": len(evaluation.documents), **{name: getattr(evaluation, name) for name in names}}
-            lines += _evaluation_lines(evaluation, test_tokens)
+            lines += [
+                f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte",
+                f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes",
+            ]
+            if evaluation.truncated:
+                cut = f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored"
+                lines.append(cut)
         if on_humaneval:
             solved = humaneval(loaded.network, loaded.tokenizer, sampling, judging, None if quiet else _tell)
             said["humaneval"] = solved.to_json()
@@ -115,16 +121,6 @@ def _write_documents(evaluation: Evaluation, output: str) -> None:
     batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
     with replacing(output) as written:
         write_records(written.file, output, [batch], range(batch.num_rows), None)
-
-
-def _evaluation_lines(evaluation: Evaluation, test_tokens: int) -> list[str]:
-    lines = [
-        f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte",
-        f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes",
-    ]
-    if evaluation.truncated:
-        lines.append(f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored")
-    return lines
 
 
 def _numbers(text: str) -> list[int]:

@@ -164,6 +164,7 @@ class TerminalStudy:
     def __exit__(self, *_: object) -> None:
         if self._run is not None:
             self._run.__exit__()
+            self._run = None
 
     def planned(self, cells: list[PlannedCell], finished: int) -> None:
         self._ahead = len(cells) - finished

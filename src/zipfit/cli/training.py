@@ -11,7 +11,7 @@ import typer
 from zipfit.system.progress import build_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from zipfit.training.run import Measured, Run
 
@@ -42,7 +42,6 @@ class TerminalRun:
         self._quiet = quiet
         self._indent = indent
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
         self._before = 0
 
     def __enter__(self) -> TerminalRun:
@@ -57,16 +56,15 @@ class TerminalRun:
         if run.overlap is not None and (run.overlap.exact or run.overlap.ngram):
             self._say(f"warning: {run.overlap}")
         self._before = run.done_tokens  # by the run that is resumed
-        if not self._wants_bar:
-            return
-        self._bar = build_bar("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} ")
-        self._task = self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
-        self._bar.start()
+        if self._wants_bar:
+            self._bar = build_bar("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} ")
+            self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
+            self._bar.start()
 
     def trained(self, run: Run, measured: Measured) -> None:
-        if self._bar is not None and self._task is not None:
+        if self._bar is not None:
             rate = (measured.tokens - self._before) / run.seconds if run.seconds else 0.0
-            self._bar.update(self._task, completed=measured.tokens, rate=rate, loss=measured.loss)
+            self._bar.update(self._bar.task_ids[0], completed=measured.tokens, rate=rate, loss=measured.loss)
 
     def tested(self, run: Run, measured: Measured) -> None:  # noqa: ARG002
         self._say(

@@ -227,11 +227,10 @@ def gap_closed(arm: dict[int, float], random: dict[int, float], target: dict[int
     Returns:
         None without a common seed, or if the target is no better than random choice over the common seeds.
     """
-    seeds = [seed for seed in arm if seed in random and seed in target]
-    gap = sum(random[seed] - target[seed] for seed in seeds)
-    if not seeds or gap <= 0:
+    own = [(random[seed] - arm[seed], random[seed] - target[seed]) for seed in arm if seed in random and seed in target]
+    gap = sum(wide for _, wide in own)
+    if gap <= 0:
         return None
-    own = [(random[seed] - arm[seed], random[seed] - target[seed]) for seed in seeds]
     return Gap(sum(gained for gained, _ in own) / gap, tuple(gained / wide for gained, wide in own if wide > 0))
 
 

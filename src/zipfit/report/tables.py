@@ -225,24 +225,17 @@ def arms_table(results: Results) -> Table:
 def describe_arm(arm: Arm) -> str:
     """An arm in words: its method and options, or where its documents come from otherwise."""
     options = ", ".join(f"{name} {value}" for name, value in arm.options.items() if value is not None)
-    parts = []
-    if arm.method is not None:
-        parts.append(f"chosen by {arm.method}" + (f" ({options})" if options else ""))
-    if arm.train_on is not None:
-        parts.append(
-            "the target itself" if arm.train_on == "target" else "the whole source, in an order drawn by the seed"
-        )
-    if arm.label is not None:
-        parts.append(f"the source {arm.label}, in an order drawn by the seed")
-    if arm.lengths_of is not None:
-        parts.append(f"random documents of the lengths of {arm.lengths_of}'s")
-    if arm.min_score is not None:
-        parts.append(f"all that score at least {arm.min_score:g}")
-    if arm.target_size is not None:
-        parts.append(f"seeing {plural(arm.target_size, 'target example')}")
-    if arm.rules:
-        parts.append(", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()))
-    return tidy("; ".join(parts) or "documents of the source", 300)
+    whole = "the target itself" if arm.train_on == "target" else "the whole source, in an order drawn by the seed"
+    parts = [
+        "" if arm.method is None else f"chosen by {arm.method}" + (f" ({options})" if options else ""),
+        "" if arm.train_on is None else whole,
+        "" if arm.label is None else f"the source {arm.label}, in an order drawn by the seed",
+        "" if arm.lengths_of is None else f"random documents of the lengths of {arm.lengths_of}'s",
+        "" if arm.min_score is None else f"all that score at least {arm.min_score:g}",
+        "" if arm.target_size is None else f"seeing {plural(arm.target_size, 'target example')}",
+        ", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()),
+    ]
+    return tidy("; ".join(filter(None, parts)) or "documents of the source", 300)
 
 
 def cell_rows(results: Results) -> Iterator[dict[str, Any]]:

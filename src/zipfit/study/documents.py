@@ -123,8 +123,7 @@ class Rankings:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._target = read_texts(study, study.target, "target")
-        self._known: dict[str, Ranking] = {}
-        self._seed: int | None = None
+        self._known: dict[tuple[int | None, str], Ranking] = {}
 
     @cached_property
     def sources(self) -> Sources:
@@ -138,14 +137,13 @@ class Rankings:
             ZipfitError: as `build_method` and `rank`.
         """
         assert arm.method is not None
-        if seed != self._seed:  # a study goes seed by seed, so those of the last one are not asked for again
-            self._known = {key: ranking for key, ranking in self._known.items() if not key.startswith("seed ")}
-            self._seed = seed
+        # A study goes seed by seed, so those of the last one are not asked for again.
+        self._known = {key: ranking for key, ranking in self._known.items() if key[0] in (None, seed)}
         is_sampled = arm.target_size is not None and arm.target_size < len(self.sources.texts)
         method = build_method(arm.method, arm.options)
         is_seeded = isinstance(method, Seeded)
-        key = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
-        key = f"seed {seed} {key}" if is_seeded or is_sampled else key
+        described = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
+        key = seed if is_seeded or is_sampled else None, described
         if key not in self._known:
             if is_seeded:
                 method = build_method(arm.method, {**arm.options, "seed": seed})

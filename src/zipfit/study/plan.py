@@ -102,11 +102,6 @@ def plan(study: Study) -> list[PlannedCell]:
     arms = {arm.name: arm for arm in study.arms}
     source, target, test = (identify(study, parts) for parts in (study.source, study.target, study.test))
     identities = {model.label: Identity(source, target, test, _identify_model(study, model)) for model in study.models}
-    shared = {
-        "settings": asdict(study.settings),
-        "evaluate_every": study.evaluate_every,
-        "humaneval": None if study.humaneval is None else asdict(study.humaneval),
-    }
     budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
     budgets.sort(key=lambda budget: (budget is None, budget))
     return [
@@ -117,7 +112,7 @@ def plan(study: Study) -> list[PlannedCell]:
             seed,
             identities[model.label],
             digest(
-                shared
+                study.measure
                 | asdict(identities[model.label])
                 | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}
             ),

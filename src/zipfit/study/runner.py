@@ -277,19 +277,8 @@ class _Workshop:
     def _training_key(self, cell: PlannedCell, chosen: Chosen) -> str:
         """A digest of what the training itself depends on: the set of documents, and not who chose them."""
         documents = sorted(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in chosen.texts)
-        study = self.study
-        return digest(
-            {
-                "documents": documents,
-                "model": self._identity.model,
-                "test": self._identity.test,
-                "settings": asdict(study.settings),
-                "evaluate_every": study.evaluate_every,
-                "humaneval": None if study.humaneval is None else asdict(study.humaneval),
-                "budget": cell.budget,
-                "seed": cell.seed,
-            }
-        )
+        known = {"model": self._identity.model, "test": self._identity.test, "budget": cell.budget, "seed": cell.seed}
+        return digest(self.study.measure | known | {"documents": documents})
 
     def _baseline(self, model: LanguageModel) -> Evaluation:
         """The test set under the untrained model, measured once."""

@@ -88,8 +88,12 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_plain(self) -> bool:
         """Whether it is a method as it comes: no options, no rules, and neither a score nor a part of the target."""
-        changed = self.options or self.swept or self.label or self.rules
-        return not changed and self.min_score is None and self.target_size is None
+        return not (self.options or self.swept or self.label or self.rules or self.is_cut)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is a method's ranking cut at a score, or for a part of the target."""
+        return self.min_score is not None or self.target_size is not None or "target_size" in self.swept
 
     @property
     def is_random(self) -> bool:
@@ -209,6 +213,11 @@ class Study:
     def budgets_of(self, arm: Arm) -> tuple[int | None, ...]:
         """The budgets that an arm is trained at."""
         return self.budgets if arm.budgets is None else arm.budgets
+
+    @property
+    def measure(self) -> dict[str, Any]:
+        """How every cell is trained and evaluated; JSON."""
+        return {name: to_builtins(getattr(self, name)) for name in ("settings", "evaluate_every", "humaneval")}
 
     def to_json(self) -> dict[str, Any]:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
@@ -475,7 +484,9 @@ def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
     while True:
         try:
             record = convert(values, kind, str_keys=True)
-            break
+            if isinstance(record, Cell):
+                record.check()
+            return record
         except ValidationError as error:
             said, _, at = str(error).partition(" - at ")
             missing = _MISSING.fullmatch(said)
@@ -484,9 +495,6 @@ def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
             _at(values, _STEP.findall(at))[missing[1]] = None
         except ZipfitError as error:  # of a training setting
             raise ValueError(str(error)) from error
-    if isinstance(record, Cell):
-        record.check()
-    return record
 
 
 # What msgspec says is wrong, where, and the names that it has for types.

@@ -94,7 +94,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=9)
         extent = text.get_window_extent(renderer)
         wide, tall = extent.width / unit, extent.height / unit
-        best: tuple[float, float, float] | None = None
+        options: list[tuple[float, float, float, Bbox]] = []
         for step in (6, 14, 24, 36):
             for dx, dy in (
                 (step, -tall / 2 + 1), (-step - wide, -tall / 2 + 1), (-wide / 2, step), (-wide / 2, -step - tall),
@@ -105,13 +105,10 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
                 cost = sum(_overlap(box, other) for other in taken) + 3 * (
                     box.width * box.height - _overlap(box, inside)
                 )
-                cost += step * 0.5 * unit
-                if best is None or cost < best[0]:
-                    best = (cost, dx, dy)
-        assert best is not None
-        _, dx, dy = best
+                options.append((cost + step * 0.5 * unit, dx, dy, box))
+        _, dx, dy, box = min(options, key=lambda option: option[0])
         text.set_position((dx, dy))
-        taken.append(Bbox.from_bounds(px + dx * unit, py + dy * unit, wide * unit, tall * unit))
+        taken.append(box)
         near_x, near_y = min(max(0.0, dx), dx + wide), min(max(0.0, dy), dy + tall)
         if near_x**2 + near_y**2 > 12**2:
             axes.annotate(

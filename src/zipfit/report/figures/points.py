@@ -87,7 +87,8 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
 
     Arms that need no time to choose (under a millisecond), as random choice, stand at the left edge.
     """
-    arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not _is_cut(arm))]
+    # Of a ranking that is cut, the time is that of the method as it comes.
+    arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not arm.is_cut)]
     budget = results.main_budget(model, arms)
     points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
     timed = [point for point in points if point.x.mean >= _INSTANT]
@@ -132,11 +133,6 @@ def _took(point: _Point) -> str:
 def _family_names(arms: Sequence[Arm]) -> dict[str, str]:
     """Arm to the name it is shown by: its own, or that of its sweep."""
     return {arm.name: arm.family if arm.swept else arm.name for arm in arms}
-
-
-def _is_cut(arm: Arm) -> bool:
-    """Whether it is a method's ranking cut at a score, or for a part of the target: its time is the method's."""
-    return arm.min_score is not None or arm.target_size is not None or "target_size" in arm.swept
 
 
 def _points(

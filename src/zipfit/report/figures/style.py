@@ -246,15 +246,11 @@ def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -
     settings = results.study.settings
     finite = [count(budget) for budget in budgets if budget is not None]
     amounts = ([f"{joined(finite)} training tokens"] if finite else []) + (["all tokens"] if None in budgets else [])
-    parts = [tidy(model, 60), *amounts]
-    names = {"block_size": "block", "batch_size": "batch", "learning_rate": "learning rate", "schedule": "schedule"}
-    for field, words in names.items():
-        value = getattr(settings, field)
-        parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
+    parts = [tidy(model, 60), *amounts, f"block {settings.block_size}", f"batch {settings.batch_size}"]
+    parts += [f"learning rate {settings.learning_rate:g}", f"schedule {settings.schedule}"]
     if settings.adapter != "full":
         parts.append(settings.adapter)
-    seeds = sorted(
-        {cell.seed for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets}
-    )
+    cells = [cell for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets]
+    seeds = sorted({cell.seed for cell in cells})
     parts.append("seed" + ("s" if len(seeds) > 1 else "") + " " + ", ".join(map(str, seeds)))
     return " · ".join(parts)

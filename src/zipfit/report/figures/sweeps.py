@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from zipfit.study.results import Results
     from zipfit.study.schema import Arm, Cell
@@ -43,8 +44,7 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     budgets = sorted({budget for line in lines.values() for budget in line})
     if len(budgets) < 2:
         return None
-    settings = style.settings_line(results, model, [int(budget) for budget in budgets])
-    axes, chart = _lines(settings, lines, style.looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
+    figure, axes = _lines(lines, style.looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
     style.fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
     rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
     best = {
@@ -53,12 +53,14 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
         if any(at in line for line in rivals.values())
     }
     ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
-    return chart(
+    return Chart(
         "loss_against_budget",
         "Loss by budget",
         f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; "
         f"{_SPREAD}.",
         ("Lowest: " if rivals is lines else "Lowest, the target aside: ") + ", ".join(ends) + ".",
+        style.settings_line(results, model, [int(budget) for budget in budgets]),
+        figure,
     )
 
 
@@ -84,15 +86,16 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
         seen[random.name] = replace(shown[random.name], marker="")
-    settings = style.settings_line(results, model, [budget])
-    axes, chart = _lines(settings, lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
+    figure, axes = _lines(lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
     style.fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
-    return chart(
+    return Chart(
         "loss_against_target_size",
         "Loss by size of the target",
         "Mean test loss after training on what the method selects when it sees only n target examples, over "
         f"{_seeds(lines)}; {_SPREAD}.",
         said,
+        style.settings_line(results, model, [budget]),
+        figure,
     )
 
 
@@ -121,9 +124,14 @@ def pass_by_compressor(results: Results, model: str) -> Chart | None:
 def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
-    is_cut = arm.min_score is not None or arm.target_size is not None or "target_size" in arm.swept or arm.rules
     compressor = options.get("compressor", "gzip")
-    if arm.method != "zipfit" or is_cut or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
+    if (
+        arm.method != "zipfit"
+        or arm.is_cut
+        or arm.rules
+        or options.keys() - {"compressor", "level"}
+        or compressor not in LEVELS
+    ):
         return None
     return compressor, options.get("level", LEVELS[compressor][2])
 
@@ -135,7 +143,7 @@ def _by_compressor(
     arms = [arm for arm in results.arms if arm.name in kinds]
     budget = results.main_budget(model, arms)
     lines: dict[str, Line] = {}
-    levels: dict[str, dict[float, int]] = {}
+    levels: dict[tuple[str, float], int] = {}
     for arm in arms:
         values = [number for cell in results.done(arm.name, model, budget) if (number := value(cell)) is not None]
         compressor, level = kinds[arm.name]
@@ -143,38 +151,34 @@ def _by_compressor(
             low, high, _ = LEVELS[compressor]
             place = (level - low) / (high - low)
             lines.setdefault(compressor, {}).setdefault(place, Spread(tuple(values)))  # two arms may be the same
-            levels.setdefault(compressor, {})[place] = level
+            levels[compressor, place] = level
     if sum(map(len, lines.values())) < 3:
         return None
     order = list(LEVELS)
     seen = {name: Look(style.PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
     x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    axes, chart = _lines(style.settings_line(results, model, [budget]), lines, seen, y=y, x=x, right_edge=1.0)
+    figure, axes = _lines(lines, seen, y=y, x=x, to_one=True)
     for compressor, line in lines.items():
         for place, spread in line.items():
             axes.annotate(
-                str(levels[compressor][place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
+                str(levels[compressor, place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
                 va="bottom", color=seen[compressor].colour, fontsize=9,
             )  # fmt: skip
     best = min if name == "loss_by_compressor" else max
     mean, compressor, place = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
-    return chart(
+    return Chart(
         name,
         title,
         f"Mean {what} by compressor and level (the small numbers), over {_seeds(lines)}; {_SPREAD}.",
-        f"Best: {compressor} level {levels[compressor][place]}, {mean:.3f}.",
+        f"Best: {compressor} level {levels[compressor, place]}, {mean:.3f}.",
+        style.settings_line(results, model, [budget]),
+        figure,
     )
 
 
 def _lines(
-    settings: str,
-    lines: Mapping[str, Line],
-    seen: Mapping[str, Look],
-    y: str,
-    x: str,
-    log: bool = False,
-    right_edge: float | None = None,
-) -> tuple[Axes, Callable[[str, str, str, str], Chart]]:
+    lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str, log: bool = False, to_one: bool = False
+) -> tuple[Figure, Axes]:
     """Draw lines with a bar from lowest to highest seed at each point, and their names on the right."""
     short = short_names(lines, _NAME)
     words = {name: f"{short[name]}  {line[max(line)].mean:.3f}" for name, line in lines.items()}
@@ -193,16 +197,12 @@ def _lines(
         )
     axes.margins(0.04, 0.08)
     style.loss_axis(axes)
-    if right_edge is not None:
-        axes.set_xlim(-0.04, right_edge + 0.04)
+    if to_one:
+        axes.set_xlim(-0.04, 1.04)
     label_ends(
         axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
     )
-
-    def chart(name: str, title: str, caption: str, finding: str) -> Chart:
-        return Chart(name, title, caption, finding, settings, figure)
-
-    return axes, chart
+    return figure, axes
 
 
 def _extremes(lines: Mapping[str, Line], names: Sequence[str]) -> str:
