@@ -67,7 +67,7 @@ def finetune_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Fine-tune a causal language model on DOCUMENTS, and measure whether it helped."""
-    given = locals()
+    given = locals()  # the options by name
     changes = {field.name: given[field.name] for field in fields(Settings) if given[field.name] is not None}
     settings = build_settings(preset, changes)
     from zipfit.training.finetune import CHECKPOINTS, MODEL, RESULTS, finetune

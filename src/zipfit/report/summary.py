@@ -32,9 +32,8 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     pool_counts = selection.ranking.sources.pool.label_counts()
     chosen_labels = np.bincount(facts.labels[selection.indices], minlength=len(facts.label_names))
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
-    head = {k: manifest[k] for k in ("pool", "selection", "output", "method", "seconds")}
     return {
-        **head,
+        **{key: manifest[key] for key in ("pool", "selection", "output", "method", "seconds")},
         "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
         "scores": _score_bins(selection.scores, selection.pool_scores),
         "labels": [

@@ -68,14 +68,12 @@ def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
         if by_name[arm.name] is not arm:
             family.fail(f"its arm {arm.name!r} has the name of another: rename one")
         if arm.lengths_of is not None:
-            other = by_name.get(arm.lengths_of)
+            other, named = by_name.get(arm.lengths_of), family.entries()["lengths_of"]
             if other is None:
                 names = ", ".join(name for name in by_name if name != arm.name)
-                family.entries()["lengths_of"].fail(f"there is no arm {arm.lengths_of!r}: there are {names}")
+                named.fail(f"there is no arm {arm.lengths_of!r}: there are {names}")
             if other.lengths_of is not None:
-                family.entries()["lengths_of"].fail(
-                    f"{arm.lengths_of!r} has its lengths from another arm: name that one"
-                )
+                named.fail(f"{arm.lengths_of!r} has its lengths from another arm: name that one")
     return tuple(arms)
 
 

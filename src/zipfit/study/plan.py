@@ -101,7 +101,7 @@ def plan(study: Study) -> list[PlannedCell]:
     """
     arms = {arm.name: arm for arm in study.arms}
     source, target, test = (identify(study, parts) for parts in (study.source, study.target, study.test))
-    identities = {model.label: Identity(source, target, test, _identify_model(study, model)) for model in study.models}
+    models = [(model, Identity(source, target, test, _identify_model(study, model))) for model in study.models]
     budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
     budgets.sort(key=lambda budget: (budget is None, budget))
     return [
@@ -110,16 +110,12 @@ def plan(study: Study) -> list[PlannedCell]:
             budget,
             model,
             seed,
-            identities[model.label],
-            digest(
-                study.measure
-                | asdict(identities[model.label])
-                | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}
-            ),
+            identity,
+            digest(study.measure | asdict(identity) | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}),
         )
         for seed in study.seeds
         for budget in budgets
-        for model in study.models
+        for model, identity in models
         for arm in study.arms
         if budget in study.budgets_of(arm)
     ]

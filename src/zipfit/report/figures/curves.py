@@ -277,7 +277,6 @@ def _draw(
     if level is not None:
         axes.axhline(level, color=style.SOFT, linestyle=":", linewidth=1.2)
     axes.margins(y=0.05)
-    style.loss_axis(axes)
     axes.autoscale_view(scalex=False)
     label_ends(axes, ends)
     return figure, axes

@@ -74,20 +74,19 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
         )
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], avoid: Sequence[Bbox] = ()) -> None:
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
     """Write a name beside each point, where it lies on as little else as possible.
 
     Args:
         axes: its limits stay as they are now.
         points: x, y, name and colour of each.
-        avoid: boxes, in pixels, that hold something already.
     """
     _hold(axes)
     renderer = renderer_of(axes.figure)
     unit = axes.figure.dpi / 72
     inside = axes.get_window_extent()
     pixels = [axes.transData.transform((x, y)) for x, y, _, _ in points]
-    taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels] + list(avoid)
+    taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels]
     for (x, y, name, colour), (px, py) in zip(points, pixels, strict=True):
         if not name:  # a point that only takes up room
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipfit.report.figures.labels import label_points
-from zipfit.report.figures.style import SOFT, Chart, fixed_ticks, looks, loss_axis, new_axes, settings_line, styled
+from zipfit.report.figures.style import SOFT, Chart, fixed_ticks, looks, new_axes, settings_line, styled
 from zipfit.report.statistics import Spread, regress, standings
 from zipfit.report.wording import WITHOUT_ENCODING, joined, p_value, seconds, seeds_of, short_names, tidy
 
@@ -67,7 +67,6 @@ def _alignment(
     else:
         finding = f"No line can be fitted to these {len(points)} points."
     axes.margins(0.12, 0.12)
-    loss_axis(axes)
     _name(axes, results, points, names)
     what = "a source label" if name == "loss_against_alignment" else "an arm (of a sweep, the lowest is named)"
     return Chart(
@@ -105,7 +104,6 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     fixed_ticks(axes.xaxis, places, ["< 1 ms" if at_edge and place == left else seconds(place) for place in places])
     axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
     axes.margins(y=0.12)
-    loss_axis(axes)
     _name(axes, results, timed + at_edge, _family_names(arms))
     best = min(timed, key=lambda point: point.y.mean)
     slowest = max(timed, key=lambda point: point.x.mean)

@@ -146,26 +146,25 @@ def save(figure: Figure, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def new_axes(
-    y: str, x: str, right: float = 0.15, left: float = 0.58, height: float = HEIGHT, bottom: float = 0.5
-) -> tuple[Figure, Axes]:
+def new_axes(y: str, x: str, right: float = 0.15, left: float = 0.58, height: float = HEIGHT) -> tuple[Figure, Axes]:
     """An empty figure and its axes, named above and below rather than along the side.
 
     Args:
-        y: what the vertical axis shows; written above it.
+        y: what the vertical axis shows, written above it; ticks show whole losses, not offsets.
         x: what the horizontal axis shows.
         right: inches kept free on the right, for names.
         left: inches kept free on the left.
         height: inches of the whole figure.
-        bottom: inches kept free below.
     """
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
-    top = 0.36 if y else 0.1
+    top, bottom = 0.36 if y else 0.1, 0.5
     box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (bottom + top) / height)
     axes = figure.add_axes(box)
     if y:
         figure.text(0.08 / WIDTH, 1 - 0.2 / height, y, color=SOFT, ha="left", va="center")
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.set_xlabel(x, loc="left" if left > 1 else "center")
     return figure, axes
 
@@ -181,12 +180,6 @@ def text_width(texts: Iterable[str]) -> float:
     renderer = renderer_of(figure)
     widths = [figure.text(0, 0, text).get_window_extent(renderer).width / figure.dpi for text in texts]
     return max(widths, default=0.0)
-
-
-def loss_axis(axes: Axes) -> None:
-    """Let the vertical axis show losses, whole, with as many decimals as its ticks need."""
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
 def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> None:

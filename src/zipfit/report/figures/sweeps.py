@@ -196,7 +196,6 @@ def _lines(
             places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
         )
     axes.margins(0.04, 0.08)
-    style.loss_axis(axes)
     if to_one:
         axes.set_xlim(-0.04, 1.04)
     label_ends(
