@@ -38,18 +38,6 @@ PAPER = "#ffffff"
 # Told apart also by readers who do not see red, green or blue, by lightness as much as by hue, and each of a contrast
 # of at least 3 to 1 with white. Beyond them the dashes change; every line has its name at its end as well.
 PALETTE = ("#0b5fc0", "#c4480c", "#0f8a6b", "#93359f", "#a87800", "#2ba0c9", "#d0386f", "#6d5a2f", "#5c56d6", "#5f8a1a")
-_PALETTE_ON_DARK = (
-    "#5aa2f5",
-    "#f0854d",
-    "#3fc39e",
-    "#cf7fdb",
-    "#d9a832",
-    "#6cc8ea",
-    "#f277a3",
-    "#b8a06a",
-    "#9a95ff",
-    "#9cc64f",
-)
 CHANCE = "#7b8490"
 _DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = "oDs^vPXph*"
@@ -58,13 +46,14 @@ _MARKERS = "oDs^vPXph*"
 _RAMP = ((0x2C, 0x5A, 0xA8), (0x8A, 0x62, 0xA8), (0xC8, 0x66, 0x6A), (0xE0, 0x8A, 0x2E))
 
 # For each colour above, the one that stands for it on a dark page.
+_PALER = ("#5aa2f5", "#f0854d", "#3fc39e", "#cf7fdb", "#d9a832", "#6cc8ea", "#f277a3", "#b8a06a", "#9a95ff", "#9cc64f")
 ON_DARK = {
     INK: "#e8eaed",
     SOFT: "#a0a8b3",
     RULE: "#31363e",
     PAPER: "#181b20",
     CHANCE: "#98a1ad",
-    **dict(zip(PALETTE, _PALETTE_ON_DARK, strict=True)),
+    **dict(zip(PALETTE, _PALER, strict=True)),
 }
 
 _STYLE: dict[str, Any] = {

@@ -125,13 +125,8 @@ def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
     compressor = options.get("compressor", "gzip")
-    if (
-        arm.method != "zipfit"
-        or arm.is_cut
-        or arm.rules
-        or options.keys() - {"compressor", "level"}
-        or compressor not in LEVELS
-    ):
+    is_known = options.keys() <= {"compressor", "level"} and compressor in LEVELS
+    if arm.method != "zipfit" or arm.is_cut or arm.rules or not is_known:
         return None
     return compressor, options.get("level", LEVELS[compressor][2])
 
