@@ -20,39 +20,21 @@ DEBUG = False
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-ReadingPanel = "Reading"
+reading = functools.partial(typer.Option, rich_help_panel="Reading")
+
 Target = Annotated[
     list[str], typer.Option("--target", "-t", help="Examples of the task: file, glob, folder; repeatable.")
 ]
-TextField = Annotated[
-    str | None,
-    typer.Option(help="Field that holds a source record's text (nested: a.b).", rich_help_panel=ReadingPanel),
-]
-Template = Annotated[
-    str | None,
-    typer.Option(help="Source text made of fields, as in '{prompt}\\n{answer}'.", rich_help_panel=ReadingPanel),
-]
-TargetField = Annotated[str | None, typer.Option(help="As --text-field, for the target.", rich_help_panel=ReadingPanel)]
-TargetTemplate = Annotated[
-    str | None, typer.Option(help="As --template, for the target.", rich_help_panel=ReadingPanel)
-]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="The source's format where name and content don't tell: jsonl, json, csv, tsv, text, parquet, arrow.",
-        rich_help_panel=ReadingPanel,
-    ),
-]
-TargetFormat = Annotated[str | None, typer.Option(help="As --format, for the target.", rich_help_panel=ReadingPanel)]
-SampleBy = Annotated[
-    str, typer.Option(help="A document of a text file: line, paragraph or document.", rich_help_panel=ReadingPanel)
-]
-TargetSampleBy = Annotated[str, typer.Option(help="As --sample-by, for the target.", rich_help_panel=ReadingPanel)]
-SkipBad = Annotated[
-    bool,
-    typer.Option("--skip-bad", help="Pass over records that give no text; keep them.", rich_help_panel=ReadingPanel),
-]
+TextField = Annotated[str | None, reading(help="Field that holds a source record's text (nested: a.b).")]
+Template = Annotated[str | None, reading(help="Source text made of fields, as in '{prompt}\\n{answer}'.")]
+TargetField = Annotated[str | None, reading(help="As --text-field, for the target.")]
+TargetTemplate = Annotated[str | None, reading(help="As --template, for the target.")]
+_FORMAT = "The source's format where name and content don't tell: jsonl, json, csv, tsv, text, parquet, arrow."
+Format = Annotated[str | None, reading("--format", help=_FORMAT)]
+TargetFormat = Annotated[str | None, reading(help="As --format, for the target.")]
+SampleBy = Annotated[str, reading(help="A document of a text file: line, paragraph or document.")]
+TargetSampleBy = Annotated[str, reading(help="As --sample-by, for the target.")]
+SkipBad = Annotated[bool, reading("--skip-bad", help="Pass over records that give no text; keep them.")]
 CompressorName = Annotated[
     str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
 ]

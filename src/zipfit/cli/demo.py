@@ -120,15 +120,14 @@ def _all_documents() -> Iterator[tuple[str, str]]:
             yield from _definitions(path)
     from pydoc_data.topics import topics
 
-    for name in sorted(topics):
-        yield from (("manual topic", paragraph) for paragraph in topics[name].split("\n\n"))
-    for path in sorted(library.glob("LICENSE*")):
-        licence = path.read_text(encoding="utf-8", errors="replace")
-        yield from (("licence text", paragraph) for paragraph in licence.split("\n\n"))
-    for distribution in sorted(metadata.distributions(), key=lambda item: str(item.metadata["Name"])):
-        description = distribution.metadata.json.get("description", "")
-        if isinstance(description, str):
-            yield from (("package description", part) for part in description.split("\n\n"))
+    licences = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(library.glob("LICENSE*"))]
+    packages = sorted(metadata.distributions(), key=lambda item: str(item.metadata["Name"]))
+    for label, texts in (
+        ("manual topic", [topics[name] for name in sorted(topics)]),
+        ("licence text", licences),
+        ("package description", [str(package.metadata.json.get("description", "")) for package in packages]),
+    ):
+        yield from ((label, paragraph) for text in texts for paragraph in text.split("\n\n"))
 
 
 def _definitions(path: Path) -> Iterator[tuple[str, str]]:

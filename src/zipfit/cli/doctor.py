@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STRINGS = 4000
 _LEVELS = (1, 6, 9)
 
-# Sizes that reference zlib gives the probe texts below at level 6. Other zlibs that a Python may link (zlib-ng,
+# Sizes that reference zlib gives the first texts of `_strings` at level 6. Other zlibs that a Python may link (zlib-ng,
 # Intel's, Cloudflare's, Chromium's) parse differently and give other sizes.
 # fmt: off
 _PROBE_SIZES = (
@@ -109,7 +109,7 @@ def doctor_command(as_json: common.AsJson = False) -> None:
 def diagnose() -> Diagnosis:
     """Find out what computes the sizes, and compare the kernel with the linked zlib where that is a reference zlib."""
     core = native_core()
-    sound = tuple(reference.gzip_size(text, 6) for text in probe_texts()) == _PROBE_SIZES
+    sound = tuple(reference.gzip_size(text, 6) for text in _strings(len(_PROBE_SIZES))) == _PROBE_SIZES
     checked = mismatches = 0
     if core is not None and sound:
         for level in _LEVELS:
@@ -117,21 +117,9 @@ def diagnose() -> Diagnosis:
             for text in _strings(_STRINGS // len(_LEVELS)):
                 checked += 1
                 mismatches += kernel.size(text) != reference.gzip_size(text, level)
-    return Diagnosis(
-        "zlib" if core is None else "native",
-        None if core is None else core.isa(),
-        zlib.ZLIB_RUNTIME_VERSION,
-        sound,
-        checked,
-        mismatches,
-        available_cores(),
-        {extra: _version(package) for extra, package in _EXTRAS.items()},
-    )
-
-
-def probe_texts() -> list[bytes]:
-    """A few texts on which compressors that are not reference zlib give themselves away."""
-    return list(_strings(24))
+    engine, isa = ("zlib", None) if core is None else ("native", core.isa())
+    extras = {extra: _version(package) for extra, package in _EXTRAS.items()}
+    return Diagnosis(engine, isa, zlib.ZLIB_RUNTIME_VERSION, sound, checked, mismatches, available_cores(), extras)
 
 
 def _strings(count: int) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from dataclasses import asdict
@@ -20,14 +21,11 @@ from zipfit.system.runtime import available_cores
 if TYPE_CHECKING:
     from zipfit.training.evaluation import Evaluation
 
-_HumanEvalPanel = "HumanEval"
+_solving = functools.partial(typer.Option, rich_help_panel="HumanEval")
 
 
 def evaluate_command(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
-    ] = None,
+    model: training.OptionalModel = None,
     test: Annotated[
         list[str] | None, typer.Option("--test", help="Documents to measure the loss on; repeatable.")
     ] = None,
@@ -35,29 +33,16 @@ def evaluate_command(
         str | None, typer.Option("--output", "-o", help="Also write each document's tokens, bytes and loss.")
     ] = None,
     test_tokens: training.TestTokens = 1024,
-    on_humaneval: Annotated[
-        bool, typer.Option("--humaneval", help="Let the model solve HumanEval.", rich_help_panel=_HumanEvalPanel)
-    ] = False,
+    on_humaneval: Annotated[bool, _solving("--humaneval", help="Let the model solve HumanEval.")] = False,
     completions: Annotated[
-        str | None,
-        typer.Option(
-            help="Judge ready completions instead: JSON Lines of task_id and completion.",
-            rich_help_panel=_HumanEvalPanel,
-        ),
+        str | None, _solving(help="Judge ready completions instead: JSON Lines of task_id and completion.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Completions of each problem.", rich_help_panel=_HumanEvalPanel)] = 1,
-    temperature: Annotated[
-        float, typer.Option(help="0 takes the likeliest token each time.", rich_help_panel=_HumanEvalPanel)
-    ] = 0.0,
-    k: Annotated[str, typer.Option(help="Of pass@k; several with commas.", rich_help_panel=_HumanEvalPanel)] = "1",
-    rows: Annotated[
-        str | None,
-        typer.Option(help="Problems FROM:TO, as in 82: for the second half.", rich_help_panel=_HumanEvalPanel),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the samples.", rich_help_panel=_HumanEvalPanel)] = 0,
-    timeout: Annotated[
-        int, typer.Option(help="Seconds of processor time for each program.", rich_help_panel=_HumanEvalPanel)
-    ] = 3,
+    samples: Annotated[int, _solving(help="Completions of each problem.")] = 1,
+    temperature: Annotated[float, _solving(help="0 takes the likeliest token each time.")] = 0.0,
+    k: Annotated[str, _solving(help="Of pass@k; several with commas.")] = "1",
+    rows: Annotated[str | None, _solving(help="Problems FROM:TO, as in 82: for the second half.")] = None,
+    seed: Annotated[int, _solving(help="Of the samples.")] = 0,
+    timeout: Annotated[int, _solving(help="Seconds of processor time for each program.")] = 3,
     allow_code_execution: training.AllowCodeExecution = False,
     revision: training.Revision = None,
     trust_remote_code: training.TrustRemoteCode = False,
@@ -106,7 +91,13 @@ def evaluate_command(
                 _write_documents(evaluation, output)
             names = ("loss", "bits_per_byte", "tokens", "bytes", "truncated")
             said |= {"documents": len(evaluation.documents), **{name: getattr(evaluation, name) for name in names}}
-            lines += _evaluation_lines(evaluation, test_tokens)
+            lines += [
+                f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte",
+                f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes",
+            ]
+            if evaluation.truncated:
+                cut = f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored"
+                lines.append(cut)
         if on_humaneval:
             solved = humaneval(loaded.network, loaded.tokenizer, sampling, judging, None if quiet else _tell)
             said["humaneval"] = solved.to_json()
@@ -130,16 +121,6 @@ def _write_documents(evaluation: Evaluation, output: str) -> None:
     batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
     with replacing(output) as written:
         write_records(written.file, output, [batch], range(batch.num_rows), None)
-
-
-def _evaluation_lines(evaluation: Evaluation, test_tokens: int) -> list[str]:
-    lines = [
-        f"{evaluation.loss:.4f} nats a token, {evaluation.bits_per_byte:.4f} bits a byte",
-        f"{len(evaluation.documents):,} documents, {evaluation.tokens:,} tokens, {evaluation.bytes:,} bytes",
-    ]
-    if evaluation.truncated:
-        lines.append(f"of {evaluation.truncated:,} documents only the first {test_tokens:,} tokens were scored")
-    return lines
 
 
 def _numbers(text: str) -> list[int]:

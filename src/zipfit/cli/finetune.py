@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,9 @@ import typer
 
 from zipfit.cli import common, training
 from zipfit.corpus.inputs import Files
-from zipfit.training.settings import ADAPTERS, PRECISIONS, PRESETS, SCHEDULES, build_settings
+from zipfit.training.settings import ADAPTERS, PRECISIONS, PRESETS, SCHEDULES, Settings, build_settings
 
-_SettingsPanel = "Settings (each changes one value of the preset)"
-
-
-def _setting(help: str) -> typer.models.OptionInfo:
-    option: typer.models.OptionInfo = typer.Option(help=help, rich_help_panel=_SettingsPanel)
-    return option
+_setting = functools.partial(typer.Option, rich_help_panel="Settings (each changes one value of the preset)")
 
 
 def finetune_command(
@@ -42,57 +38,38 @@ def finetune_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     save_model: Annotated[bool, typer.Option(help="Keep the trained model.")] = True,
     overwrite: common.Overwrite = False,
-    block_size: Annotated[int | None, _setting("Tokens of a block.")] = None,
-    batch_size: Annotated[int | None, _setting("Blocks of a step.")] = None,
-    epochs: Annotated[int | None, _setting("Passes over the documents.")] = None,
-    learning_rate: Annotated[float | None, _setting("AdamW's peak step size.")] = None,
-    schedule: Annotated[str | None, _setting(f"Of the learning rate: {', '.join(SCHEDULES)}.")] = None,
-    warmup: Annotated[float | None, _setting("Share of the steps over which the learning rate rises.")] = None,
-    weight_decay: Annotated[float | None, _setting("AdamW's.")] = None,
-    max_grad_norm: Annotated[float | None, _setting("Gradients are clipped to this norm.")] = None,
-    adapter: Annotated[str | None, _setting(f"What is trained: {', '.join(ADAPTERS)}.")] = None,
-    lora_rank: Annotated[int | None, _setting("Rank of the adapters.")] = None,
-    lora_alpha: Annotated[int | None, _setting("Their scale.")] = None,
-    lora_dropout: Annotated[float | None, _setting("Their dropout.")] = None,
-    precision: Annotated[str | None, _setting(f"What is computed in: {', '.join(PRECISIONS)}.")] = None,
+    block_size: Annotated[int | None, _setting(help="Tokens of a block.")] = None,
+    batch_size: Annotated[int | None, _setting(help="Blocks of a step.")] = None,
+    epochs: Annotated[int | None, _setting(help="Passes over the documents.")] = None,
+    learning_rate: Annotated[float | None, _setting(help="AdamW's peak step size.")] = None,
+    schedule: Annotated[str | None, _setting(help=f"Of the learning rate: {', '.join(SCHEDULES)}.")] = None,
+    warmup: Annotated[float | None, _setting(help="Share of the steps over which the learning rate rises.")] = None,
+    weight_decay: Annotated[float | None, _setting(help="AdamW's.")] = None,
+    max_grad_norm: Annotated[float | None, _setting(help="Gradients are clipped to this norm.")] = None,
+    adapter: Annotated[str | None, _setting(help=f"What is trained: {', '.join(ADAPTERS)}.")] = None,
+    lora_rank: Annotated[int | None, _setting(help="Rank of the adapters.")] = None,
+    lora_alpha: Annotated[int | None, _setting(help="Their scale.")] = None,
+    lora_dropout: Annotated[float | None, _setting(help="Their dropout.")] = None,
+    precision: Annotated[str | None, _setting(help=f"What is computed in: {', '.join(PRECISIONS)}.")] = None,
     gradient_checkpointing: Annotated[
-        bool | None, _setting("Recompute activations: less memory, a third more time.")
+        bool | None, _setting(help="Recompute activations: less memory, a third more time.")
     ] = None,
-    test_tokens: Annotated[int | None, _setting("Longest prefix of a test document to score.")] = None,
+    test_tokens: Annotated[int | None, _setting(help="Longest prefix of a test document to score.")] = None,
     revision: training.Revision = None,
     trust_remote_code: training.TrustRemoteCode = False,
     text_field: common.TextField = None,
     template: common.Template = None,
-    test_field: Annotated[
-        str | None, typer.Option(help="As --text-field, for the test set.", rich_help_panel=common.ReadingPanel)
-    ] = None,
-    test_template: Annotated[
-        str | None, typer.Option(help="As --template, for the test set.", rich_help_panel=common.ReadingPanel)
-    ] = None,
+    test_field: Annotated[str | None, common.reading(help="As --text-field, for the test set.")] = None,
+    test_template: Annotated[str | None, common.reading(help="As --template, for the test set.")] = None,
     format_name: common.Format = None,
     sample_by: common.SampleBy = "line",
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Fine-tune a causal language model on DOCUMENTS, and measure whether it helped."""
-    given = {
-        "block_size": block_size,
-        "batch_size": batch_size,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "warmup": warmup,
-        "weight_decay": weight_decay,
-        "max_grad_norm": max_grad_norm,
-        "adapter": adapter,
-        "lora_rank": lora_rank,
-        "lora_alpha": lora_alpha,
-        "lora_dropout": lora_dropout,
-        "precision": precision,
-        "gradient_checkpointing": gradient_checkpointing,
-        "test_tokens": test_tokens,
-    }
-    settings = build_settings(preset, {name: value for name, value in given.items() if value is not None})
+    given = locals()  # the options by name
+    changes = {field.name: given[field.name] for field in fields(Settings) if given[field.name] is not None}
+    settings = build_settings(preset, changes)
     from zipfit.training.finetune import CHECKPOINTS, MODEL, RESULTS, finetune
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from zipfit.cli import common
-from zipfit.cli.common import fail
 from zipfit.corpus.inputs import Files
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
@@ -17,28 +17,20 @@ from zipfit.selection.manifest import check_outputs
 from zipfit.selection.rerun import rerun
 from zipfit.selection.select import select
 
-if TYPE_CHECKING:
-    from zipfit.selection.selection import Selection
-
-_BUDGET = "Budget (exactly one)"
-_CHOICE = "What is chosen"
+_budget = functools.partial(typer.Option, rich_help_panel="Budget (exactly one)")
+_choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
 
 def select_command(
     pool: Annotated[list[str], typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")],
     target: common.Target,
     output: Annotated[str, typer.Option("--output", "-o", help="Where to write; the extension is the format.")],
-    top: Annotated[int | None, typer.Option("--top", "-k", help="Documents.", rich_help_panel=_BUDGET)] = None,
-    fraction: Annotated[float | None, typer.Option(help="Share of the pool, up to 1.", rich_help_panel=_BUDGET)] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens of --tokenizer.", rich_help_panel=_BUDGET)] = None,
-    min_score: Annotated[float | None, typer.Option(help="Lowest score to take.", rich_help_panel=_BUDGET)] = None,
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(help="A tokenizer.json, its folder, a hub name, or bytes.", rich_help_panel=_BUDGET),
-    ] = None,
-    allow_fewer: Annotated[
-        bool, typer.Option("--allow-fewer", help="Take what there is.", rich_help_panel=_BUDGET)
-    ] = False,
+    top: Annotated[int | None, _budget("--top", "-k", help="Documents.")] = None,
+    fraction: Annotated[float | None, _budget(help="Share of the pool, up to 1.")] = None,
+    tokens: Annotated[int | None, _budget(help="Tokens of --tokenizer.")] = None,
+    min_score: Annotated[float | None, _budget(help="Lowest score to take.")] = None,
+    tokenizer: Annotated[str | None, _budget(help="A tokenizer.json, its folder, a hub name, or bytes.")] = None,
+    allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,
     method: Annotated[
         str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")
     ] = "zipfit",
@@ -59,18 +51,12 @@ def select_command(
     ] = None,
     target_by: Annotated[str | None, typer.Option(help="Field that tells several targets apart, for dsir.")] = None,
     max_share: Annotated[
-        str | None,
-        typer.Option(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.", rich_help_panel=_CHOICE),
+        str | None, _choice(help="Largest share of the budget for one label: 0.5 or FIELD=0.5.")
     ] = None,
-    dedup: Annotated[
-        str | None,
-        typer.Option(help="exact or near: take only the best ranked of duplicates.", rich_help_panel=_CHOICE),
-    ] = None,
-    dedup_threshold: Annotated[
-        float, typer.Option(help="Jaccard similarity of near duplicates.", rich_help_panel=_CHOICE)
-    ] = 0.8,
-    min_bytes: Annotated[int, typer.Option(help="Shortest document to take.", rich_help_panel=_CHOICE)] = 0,
-    max_bytes: Annotated[int | None, typer.Option(help="Longest document to take.", rich_help_panel=_CHOICE)] = None,
+    dedup: Annotated[str | None, _choice(help="exact or near: take only the best ranked of duplicates.")] = None,
+    dedup_threshold: Annotated[float, _choice(help="Jaccard similarity of near duplicates.")] = 0.8,
+    min_bytes: Annotated[int, _choice(help="Shortest document to take.")] = 0,
+    max_bytes: Annotated[int | None, _choice(help="Longest document to take.")] = None,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -123,7 +109,11 @@ def select_command(
         progress=common.show_progress(quiet),
     )
     manifest = selection.save(output, order=order, add_fields=not no_fields, overwrite=overwrite)  # type: ignore[arg-type]
-    _report(selection, manifest, output, quiet, as_json)
+    if as_json:
+        text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
+        print(text, file=sys.stderr if output == "-" else sys.stdout)
+    elif not quiet:
+        print_summary(summarise(selection, manifest), common.console(output))
 
 
 def rerun_command(
@@ -140,7 +130,9 @@ def rerun_command(
     progress = common.show_progress(quiet)
     _, same = rerun(manifest, output, overwrite=overwrite, progress=progress, allow_code=allow_code or ())
     if not same:
-        fail(f"{manifest}: the selection was made again, but its output differs from the one that the manifest names")
+        common.fail(
+            f"{manifest}: the selection was made again, but its output differs from the one that the manifest names"
+        )
     if not quiet:
         print(json.dumps({"identical": True}) if as_json else "identical, bit for bit")
 
@@ -168,11 +160,3 @@ def _share(max_share: str | None, by: str | None) -> tuple[str | None, float | N
         return field if equals else by, float(number)
     except ValueError as error:
         raise ZipfitError(f"--max-share {max_share!r}: write a share, as 0.5, or FIELD=0.5") from error
-
-
-def _report(selection: Selection, manifest: dict[str, Any], output: str, quiet: bool, as_json: bool) -> None:
-    if as_json:
-        text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-        print(text, file=sys.stderr if output == "-" else sys.stdout)
-    elif not quiet:
-        print_summary(summarise(selection, manifest), common.console(output))

@@ -94,13 +94,7 @@ def run_command(
     from zipfit.study.runner import run_study
     from zipfit.study.spec import load_study
 
-    part = Part(
-        arms=tuple(arms or ()),
-        budgets=tuple(_read_budget(budget) for budget in budgets or ()),
-        models=tuple(models or ()),
-        seeds=tuple(seeds or ()),
-    )
-
+    part = Part(arms or (), [_read_budget(budget) for budget in budgets or ()], models or (), seeds or ())
     folder = output or Path(file).with_suffix("").with_name(f"{Path(file).stem}-results")
     study = load_study(file, data, allow_code or ())
     with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
@@ -170,7 +164,9 @@ class TerminalStudy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        if self._run is not None:
+            self._run.__exit__()
+            self._run = None
 
     def planned(self, cells: list[PlannedCell], finished: int) -> None:
         self._ahead = len(cells) - finished
@@ -183,16 +179,11 @@ class TerminalStudy:
         return self._run
 
     def ended(self, cell: PlannedCell, result: Cell) -> None:  # noqa: ARG002
-        self._close()
+        self.__exit__()
         if not result.is_done:
             self._say(f"    failed: {result.error}")
         elif result.same_as is not None:
             self._say(f"    the same documents as a finished run: test loss {result.loss:.4f}")
-
-    def _close(self) -> None:
-        if self._run is not None:
-            self._run.__exit__()
-            self._run = None
 
     def _say(self, line: str) -> None:
         if not self._quiet:

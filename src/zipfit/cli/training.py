@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,25 +11,17 @@ import typer
 from zipfit.system.progress import build_bar
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from zipfit.training.run import Measured, Run
 
-ModelPanel = "Model"
+_model = functools.partial(typer.Option, rich_help_panel="Model")
 
-Model = Annotated[
-    str,
-    typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2."),
-]
-Revision = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit of the model on the hub.", rich_help_panel=ModelPanel)
-]
-TrustRemoteCode = Annotated[
-    bool,
-    typer.Option(
-        "--trust-remote-code", help="Run the Python code that comes with the model.", rich_help_panel=ModelPanel
-    ),
-]
+_NAMED = typer.Option("--model", "-m", help="A name on the Hugging Face hub, a folder, a .gguf file, or smollm2.")
+Model = Annotated[str, _NAMED]
+OptionalModel = Annotated[str | None, _NAMED]
+Revision = Annotated[str | None, _model(help="Branch, tag or commit of the model on the hub.")]
+TrustRemoteCode = Annotated[bool, _model("--trust-remote-code", help="Run the Python code that comes with the model.")]
 AllowCodeExecution = Annotated[
     bool, typer.Option("--allow-code-execution", help="Agree that programs which the model writes are run.")
 ]
@@ -49,7 +42,6 @@ class TerminalRun:
         self._quiet = quiet
         self._indent = indent
         self._bar: Progress | None = None
-        self._task: TaskID | None = None
         self._before = 0
 
     def __enter__(self) -> TerminalRun:
@@ -64,16 +56,15 @@ class TerminalRun:
         if run.overlap is not None and (run.overlap.exact or run.overlap.ngram):
             self._say(f"warning: {run.overlap}")
         self._before = run.done_tokens  # by the run that is resumed
-        if not self._wants_bar:
-            return
-        self._bar = build_bar("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} ")
-        self._task = self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
-        self._bar.start()
+        if self._wants_bar:
+            self._bar = build_bar("{task.fields[rate]:,.0f} tokens/s  loss {task.fields[loss]:.3f} ")
+            self._bar.add_task("", total=run.tokens, completed=run.done_tokens, rate=0.0, loss=float("nan"))
+            self._bar.start()
 
     def trained(self, run: Run, measured: Measured) -> None:
-        if self._bar is not None and self._task is not None:
+        if self._bar is not None:
             rate = (measured.tokens - self._before) / run.seconds if run.seconds else 0.0
-            self._bar.update(self._task, completed=measured.tokens, rate=rate, loss=measured.loss)
+            self._bar.update(self._bar.task_ids[0], completed=measured.tokens, rate=rate, loss=measured.loss)
 
     def tested(self, run: Run, measured: Measured) -> None:  # noqa: ARG002
         self._say(

@@ -35,6 +35,9 @@ class Spread:
         """Their sample standard deviation; None of a single seed."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
+    def __str__(self) -> str:
+        return f"{self.mean:.3f}" + ("" if self.deviation is None else f" ± {self.deviation:.3f}")
+
     @property
     def low(self) -> float:
         """The lowest."""
@@ -82,12 +85,8 @@ def loss_curve(cells: Sequence[Cell]) -> Curve:
     start = max(cell.losses[0].tokens for cell in cells)
     grid = sorted({loss.tokens for cell in cells for loss in cell.losses if start <= loss.tokens <= end})
     tokens = np.array(grid or [end], dtype=np.float64)
-    rows = np.array(
-        [
-            np.interp(tokens, [loss.tokens for loss in cell.losses], [loss.loss for loss in cell.losses])
-            for cell in cells
-        ]
-    )
+    curves = [np.array([(loss.tokens, loss.loss) for loss in cell.losses]).T for cell in cells]
+    rows = np.array([np.interp(tokens, *curve) for curve in curves])
     return Curve(tokens, rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0), len(cells))
 
 
@@ -228,11 +227,10 @@ def gap_closed(arm: dict[int, float], random: dict[int, float], target: dict[int
     Returns:
         None without a common seed, or if the target is no better than random choice over the common seeds.
     """
-    seeds = [seed for seed in arm if seed in random and seed in target]
-    gap = sum(random[seed] - target[seed] for seed in seeds)
-    if not seeds or gap <= 0:
+    own = [(random[seed] - arm[seed], random[seed] - target[seed]) for seed in arm if seed in random and seed in target]
+    gap = sum(wide for _, wide in own)
+    if gap <= 0:
         return None
-    own = [(random[seed] - arm[seed], random[seed] - target[seed]) for seed in seeds]
     return Gap(sum(gained for gained, _ in own) / gap, tuple(gained / wide for gained, wide in own if wide > 0))
 
 

@@ -15,16 +15,7 @@ from zipfit.report.figures import CHARTS, draw_charts, save
 from zipfit.report.markdown import heading, table_markdown
 from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
 from zipfit.report.statistics import main_arms
-from zipfit.report.tables import (
-    arms_table,
-    cell_rows,
-    failed_table,
-    loss_rows,
-    methods_table,
-    missing_table,
-    selection_rows,
-    top_documents,
-)
+from zipfit.report.tables import ROWS, arms_table, failed_table, methods_table, missing_table, top_documents
 from zipfit.report.verdict import Verdict, verdict
 from zipfit.report.wording import count, plural, tidy
 from zipfit.study.results import load_results
@@ -32,7 +23,6 @@ from zipfit.study.results import load_results
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zipfit.report.figures import Chart
     from zipfit.report.tables import Table
     from zipfit.study.results import Results
     from zipfit.study.schema import Data
@@ -61,12 +51,8 @@ def write_report(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     results = load_results(folder)
-    for name, rows in (
-        ("cells", cell_rows(results)),
-        ("losses", loss_rows(results)),
-        ("selections", selection_rows(results)),
-    ):
-        _write(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    for name, rows in ROWS.items():
+        _write(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows(results)).encode())
     _write(folder / "tables.md", _markdown(results).encode())
     figures = folder / "figures"
     try:
@@ -85,12 +71,12 @@ def write_report(folder: str | Path) -> Path:
                 path = figures / f"{chart.name}{after}.{kind}"
                 _write(path, content)
                 written.add(path.name)
-            cards[chart.name] = _card(chart, svg, after)
+            cards[chart.name] = figure_card(chart, svg.decode("utf-8"), f"{chart.name}{after}".replace("_", "-"))
         models.append(_model(results, model, cards))
     _remove_old(figures, written)
 
     report = folder / "report.html"
-    _write(report, page(f"{results.name} · zipfit study", _body(results, models)).encode("utf-8"))
+    _write(report, page(f"{results.study.name} · zipfit study", _body(results, models)).encode("utf-8"))
     return report
 
 
@@ -111,16 +97,12 @@ def _remove_old(figures: Path, written: set[str]) -> None:
             path.unlink()
 
 
-def _card(chart: Chart, svg: bytes, after: str) -> str:
-    return figure_card(chart, svg.decode("utf-8"), f"{chart.name}{after}".replace("_", "-"))
-
-
 def _body(results: Results, models: list[str]) -> str:
     description = results.study.description
     lead = f'<p class="lead">{escape(description)}</p>' if description else ""
     return (
         '<main><header class="top"><p class="eyebrow">zipfit study</p>'
-        f"<h1>{escape(results.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
+        f"<h1>{escape(results.study.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
         "<footer>Spread over seeds is shown as lowest to highest in figures, and as ± the sample standard deviation in "
         "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, "
         "losses.jsonl and selections.jsonl beside this page.</footer>"
@@ -129,13 +111,14 @@ def _body(results: Results, models: list[str]) -> str:
 
 def _model(results: Results, model: str, cards: dict[str, str]) -> str:
     """All that there is to say of one model: the verdict beside the main figure, the table, the other figures."""
-    several = len(results.models) > 1
-    heading = f"<h2>{escape(model)}</h2>" if several else ""
+    heading = f"<h2>{escape(model)}</h2>" if len(results.models) > 1 else ""
     first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in cards else _LABELS
     hero = cards.get(first, "")
     others = "".join(card for name, card in cards.items() if name != first)
-    parts = [f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>']
-    parts.append(_methods(results, model))
+    parts = [
+        f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>',
+        _methods(results, model),
+    ]
     if others:
         parts.append(
             "<h2>Figures</h2><p>Lower loss is better throughout. Under each figure: what comes out, what is plotted, "
@@ -200,7 +183,7 @@ def _method_tables(results: Results, model: str) -> list[Table]:
 
 def _markdown(results: Results) -> str:
     """Every model's tables of methods, and what is missing from them."""
-    parts = [heading(1, results.name)]
+    parts = [heading(1, results.study.name)]
     for model in results.models:
         tables = _method_tables(results, model)
         if len(results.models) > 1 and tables:
@@ -227,14 +210,13 @@ def _tested(results: Results, model: str) -> str:
 
 
 def _unfinished(results: Results) -> str:
-    tables = [table for table in (failed_table(results), missing_table(results)) if table is not None]
-    left = ""
+    inner = ""
     if results.left_out:
-        left = f"<p>{plural(results.left_out, 'cell')} in the folder belong to no cell of the study as it is now.</p>"
-    if not tables and not left:
-        return ""
-    inner = "".join(folded(table.title, table_html(table, "long"), table.name == "failed") for table in tables)
-    return f'<h2 id="unfinished">What is not in the figures</h2><section class="card">{left}{inner}</section>'
+        inner = f"<p>{plural(results.left_out, 'cell')} in the folder belong to no cell of the study as it is now.</p>"
+    for table, is_open in ((failed_table(results), True), (missing_table(results), False)):
+        if table is not None:
+            inner += folded(table.title, table_html(table, "long"), is_open)
+    return inner and f'<h2 id="unfinished">What is not in the figures</h2><section class="card">{inner}</section>'
 
 
 def _settings(results: Results) -> str:
@@ -242,7 +224,7 @@ def _settings(results: Results) -> str:
     values = {
         **{name.capitalize(): _data(getattr(study, name)) for name in ("source", "target", "test")},
         "Models": ", ".join(results.models),
-        "Seeds": ", ".join(map(str, results.seeds)),
+        "Seeds": ", ".join(map(str, results.study.seeds)),
         "Evaluated every": f"{count(study.evaluate_every)} tokens" if study.evaluate_every else "before and after",
     }
     training = {name.replace("_", " "): _value(value) for name, value in asdict(study.settings).items()}

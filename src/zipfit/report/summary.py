@@ -32,9 +32,8 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     pool_counts = selection.ranking.sources.pool.label_counts()
     chosen_labels = np.bincount(facts.labels[selection.cut.indices], minlength=len(facts.label_names))
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
-    head = {k: manifest[k] for k in ("pool", "selection", "output", "method", "seconds")}
     return {
-        **head,
+        **{key: manifest[key] for key in ("pool", "selection", "output", "method", "seconds")},
         "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
         "scores": _score_bins(selection.scores, selection.pool_scores),
         "labels": [
@@ -99,13 +98,9 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         tied = ties["taken"] + ties["left"]
         at_cut += f", where {tied:,} documents tie: the first {ties['taken']:,} in source order were taken"
     console.print(at_cut, highlight=False)
-    notes = []
-    if pool["duplicates"]:
-        notes.append(f"{pool['duplicates']:,} duplicates in the pool")
-    if pool["empty"]:
-        notes.append(f"{pool['empty']:,} empty documents")
-    if summary["skipped"]:
-        notes.append(f"{summary['skipped']:,} bad records skipped")
+    counts = {"duplicates in the pool": pool["duplicates"], "empty documents": pool["empty"]}
+    counts["bad records skipped"] = summary["skipped"]
+    notes = [f"{count:,} {what}" for what, count in counts.items() if count]
     notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
     if notes:
         console.print("; ".join(notes), highlight=False)
@@ -118,10 +113,10 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         )
     _print_histogram(summary["scores"], console)
     _print_labels(summary, console)
-    for title, key in (("best", "best"), ("nearest the cut", "nearest_the_cut")):
-        if summary["examples"][key]:
-            console.print(f"\n[bold]{title}[/]")
-        for example in summary["examples"][key]:
+    for title, examples in summary["examples"].items():
+        if examples:
+            console.print(f"\n[bold]{title.replace('_', ' ')}[/]")
+        for example in examples:
             line = f"{example['rank']:>7,}  {example['score']:.4f}  {example['text']}"
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     seconds = sum(summary["seconds"].values())

@@ -33,14 +33,12 @@ class Table:
     """A table of texts.
 
     Attributes:
-        name: an identifier.
         title: a heading.
         caption: one sentence on what stands in it.
         columns: heads, and whether a column holds numbers.
         rows: cells, as many as columns; a second line of a cell is a remark on the first.
     """
 
-    name: str
     title: str
     caption: str
     columns: tuple[tuple[str, bool], ...]
@@ -59,7 +57,7 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         return None
     columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
         ("Arm", False, lambda found: tidy(found.arm.name, 200)),
-        ("Test loss", True, _loss),
+        ("Test loss", True, lambda found: str(found.loss).replace(" ± ", "\n± ")),
         ("Against random", True, _against),
         ("Gap closed", True, _gap),
         ("Bits a byte", True, lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
@@ -78,7 +76,6 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
     no_gap = f" {NO_GAP}" if "Gap closed" not in titles and has_no_gap(results, everyone) else ""
     budget_words = "all tokens" if budget is None else f"{count(budget)} tokens"
     return Table(
-        name="methods",
         title=f"The arms at {budget_words}",
         caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
         + "; ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED)
@@ -86,11 +83,6 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         columns=tuple((title, numeric) for title, numeric, _ in filled),
         rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
     )
-
-
-def _loss(found: Standing) -> str:
-    deviation = found.loss.deviation
-    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f"\n± {deviation:.3f}")
 
 
 def _against(found: Standing) -> str:
@@ -131,8 +123,8 @@ def top_documents(results: Results, model: str) -> list[Table]:
 
     Each of them is the first such arm's selection for the first seed at the largest budget that has one.
     """
-    ranked = standings(results, model, results.main_budget(model, results.arms))
-    best = best_selection(ranked, results.main_budget(model, results.arms))
+    budget = results.main_budget(model, results.arms)
+    best = best_selection(standings(results, model, budget), budget)
     arms: list[Arm] = []
     for method in ("zipfit", "dsir"):
         arms += [arm for arm in results.arms if arm.method == method and arm.is_selection][:1]
@@ -158,7 +150,6 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
         for document in top
     )
     return Table(
-        name="top",
         title=tidy(arm.name, 80),
         caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the "
         "ZIP-FIT alignment (gzip 6) with the target, the source label and the first characters.",
@@ -171,7 +162,7 @@ def failed_table(results: Results) -> Table | None:
     """Each failed cell with its reason; None if there is none."""
     if not results.failed:
         return None
-    rows = [
+    rows = tuple(
         (
             tidy(cell.arm, 200),
             _NONE if cell.budget is None else count(cell.budget),
@@ -181,9 +172,8 @@ def failed_table(results: Results) -> Table | None:
             f"{count(cell.losses[-1].tokens)} tokens" if cell.losses else "nothing",
         )
         for cell in results.failed
-    ]
+    )
     return Table(
-        name="failed",
         title="Cells that failed",
         caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
         columns=(
@@ -194,7 +184,7 @@ def failed_table(results: Results) -> Table | None:
             ("Reason", False),
             ("Finished", True),
         ),
-        rows=tuple(rows),
+        rows=rows,
     )
 
 
@@ -208,7 +198,6 @@ def missing_table(results: Results) -> Table | None:
         budget = "all" if place.budget is None else count(place.budget)
         rows.setdefault((tidy(place.arm, 200), tidy(place.model, 80), budget), []).append(str(place.seed))
     return Table(
-        name="missing",
         title="Cells not run yet",
         caption="Cells that the study asks for and that are neither finished nor failed.",
         columns=(("Arm", False), ("Model", False), ("Budget", True), ("Seeds", True)),
@@ -219,7 +208,6 @@ def missing_table(results: Results) -> Table | None:
 def arms_table(results: Results) -> Table:
     """What each arm is."""
     return Table(
-        name="arms",
         title="Arms",
         caption="What each arm trains on.",
         columns=(("Arm", False), ("Documents", False), ("Budgets", True)),
@@ -237,36 +225,25 @@ def arms_table(results: Results) -> Table:
 def describe_arm(arm: Arm) -> str:
     """An arm in words: its method and options, or where its documents come from otherwise."""
     options = ", ".join(f"{name} {value}" for name, value in arm.options.items() if value is not None)
-    parts = []
-    if arm.method is not None:
-        parts.append(f"chosen by {arm.method}" + (f" ({options})" if options else ""))
-    if arm.train_on is not None:
-        parts.append(
-            "the target itself" if arm.train_on == "target" else "the whole source, in an order drawn by the seed"
-        )
-    if arm.label is not None:
-        parts.append(f"the source {arm.label}, in an order drawn by the seed")
-    if arm.lengths_of is not None:
-        parts.append(f"random documents of the lengths of {arm.lengths_of}'s")
-    if arm.min_score is not None:
-        parts.append(f"all that score at least {arm.min_score:g}")
-    if arm.target_size is not None:
-        parts.append(f"seeing {plural(arm.target_size, 'target example')}")
-    if arm.rules:
-        parts.append(", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()))
-    return tidy("; ".join(parts) or "documents of the source", 300)
+    whole = "the target itself" if arm.train_on == "target" else "the whole source, in an order drawn by the seed"
+    parts = [
+        "" if arm.method is None else f"chosen by {arm.method}" + (f" ({options})" if options else ""),
+        "" if arm.train_on is None else whole,
+        "" if arm.label is None else f"the source {arm.label}, in an order drawn by the seed",
+        "" if arm.lengths_of is None else f"random documents of the lengths of {arm.lengths_of}'s",
+        "" if arm.min_score is None else f"all that score at least {arm.min_score:g}",
+        "" if arm.target_size is None else f"seeing {plural(arm.target_size, 'target example')}",
+        ", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()),
+    ]
+    return tidy("; ".join(filter(None, parts)) or "documents of the source", 300)
 
 
 def cell_rows(results: Results) -> Iterator[dict[str, Any]]:
     """A row a cell, finished or failed: all that its file says, nested names joined by dots, without its curves."""
     for cell in results.cells:
-        yield {
-            "format": FORMAT,
-            **_flat(cell.to_json()),
-            "final_tokens": cell.losses[-1].tokens if cell.losses else None,
-            "final_loss": cell.losses[-1].loss if cell.losses else None,
-            "final_bits_per_byte": cell.losses[-1].bits_per_byte if cell.losses else None,
-        }
+        final = cell.losses[-1] if cell.losses else None
+        last = {f"final_{name}": getattr(final, name, None) for name in ("tokens", "loss", "bits_per_byte")}
+        yield {"format": FORMAT, **_flat(cell.to_json()), **last}
 
 
 def _flat(record: dict[str, Any], before: str = "") -> dict[str, Any]:
@@ -298,3 +275,11 @@ def selection_rows(results: Results) -> Iterator[dict[str, Any]]:
         for index in range(max(map(len, lists.values()))):
             values = {name: found[index] if index < len(found) else None for name, found in lists.items()}
             yield {"selection": key, "rank": index + 1, **values}
+
+
+ROWS: dict[str, Callable[[Results], Iterator[dict[str, Any]]]] = {
+    "cells": cell_rows,
+    "losses": loss_rows,
+    "selections": selection_rows,
+}
+"""The files of rows beside a report, by name."""

@@ -54,18 +54,11 @@ def verdict(results: Results, model: str) -> Verdict:
         return Verdict("No selection has finished yet.", (), ())
     if best is None:
         return _of_labels(results, model) or Verdict(
-            f"{_name(ranked[0])} ends lowest: test loss {_loss(ranked[0])} {after}.", (), ()
+            f"{_name(ranked[0])} ends lowest: test loss {ranked[0].loss} {after}.", (), ()
         )
-    found = _speedup(results, model, budget, best)
-    return Verdict(
-        _headline(best, random, after),
-        tuple(
-            s
-            for s in (_margin(best, random), _gap(results, ranked, best), *_doubts(ranked, best), _zipfit(ranked, best))
-            if s
-        ),
-        tuple(_facts(best, found)),
-    )
+    sentences = (_margin(best, random), _gap(results, ranked, best), *_doubts(ranked, best), _zipfit(ranked, best))
+    facts = _facts(best, _speedup(results, model, budget, best))
+    return Verdict(_headline(best, random, after), tuple(filter(None, sentences)), tuple(facts))
 
 
 def _of_labels(results: Results, model: str) -> Verdict | None:
@@ -89,7 +82,7 @@ def _of_labels(results: Results, model: str) -> Verdict | None:
     else:
         headline = f"Better aligned sources end higher, over {over}."
     first, last = ranked[0], ranked[-1]
-    ends = [f"{tidy(str(found.arm.label), 80)} at {_loss(found)}" for found in (first, last)]
+    ends = [f"{tidy(str(found.arm.label), 80)} at {found.loss}" for found in (first, last)]
     sentences = [f"Lowest ends {ends[0]}, highest {ends[1]}."]
     if any(found.against_random for found in ranked):
         better = sum(found.against_random is not None and found.against_random.mean < 0 for found in ranked)
@@ -104,18 +97,13 @@ def _name(found: Standing) -> str:
     return tidy(found.arm.name, 80)
 
 
-def _loss(found: Standing) -> str:
-    deviation = found.loss.deviation
-    return f"{found.loss.mean:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
-
-
 def _headline(best: Standing, random: Standing | None, after: str) -> str:
     if random is not None and best.loss.mean >= random.loss.mean:
         return (
-            f"No selection beats random choice: the best, {_name(best)}, ends at {_loss(best)}, random choice at "
-            f"{_loss(random)} {after}."
+            f"No selection beats random choice: the best, {_name(best)}, ends at {best.loss}, random choice at "
+            f"{random.loss} {after}."
         )
-    return f"{_name(best)} selects best: test loss {_loss(best)} {after}."
+    return f"{_name(best)} selects best: test loss {best.loss} {after}."
 
 
 def _margin(best: Standing, random: Standing | None) -> str:
@@ -181,7 +169,7 @@ def _zipfit(ranked: Sequence[Standing], best: Standing) -> str:
     if plain is None or plain is best:
         return ""
     place = f"place {selections.index(plain) + 1} of {len(selections)} selections"
-    sentence = f"ZIP-FIT ({_name(plain)}) comes in at {_loss(plain)}, {place}"
+    sentence = f"ZIP-FIT ({_name(plain)}) comes in at {plain.loss}, {place}"
     if plain.against_random is not None:
         mean = plain.against_random.mean
         sentence += f"; it {'beats' if mean < 0 else 'loses to'} random choice by {abs(mean):.3f}"
@@ -203,10 +191,9 @@ def _facts(best: Standing, found: Speedup | None) -> list[tuple[str, str]]:
         facts.append((percent(best.gap.share), "of the gap from random to target closed"))
     if best.against_random is not None:
         facts.append((signed(best.against_random.mean), "nats a token against random choice"))
-    if found is not None:
-        faster = found.faster
-        if faster is None:
-            facts.append(("never", "as low as random choice gets"))
-        elif faster > 0:
-            facts.append((percent(faster), "fewer tokens to random choice's lowest loss"))
+    faster = None if found is None else found.faster
+    if faster is not None and faster > 0:
+        facts.append((percent(faster), "fewer tokens to random choice's lowest loss"))
+    elif found is not None and faster is None:
+        facts.append(("never", "as low as random choice gets"))
     return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import get_compressor
@@ -12,14 +13,39 @@ from zipfit.methods.base import Scorer, Seeded
 from zipfit.methods.registry import METHODS, build_method, method_options
 from zipfit.selection.cut import Rules
 from zipfit.study.schema import RULES, Arm
+from zipfit.study.yaml_file import Node, Readers
 
 if TYPE_CHECKING:
-    from zipfit.study.yaml_file import Node
+    from collections.abc import Callable
+
+
+def _or_null(read: Callable[[Node], Any]) -> Callable[[Node], Any]:
+    return lambda node: None if node.value is None else read(node)
+
 
 _WAYS = ("method", "train_on", "label", "lengths_of")
 _OF_METHODS = ("min_score", "target_size", *RULES)
 _KEYS = (*_WAYS, "options", "sweep", *_OF_METHODS, "budgets")
 _SWEPT = ("label", *_OF_METHODS)
+_READERS: Readers = {
+    "train_on": partial(Node.choice, allowed=("target", "source")),
+    "label": Node.text,
+    "lengths_of": Node.text,
+    "min_score": _or_null(Node.number),
+    "target_size": _or_null(partial(Node.whole, least=1)),
+    "dedup": _or_null(partial(Node.choice, allowed=("exact", "near"))),
+    "dedup_threshold": _or_null(Node.number),
+    "max_share": _or_null(Node.number),
+    "min_bytes": _or_null(partial(Node.whole, least=0)),
+    "max_bytes": _or_null(partial(Node.whole, least=0)),
+}
+
+# A rule that `Rules` may not take, and the others that it then looks at.
+_CHECKED = {
+    "dedup_threshold": ("dedup", "dedup_threshold"),
+    "max_share": ("max_share",),
+    "max_bytes": ("min_bytes", "max_bytes"),
+}
 
 
 def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
@@ -42,14 +68,12 @@ def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
         if by_name[arm.name] is not arm:
             family.fail(f"its arm {arm.name!r} has the name of another: rename one")
         if arm.lengths_of is not None:
-            other = by_name.get(arm.lengths_of)
+            other, named = by_name.get(arm.lengths_of), family.entries()["lengths_of"]
             if other is None:
                 names = ", ".join(name for name in by_name if name != arm.name)
-                family.entries()["lengths_of"].fail(f"there is no arm {arm.lengths_of!r}: there are {names}")
+                named.fail(f"there is no arm {arm.lengths_of!r}: there are {names}")
             if other.lengths_of is not None:
-                family.entries()["lengths_of"].fail(
-                    f"{arm.lengths_of!r} has its lengths from another arm: name that one"
-                )
+                named.fail(f"{arm.lengths_of!r} has its lengths from another arm: name that one")
     return tuple(arms)
 
 
@@ -104,19 +128,16 @@ def _arm(
                 f"is not the name of a method ({', '.join(METHODS)}): say what it is by one of {', '.join(_WAYS)}"
             )
     values = _options(node, method, options)
+    read = dict.fromkeys(_READERS) | {key: _READERS[key](given[key]) for key in _READERS if key in given}
+    _check_rules(given, read)
     arm = Arm(
         name=" ".join([family, *(f"{key}={_shown(key, item.value)}" for key, item in swept.items())]),
         family=family,
         swept={key: values.get(key, item.value) for key, item in swept.items()},
         method=method,
         options=values,
-        train_on=given["train_on"].choice(("target", "source")) if "train_on" in given else None,
-        label=given["label"].text() if "label" in given else None,
-        lengths_of=given["lengths_of"].text() if "lengths_of" in given else None,
-        min_score=_optional_number(given.get("min_score")),
-        target_size=_optional_size(given.get("target_size")),
-        **_rules({key: given[key] for key in RULES if key in given}),
         budgets=budgets,
+        **read,
     )
     for key in _OF_METHODS:
         if key in given and method is None:
@@ -154,30 +175,19 @@ def _options(node: Node, method: str | None, options: dict[str, Node]) -> dict[s
     return {key: known.get(key, item.value) for key, item in options.items()}
 
 
-def _rules(given: dict[str, Node]) -> dict[str, Any]:
-    """The rules of choice that are set, by name; null sets none."""
-    given = {key: node for key, node in given.items() if node.value is not None}
-    values: dict[str, Any] = {}
-    for key, node in given.items():
-        if key == "dedup":
-            values[key] = node.choice(("exact", "near"))
-        else:
-            values[key] = node.whole(0) if key.endswith("bytes") else node.number()
-    if "dedup_threshold" in given and values.get("dedup") != "near":
+def _check_rules(given: dict[str, Node], values: dict[str, Any]) -> None:
+    """Fail where the rules of choice are none that `zipfit.select` takes."""
+    if values["dedup_threshold"] is not None and values["dedup"] != "near":
         given["dedup_threshold"].fail("belongs to dedup: near")
-    for key, node in given.items():
+    for key, names in _CHECKED.items():
+        if values[key] is None:
+            continue
         try:
-            if key == "dedup_threshold":
-                Rules(dedup="near", dedup_threshold=values[key])
-            elif key == "max_share":
-                Rules(max_share=values[key])
-            elif key == "max_bytes":
-                Rules(min_bytes=values.get("min_bytes", 0), max_bytes=values[key])
+            Rules(**{name: values[name] for name in names if values[name] is not None})
         except MissingExtraError:
             pass  # as above
         except ZipfitError as error:
-            node.fail(str(error))
-    return values
+            given[key].fail(str(error))
 
 
 def _shown(key: str, value: Any) -> str:
@@ -185,11 +195,3 @@ def _shown(key: str, value: Any) -> str:
     if value is None and key in _OF_METHODS:
         return "all" if key == "target_size" else "none"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _optional_number(node: Node | None) -> float | None:
-    return None if node is None or node.value is None else node.number()
-
-
-def _optional_size(node: Node | None) -> int | None:
-    return None if node is None or node.value is None else node.whole(1)

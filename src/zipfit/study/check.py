@@ -46,28 +46,22 @@ def check_study(study: Study) -> Overview:
         ZipfitError: the study cannot run: a record gives no text, a range holds no document, an arm asks for a label
             that the source has not, or a name cannot be one of the hub's.
     """
-    labels: Counter[str] = Counter()
-    target: Counter[str] = Counter()
-    test: Counter[str] = Counter()
+    found: dict[str, Counter[str]] = {}  # the source's labels, the others' texts
     documents: dict[str, int | None] = {}
     elsewhere: list[str] = []
     for role, parts in (("source", study.source), ("target", study.target), ("test", study.test)):
         local = [part for part in parts if _is_local(role, part, elsewhere)]
-        counts = [0] * len(local)
-        for index, part in enumerate(local):
-            for text, label in read_part(study, part):
-                counts[index] += 1
-                if role == "source":
-                    labels[label] += 1
-                else:
-                    (target if role == "target" else test)[text] += 1
-            if counts[index] == 0:
+        found[role] = Counter()
+        for part in local:
+            seen = Counter(label if role == "source" else text for text, label in read_part(study, part))
+            if not seen:
                 raise ZipfitError(f"{role}: {', '.join(part.files)} holds no document within rows {list(part.rows)}")
-        documents[role] = sum(counts) if len(local) == len(parts) else None
+            found[role].update(seen)
+        documents[role] = found[role].total() if len(local) == len(parts) else None
     if documents["source"] is not None:
-        _need_labels(study, labels)
+        _need_labels(study, found["source"])
     notes = [f"not looked at, as it is not on this machine: {name}" for name in dict.fromkeys(elsewhere)]
-    shared = sum((test & target).values())
+    shared = (found["test"] & found["target"]).total()
     if shared:
         notes.append(f"{shared:,} documents of the test set are in the target too")
     notes += _notes_on_arms(study, documents["target"]) + _notes_on_models(study)

@@ -51,9 +51,11 @@ def identify(study: Study, parts: Sequence[Data]) -> str:
     """A digest of how the documents are read and, of local files, of their content; 16 hex digits."""
     described = []
     for part in parts:
-        files = [
-            {key: value for key, value in item.identity().items() if key != "bytes"} for item in _drained(study, part)
-        ]
+        inputs, _ = open_documents("study", _files(study, part))
+        for item in inputs:
+            for _ in item.chunks():
+                pass  # its content is known at its end
+        files = [{key: value for key, value in item.identity().items() if key != "bytes"} for item in inputs]
         described.append(asdict(part) | {"files": files})
     return digest(described)
 
@@ -75,15 +77,6 @@ def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
         raise ZipfitError(f"a sample of {part.sample} was asked for out of {len(everything)} documents")
     places = sorted(random.Random(0).sample(range(len(everything)), part.sample))
     return iter([everything[place] for place in places])
-
-
-def _drained(study: Study, part: Data) -> list[Any]:
-    """The inputs of one part, read to their ends, as only then their content is known."""
-    inputs, _ = open_documents("study", _files(study, part))
-    for item in inputs:
-        for _ in item.chunks():
-            pass
-    return inputs
 
 
 def _files(study: Study, part: Data) -> Files:

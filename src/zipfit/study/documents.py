@@ -123,8 +123,7 @@ class Rankings:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._target = read_texts(study, study.target, "target")
-        self._known: dict[str, Ranking] = {}
-        self._seed: int | None = None
+        self._known: dict[tuple[int | None, str], Ranking] = {}
 
     @cached_property
     def sources(self) -> Sources:
@@ -138,14 +137,13 @@ class Rankings:
             ZipfitError: as `build_method` and `rank`.
         """
         assert arm.method is not None
-        if seed != self._seed:  # a study goes seed by seed, so those of the last one are not asked for again
-            self._known = {key: ranking for key, ranking in self._known.items() if not key.startswith("seed ")}
-            self._seed = seed
+        # A study goes seed by seed, so those of the last one are not asked for again.
+        self._known = {key: ranking for key, ranking in self._known.items() if key[0] in (None, seed)}
         is_sampled = arm.target_size is not None and arm.target_size < len(self.sources.texts)
         method = build_method(arm.method, arm.options)
         is_seeded = isinstance(method, Seeded)
-        key = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
-        key = f"seed {seed} {key}" if is_seeded or is_sampled else key
+        described = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
+        key = seed if is_seeded or is_sampled else None, described
         if key not in self._known:
             if is_seeded:
                 method = build_method(arm.method, {**arm.options, "seed": seed})
@@ -201,7 +199,7 @@ class Chooser:
         terms = Terms(spent, Rules(**arm.rules), self._counter)
         if arm.method is None:
             drawn = self._drawn(arm, budget, seed)
-            return self._described(walk(((position, 0.0) for position in drawn), terms, self._pool), {})
+            return self._cut(walk(((position, 0.0) for position in drawn), terms, self._pool), {})
         ranking = self._rankings.of(arm, seed)
         if arm.min_score is None:
             cut = ranking.cut(terms)
@@ -211,7 +209,7 @@ class Chooser:
             random.Random(seed).shuffle(ranked)
             with ranking.stopwatch.stage("cut"):
                 cut = walk(ranked, terms, self._pool)
-        chosen = self._described(cut, dict(ranking.stopwatch.seconds))
+        chosen = self._cut(cut, dict(ranking.stopwatch.seconds))
         cached = ranking.method.notes.get("cached_vectors") if isinstance(ranking.method, HasNotes) else None
         return replace(chosen, cached=cached / len(self._pool.facts.lengths) if isinstance(cached, int) else None)
 
@@ -237,34 +235,20 @@ class Chooser:
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
             texts, tokens = texts * rounds, tokens * rounds
-        aligned = self._alignments(texts)
-        return Chosen(
-            [
-                Document(None, 0.0, "(target)", text, count, aligned[text])
-                for text, count in zip(texts, tokens, strict=True)
-            ],
-            {},
-        )
+        return self._described([(None, 0.0, "(target)", *row) for row in zip(texts, tokens, strict=True)], {})
 
-    def _described(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
+    def _cut(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
         assert cut.tokens is not None
-        texts = list(self._pool.texts(cut.indices))
-        aligned = self._alignments(texts)
-        rows = zip(cut.indices.tolist(), cut.scores.tolist(), texts, cut.tokens.tolist(), strict=True)
-        label = self._pool.facts.label
-        return Chosen(
-            [
-                Document(position, score, label(position), text, tokens, aligned[text])
-                for position, score, text, tokens in rows
-            ],
-            seconds,
-        )
+        labels, texts = map(self._pool.facts.label, cut.indices.tolist()), self._pool.texts(cut.indices)
+        rows = zip(cut.indices.tolist(), cut.scores.tolist(), labels, texts, cut.tokens.tolist(), strict=True)
+        return self._described(list(rows), seconds)
 
-    def _alignments(self, texts: list[str]) -> dict[str, float]:
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return {}
-        return dict(zip(distinct, alignment(distinct, self._target).scores.tolist(), strict=True))
+    def _described(self, rows: list[tuple[int | None, float, str, str, int]], seconds: dict[str, float]) -> Chosen:
+        """Documents of all that a `Document` says but its alignment."""
+        distinct = list(dict.fromkeys(text for _, _, _, text, _ in rows))
+        scores = alignment(distinct, self._target).scores.tolist() if distinct else []
+        aligned = dict(zip(distinct, scores, strict=True))
+        return Chosen([Document(*row, aligned[row[3]]) for row in rows], seconds)
 
 
 def is_seeded(arm: Arm) -> bool:

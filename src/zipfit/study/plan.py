@@ -14,6 +14,8 @@ from zipfit.study.documents import arm_digest
 from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zipfit.study.schema import Arm, ModelSpec, Study
 
 
@@ -63,10 +65,10 @@ class Part:
         seeds: numbers.
     """
 
-    arms: tuple[str, ...] = ()
-    budgets: tuple[int | None, ...] = ()
-    models: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
+    arms: Sequence[str] = ()
+    budgets: Sequence[int | None] = ()
+    models: Sequence[str] = ()
+    seeds: Sequence[int] = ()
 
     def of(self, cells: list[PlannedCell]) -> list[PlannedCell]:
         """Those of the cells that belong to the part, in their order.
@@ -75,20 +77,16 @@ class Part:
             ZipfitError: something is named that no cell has, or no cell has all of it.
         """
         wanted = {"arm": self.arms, "budget": self.budgets, "model": self.models, "seed": self.seeds}
-        having = [
-            {"arm": cell.arm.name, "budget": cell.budget, "model": cell.model.label, "seed": cell.seed}
-            for cell in cells
-        ]
-        for what, values in wanted.items():
-            there = list(dict.fromkeys(has[what] for has in having))
+        having = [(cell.arm.name, cell.budget, cell.model.label, cell.seed) for cell in cells]
+        for (what, values), there in zip(wanted.items(), zip(*having, strict=True), strict=True):
             for value in values:
                 if value not in there:
-                    known = ", ".join("all" if other is None else str(other) for other in there)
+                    known = ", ".join("all" if other is None else str(other) for other in dict.fromkeys(there))
                     raise ZipfitError(f"the study has no {what} {'all' if value is None else value}: it has {known}")
         part = [
             cell
             for cell, has in zip(cells, having, strict=True)
-            if all(has[what] in values for what, values in wanted.items() if values)
+            if all(value in values for value, values in zip(has, wanted.values(), strict=True) if values)
         ]
         if not part:
             raise ZipfitError("the study has none of these runs: an arm that is named has other budgets of its own")
@@ -103,12 +101,7 @@ def plan(study: Study) -> list[PlannedCell]:
     """
     arms = {arm.name: arm for arm in study.arms}
     source, target, test = (identify(study, parts) for parts in (study.source, study.target, study.test))
-    identities = {model.label: Identity(source, target, test, _identify_model(study, model)) for model in study.models}
-    shared = {
-        "settings": asdict(study.settings),
-        "evaluate_every": study.evaluate_every,
-        "humaneval": None if study.humaneval is None else asdict(study.humaneval),
-    }
+    models = [(model, Identity(source, target, test, _identify_model(study, model))) for model in study.models]
     budgets = list(dict.fromkeys(budget for arm in study.arms for budget in study.budgets_of(arm)))
     budgets.sort(key=lambda budget: (budget is None, budget))
     return [
@@ -117,16 +110,12 @@ def plan(study: Study) -> list[PlannedCell]:
             budget,
             model,
             seed,
-            identities[model.label],
-            digest(
-                shared
-                | asdict(identities[model.label])
-                | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}
-            ),
+            identity,
+            digest(study.measure | asdict(identity) | {"arm": arm_digest(arm, arms), "budget": budget, "seed": seed}),
         )
         for seed in study.seeds
         for budget in budgets
-        for model in study.models
+        for model, identity in models
         for arm in study.arms
         if budget in study.budgets_of(arm)
     ]

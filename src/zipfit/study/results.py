@@ -51,11 +51,6 @@ class Results:
     left_out: int
 
     @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.study.name
-
-    @property
     def arms(self) -> tuple[Arm, ...]:
         """In the order of the study."""
         return self.study.arms
@@ -69,11 +64,6 @@ class Results:
     def models(self) -> tuple[str, ...]:
         """The models' labels."""
         return tuple(dict.fromkeys(model.label for model in self.study.models))
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """In the order of the study."""
-        return self.study.seeds
 
     @cached_property
     def places(self) -> tuple[Place, ...]:

@@ -14,9 +14,10 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, astuple, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import Judging, Sampling, humaneval
@@ -129,7 +130,7 @@ def run_study(
                 continue
             if workshop is None or workshop.model_spec != cell.model:
                 stack.close()
-                workshop = stack.enter_context(_Workshop(study, cell, store, rankings, excerpts))
+                workshop = _Workshop(study, cell, store, rankings, excerpts, stack)
             result = workshop.run(cell, observer.began(cell))
             store.write(result)
             results[cell.key] = result
@@ -142,7 +143,9 @@ def run_study(
 class _Workshop:
     """What the cells of one model, the first one's, share."""
 
-    def __init__(self, study: Study, first: PlannedCell, store: Store, rankings: Rankings, excerpts: bool) -> None:
+    def __init__(
+        self, study: Study, first: PlannedCell, store: Store, rankings: Rankings, excerpts: bool, stack: ExitStack
+    ) -> None:
         self.study = study
         self.model_spec = first.model
         self._store = store
@@ -152,16 +155,8 @@ class _Workshop:
         self._identity = first.identity
         self._rankings = rankings
         self.interrupted = False
-        self._unpacked: tempfile.TemporaryDirectory[str] | None = None
-        self._chooser: Chooser | None = None
+        self._stack = stack
         self._by_documents = {cell.training_key: cell for cell in store.read_all(Cell) if cell.is_done}
-
-    def __enter__(self) -> _Workshop:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._unpacked is not None:
-            self._unpacked.cleanup()
 
     def run(self, cell: PlannedCell, observer: Observer) -> Cell:
         """The cell's result; what goes wrong with it is in there."""
@@ -200,8 +195,6 @@ class _Workshop:
 
     def _measure(self, cell: PlannedCell, result: Cell, observer: Observer, runs: list[Run]) -> None:
         study = self.study
-        if self._chooser is None:
-            self._chooser = Chooser(self._rankings, self._tokenizer(), study.arms)
         budgets = [math.inf if budget is None else budget for budget in study.budgets_of(cell.arm)]
         largest = None if math.inf in budgets else int(max(budgets))
         if cell.arm.max_share is not None:
@@ -221,7 +214,7 @@ class _Workshop:
                 setattr(result, name, getattr(twin, name))
             result.same_as = twin.key
             return
-        model = self._load(cell.seed)
+        model = replace(load_model(self._source, study.settings, cell.seed), name=self.model_spec.name)
         before = self._baseline(model)
         watched = _Watched(observer, runs)
         run = train(
@@ -244,26 +237,19 @@ class _Workshop:
         result.humaneval = self._humaneval(model, cell.seed)
         self._by_documents[result.training_key] = result
 
-    def _tokenizer(self) -> Any:
-        return load_tokenizer(self._source())
+    @cached_property
+    def _chooser(self) -> Chooser:
+        return Chooser(self._rankings, load_tokenizer(self._source), self.study.arms)
 
-    def _load(self, seed: int) -> LanguageModel:
-        model = load_model(self._source(), self.study.settings, seed)
-        return replace(model, name=self.model_spec.name)
-
+    @cached_property
     def _source(self) -> ModelSource:
-        return ModelSource(self._place(), self.model_spec.revision, self.model_spec.trust_remote_code)
-
-    def _place(self) -> str:
-        """Where the model is read from for each cell: a GGUF file is unpacked once, as that takes long."""
+        """What the model is read from for each cell: a GGUF file is unpacked once, as that takes long."""
         place = self.study.model_path(self.model_spec)
-        if "gguf_file" not in find_model(place)[1]:
-            return place
-        if self._unpacked is None:
-            model = load_model(place)
-            self._unpacked = tempfile.TemporaryDirectory(prefix="zipfit-model-")
-            model.save(Path(self._unpacked.name))
-        return self._unpacked.name
+        if "gguf_file" in find_model(place)[1]:
+            unpacked = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="zipfit-model-"))
+            load_model(place).save(Path(unpacked))
+            place = unpacked
+        return ModelSource(place, self.model_spec.revision, self.model_spec.trust_remote_code)
 
     def _humaneval(self, model: LanguageModel, seed: int) -> HumanEvalRates | None:
         """pass@1 and, with as many samples, pass@10; to run the programs was agreed to before."""
@@ -291,19 +277,8 @@ class _Workshop:
     def _training_key(self, cell: PlannedCell, chosen: Chosen) -> str:
         """A digest of what the training itself depends on: the set of documents, and not who chose them."""
         documents = sorted(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in chosen.texts)
-        study = self.study
-        return digest(
-            {
-                "documents": documents,
-                "model": self._identity.model,
-                "test": self._identity.test,
-                "settings": asdict(study.settings),
-                "evaluate_every": study.evaluate_every,
-                "humaneval": None if study.humaneval is None else asdict(study.humaneval),
-                "budget": cell.budget,
-                "seed": cell.seed,
-            }
-        )
+        known = {"model": self._identity.model, "test": self._identity.test, "budget": cell.budget, "seed": cell.seed}
+        return digest(self.study.measure | known | {"documents": documents})
 
     def _baseline(self, model: LanguageModel) -> Evaluation:
         """The test set under the untrained model, measured once."""

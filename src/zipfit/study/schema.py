@@ -88,8 +88,12 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_plain(self) -> bool:
         """Whether it is a method as it comes: no options, no rules, and neither a score nor a part of the target."""
-        changed = self.options or self.swept or self.label or self.rules
-        return not changed and self.min_score is None and self.target_size is None
+        return not (self.options or self.swept or self.label or self.rules or self.is_cut)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is a method's ranking cut at a score, or for a part of the target."""
+        return self.min_score is not None or self.target_size is not None or "target_size" in self.swept
 
     @property
     def is_random(self) -> bool:
@@ -210,6 +214,11 @@ class Study:
         """The budgets that an arm is trained at."""
         return self.budgets if arm.budgets is None else arm.budgets
 
+    @property
+    def measure(self) -> dict[str, Any]:
+        """How every cell is trained and evaluated; JSON."""
+        return {name: to_builtins(getattr(self, name)) for name in ("settings", "evaluate_every", "humaneval")}
+
     def to_json(self) -> dict[str, Any]:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
         values: dict[str, Any] = to_builtins(self)
@@ -245,15 +254,6 @@ class Record(Struct, kw_only=True, omit_defaults=True):
         """The record as plain values."""
         values: dict[str, Any] = to_builtins(self, str_keys=True)
         return values
-
-    @classmethod
-    def cleaned(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The plain values of a record that is to be read, without what may stand there and means nothing."""
-        return values
-
-    def fault(self) -> str | None:
-        """What is wrong with a record whose values are each of its type; None if nothing is."""
-        return None
 
 
 class Loss(Struct):
@@ -370,7 +370,10 @@ class Cell(Record, kw_only=True):
 
     @classmethod
     def cleaned(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """See `Record`. Training that failed by a loss that is no number may have kept that number, as null."""
+        """The plain values of a cell that is to be read, without what may stand there and means nothing.
+
+        Training that failed by a loss that is no number may have kept that number, as null.
+        """
         values = values | {"way": {name: values[name] for name in _WAY if name in values}}
         if values.get("status") == "failed":
             losses = values.get("losses") or []
@@ -379,15 +382,14 @@ class Cell(Record, kw_only=True):
             values |= {"losses": losses, "error": values.get("error") or "It failed for an unknown reason."}
         return values
 
-    def fault(self) -> str | None:
-        """See `Record`."""
+    def check(self) -> None:
+        """Raise a ValueError if values that are each of its type make no cell together."""
         if self.status not in ("done", "failed"):
-            return f"status must be done or failed, not {self.status!r}"
+            raise ValueError(f"status must be done or failed, not {self.status!r}")
         if self.is_done and not self.losses:
-            return "losses is empty"
+            raise ValueError("losses is empty")
         if any(after.tokens < before.tokens for before, after in pairwise(self.losses)):
-            return "losses are not in the order of their tokens"
-        return None
+            raise ValueError("losses are not in the order of their tokens")
 
     @property
     def is_done(self) -> bool:
@@ -477,12 +479,14 @@ def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
     Raises:
         ValueError: a value is not what it must be; the message names it, and what is wanted.
     """
-    if issubclass(kind, Record):
-        values = kind.cleaned(values)
+    if kind is Cell:
+        values = Cell.cleaned(values)
     while True:
         try:
             record = convert(values, kind, str_keys=True)
-            break
+            if isinstance(record, Cell):
+                record.check()
+            return record
         except ValidationError as error:
             said, _, at = str(error).partition(" - at ")
             missing = _MISSING.fullmatch(said)
@@ -491,10 +495,6 @@ def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
             _at(values, _STEP.findall(at))[missing[1]] = None
         except ZipfitError as error:  # of a training setting
             raise ValueError(str(error)) from error
-    fault = record.fault() if isinstance(record, Record) else None
-    if fault is not None:
-        raise ValueError(fault)
-    return record
 
 
 # What msgspec says is wrong, where, and the names that it has for types.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
 from zipfit.study.arm import read_arms, read_budgets
 from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec, Study, is_local_model
-from zipfit.study.yaml_file import Node, read_yaml
+from zipfit.study.yaml_file import Node, Readers, read_yaml
 from zipfit.training.settings import PRESETS, Settings, build_settings
 
 if TYPE_CHECKING:
@@ -89,12 +90,12 @@ def _settings(node: Node) -> Settings:
 def _humaneval(node: Node) -> HumanEvalSpec | None:
     if node.value is None:
         return None
-    found = node.fields(field.name for field in fields(HumanEvalSpec))
-    spec = HumanEvalSpec(
-        samples=found["samples"].whole(1) if "samples" in found else 1,
-        temperature=found["temperature"].number(least=0) if "temperature" in found else 0.0,
-        rows=_rows(found["rows"]) if "rows" in found else (None, None),
-    )
+    readers: Readers = {
+        "samples": partial(Node.whole, least=1),
+        "temperature": partial(Node.number, least=0),
+        "rows": _rows,
+    }
+    spec = HumanEvalSpec(**node.read(readers))
     if spec.samples > 1 and spec.temperature == 0:
         node.fail(f"at temperature 0 the {spec.samples} samples would be the same: set a temperature above 0")
     return spec
@@ -109,20 +110,18 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         return tuple(part for item in parts for part in _data(item, folder))
     if not isinstance(node.value, dict):
         return (Data(_files(node, [node], folder)),)
-    found = node.fields((field.name for field in fields(Data)), required=("files",))
-    files = found["files"]
-    text = {name: found[name].text() for name in ("text_field", "template", "by", "label") if name in found}
-    data = Data(
-        files=_files(files, files.items() if isinstance(files.value, list) else [files], folder),
-        format=found["format"].choice(FORMATS) if "format" in found else None,
-        text_field=text.get("text_field"),
-        template=text.get("template"),
-        sample_by=found["sample_by"].choice(SAMPLE_BY) if "sample_by" in found else "line",
-        by=text.get("by"),
-        label=text.get("label"),
-        rows=_rows(found["rows"]) if "rows" in found else (None, None),
-        sample=found["sample"].whole(1) if "sample" in found else None,
-    )
+    readers: Readers = {
+        "files": lambda files: _files(files, files.items() if isinstance(files.value, list) else [files], folder),
+        "format": partial(Node.choice, allowed=FORMATS),
+        "text_field": Node.text,
+        "template": Node.text,
+        "sample_by": partial(Node.choice, allowed=SAMPLE_BY),
+        "by": Node.text,
+        "label": Node.text,
+        "rows": _rows,
+        "sample": partial(Node.whole, least=1),
+    }
+    data = Data(**node.read(readers, required=("files",)))
     if data.by is not None and data.label is not None:
         node.fail("give by (a field that labels each document) or label (one for all of them), not both")
     try:
@@ -162,22 +161,17 @@ def _rows(node: Node) -> tuple[int | None, int | None]:
 
 
 def _models(node: Node, folder: str) -> tuple[ModelSpec, ...]:
+    def name_of(node: Node) -> str:
+        name = node.text()
+        if is_local_model(name) and not os.path.exists(os.path.join(folder, os.path.expanduser(name))):
+            node.fail(f"{name}: no such file or folder (paths are relative to {folder or '.'})")
+        return name
+
+    readers: Readers = {"name": name_of, "label": Node.text, "revision": Node.text, "trust_remote_code": Node.flag}
     models: list[ModelSpec] = []
     for item in node.items():
-        found = (
-            item.fields(field.name for field in fields(ModelSpec)) if isinstance(item.value, dict) else {"name": item}
-        )
-        if "name" not in found:
-            item.fail("name is missing")
-        name = found["name"].text()
-        if is_local_model(name) and not os.path.exists(os.path.join(folder, os.path.expanduser(name))):
-            found["name"].fail(f"{name}: no such file or folder (paths are relative to {folder or '.'})")
-        model = ModelSpec(
-            name=name,
-            label=found["label"].text() if "label" in found else name.rstrip("/").rsplit("/", 1)[-1],
-            revision=found["revision"].text() if "revision" in found else None,
-            trust_remote_code=found["trust_remote_code"].flag() if "trust_remote_code" in found else False,
-        )
+        found = item.read(readers, required=("name",)) if isinstance(item.value, dict) else {"name": name_of(item)}
+        model = ModelSpec(**{"label": found["name"].rstrip("/").rsplit("/", 1)[-1], **found})
         if model.label in [other.label for other in models]:
             item.fail(f"there are two models of the label {model.label}: give them different ones")
         models.append(model)

@@ -6,6 +6,7 @@ import difflib
 import math
 import os
 import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,6 +15,10 @@ from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+Readers = Mapping[str, Callable[["Node"], Any]]
+"""Key to what takes its value out of a node."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,15 @@ class Node:
             if name not in found:
                 self.fail(f"{name} is missing")
         return found
+
+    def read(self, readers: Readers, required: Iterable[str] = ()) -> dict[str, Any]:
+        """The values of a mapping as their readers, by key and in their order, take them.
+
+        Raises:
+            ZipfitError: as `fields` and the readers.
+        """
+        found = self.fields(readers, required)
+        return {name: read(found[name]) for name, read in readers.items() if name in found}
 
     def entries(self) -> dict[str, Node]:
         """The values of a mapping by key, in their order; null stands for an empty mapping.

@@ -20,7 +20,7 @@ except ImportError as error:
 from zipfit.report.figures.curves import loss_against_tokens, loss_by_dataset, loss_by_threshold, loss_of_everything
 from zipfit.report.figures.points import loss_against_alignment, loss_against_alignment_of_all, time_against_loss
 from zipfit.report.figures.seeds import length_control, spread_over_seeds
-from zipfit.report.figures.style import Chart, save
+from zipfit.report.figures.style import save as save
 from zipfit.report.figures.sweeps import (
     loss_against_budget,
     loss_against_target_size,
@@ -32,27 +32,8 @@ from zipfit.report.statistics import main_arms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zipfit.report.figures.style import Chart
     from zipfit.study.results import Results
-
-__all__ = [
-    "CHARTS",
-    "Chart",
-    "draw_charts",
-    "length_control",
-    "loss_against_alignment",
-    "loss_against_alignment_of_all",
-    "loss_against_budget",
-    "loss_against_target_size",
-    "loss_against_tokens",
-    "loss_by_compressor",
-    "loss_by_dataset",
-    "loss_by_threshold",
-    "loss_of_everything",
-    "pass_by_compressor",
-    "save",
-    "spread_over_seeds",
-    "time_against_loss",
-]
 
 # In the order of a report: what a reader asks first comes first.
 CHARTS: tuple[Callable[[Results, str], Chart | None], ...] = (

@@ -7,23 +7,11 @@ from typing import TYPE_CHECKING
 
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from zipfit.report.figures import style
 from zipfit.report.figures.labels import label_arrow, label_ends
-from zipfit.report.figures.style import (
-    SOFT,
-    Chart,
-    Look,
-    draw_curve,
-    fixed_ticks,
-    looks,
-    loss_axis,
-    new_axes,
-    ramp,
-    settings_line,
-    styled,
-    text_width,
-    tokens_axis,
-)
+from zipfit.report.figures.style import Chart, Look, styled
 from zipfit.report.statistics import (
     Curve,
     best_selection,
@@ -50,7 +38,7 @@ _BAND = "the band spans the lowest to the highest seed"
 _NAME = 17
 
 
-@styled
+@styled()
 def loss_against_tokens(
     results: Results, model: str, arrow: tuple[str, str] | None = None, budget: int | None = None
 ) -> Chart | None:
@@ -77,7 +65,7 @@ def loss_against_tokens(
     curves = _curves(results, model, [arm for arm in arms if budget in results.budgets_of(arm)], budget)
     if not curves or (budget != main and len(curves) < 2):
         return None
-    figure, axes = _draw(curves, looks(results))
+    figure, axes = _draw(curves, style.looks(results))
     best, random = best_selection(standings(results, model, budget), budget), random_arm(results)
     if arrow is None and best is not None and random is not None:
         arrow = best.arm.name, random.name
@@ -89,7 +77,7 @@ def loss_against_tokens(
         caption=f"Mean test loss of {_seeds(curves)} against training tokens; {_spread(curves)}, the dotted line is "
         "the model before training.",
         finding=f"{lowest} {faster}".strip(),
-        settings=settings_line(results, model, [budget]),
+        settings=style.settings_line(results, model, [budget]),
         figure=figure,
     )
 
@@ -116,7 +104,7 @@ def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str
         return f"{name} never reaches the lowest loss of {other} ({found.loss:.3f})."
     if found.faster <= 0:
         return f"{name} reaches the lowest loss of {other} ({found.loss:.3f}) no sooner than {other} does."
-    ends = {"arrowstyle": "-|>", "color": SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    ends = {"arrowstyle": "-|>", "color": style.SOFT, "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (found.fast, found.loss), (found.slow, found.loss), arrowprops=ends, zorder=5)
     label_arrow(axes, f"{percent(found.faster)} faster", found.fast, found.slow, found.loss)
     overlap = max(sooner.seeds, later.seeds) > 1 and sooner.high[-1] >= later.low[-1]
@@ -127,34 +115,34 @@ def _arrow(axes: Axes, curves: Mapping[str, Curve], fast: str, slow: str) -> str
     )
 
 
-@styled
+@styled()
 def loss_by_dataset(results: Results, model: str) -> Chart | None:
     """Test loss along training for each source label, coloured by its mean alignment with the target (Figure 4)."""
     arms = [arm for arm in results.arms if arm.label is not None]
     budget = results.main_budget(model, arms)
     curves = _curves(results, model, arms, budget)
-    aligned: dict[str, float] = {}
-    for name in curves:
-        values = [cell.alignment for cell in results.done(name, model, budget) if cell.alignment is not None]
-        if values:
-            aligned[name] = sum(values) / len(values)
+    aligned = {
+        name: sum(values) / len(values)
+        for name in curves
+        if (values := [c.alignment for c in results.done(name, model, budget) if c.alignment is not None])
+    }
     curves = {name: curve for name, curve in curves.items() if name in aligned}
     if len(curves) < 2:
         return None
     scale = Normalize(min(aligned.values()), max(aligned.values()))
-    seen = {name: Look(ramp(float(scale(aligned[name]))), "solid", "o") for name in curves}
-    figure, _ = _draw(curves, seen, {arm.name: str(arm.label) for arm in arms})
+    seen = {name: Look(style.ramp(float(scale(aligned[name]))), "solid", "o") for name in curves}
+    labels = {arm.name: str(arm.label) for arm in arms}
+    figure, _ = _draw(curves, seen, labels)
     bar = figure.add_axes((0.74, 1 - 0.225 / figure.get_figheight(), 0.15, 0.05 / figure.get_figheight() * 1.6))
-    colours = ScalarMappable(scale, ListedColormap([ramp(step / 23) for step in range(24)]))
+    colours = ScalarMappable(scale, ListedColormap([style.ramp(step / 23) for step in range(24)]))
     solids = figure.colorbar(colours, cax=bar, orientation="horizontal", ticks=[]).solids
     if solids is not None:
         solids.set_edgecolor("face")  # else its steps have seams
     bar.spines[:].set_visible(False)
-    for value, side, place in ((scale.vmin, "right", (-4, 0)), (scale.vmax, "left", (4, 0))):
-        word = f"alignment {value:.2f}" if side == "right" else f"{value:.2f}"
+    for word, at, side, away in ((f"alignment {scale.vmin:.2f}", 0, "right", -4), (f"{scale.vmax:.2f}", 1, "left", 4)):
         bar.annotate(
-            word, (0 if side == "right" else 1, 0.5), place, xycoords="axes fraction", textcoords="offset points",
-            ha=side, va="center", color=SOFT, fontsize=9,
+            word, (at, 0.5), (away, 0), xycoords="axes fraction", textcoords="offset points", ha=side, va="center",
+            color=style.SOFT, fontsize=9,
         )  # fmt: skip
     best = min(curves, key=lambda name: curves[name].mean[-1])
     most = max(aligned, key=lambda name: aligned[name])
@@ -163,18 +151,18 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
         title="Loss along training, by source label",
         caption=f"Mean test loss of {_seeds(curves)} against tokens of each source label, coloured by the label's mean "
         f"alignment with the target; {_spread(curves)}.",
-        finding=f"{_label(arms, best)} ends lowest, at {curves[best].mean[-1]:.3f}; "
+        finding=f"{tidy(labels[best], 60)} ends lowest, at {curves[best].mean[-1]:.3f}; "
         + (
             "it is also the best aligned."
             if best == most
-            else f"the best aligned is {_label(arms, most)}, at {curves[most].mean[-1]:.3f}."
+            else f"the best aligned is {tidy(labels[most], 60)}, at {curves[most].mean[-1]:.3f}."
         ),
-        settings=settings_line(results, model, [budget]),
+        settings=style.settings_line(results, model, [budget]),
         figure=figure,
     )
 
 
-@styled
+@styled()
 def loss_by_threshold(results: Results, model: str) -> Chart | None:
     """Test loss along training on all documents above a score, against random choice and everything (Figure 6)."""
     swept = sorted(
@@ -189,18 +177,17 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
     names = {arm.name: f"≥ {arm.min_score:g}" for arm in swept}
     if len(set(names.values())) < len(names):  # of several methods
         names = {arm.name: arm.name for arm in swept}
-    seen = dict(looks(results))
+    seen = dict(style.looks(results))
     for index, name in enumerate(thresholds):
-        seen[name] = Look(ramp(index / max(len(thresholds) - 1, 1)), "solid", "o")
+        seen[name] = Look(style.ramp(index / max(len(thresholds) - 1, 1)), "solid", "o")
     for arm in (random_arm(results), *(arm for arm in results.arms if arm.train_on == "source")):
         if arm is not None:
             found = _curves(results, model, [arm], results.budget_of(arm, budget))
             curves |= {name: curve.until(end) for name, curve in found.items()}
-    others = [name for name in curves if name not in thresholds]
     figure, _ = _draw(curves, seen, names)
     best = min(thresholds, key=lambda name: curves[name].mean[-1])
-    last = {name: float(curves[name].mean[-1]) for name in others}
-    against = "; ".join(f"{tidy(name, 60)} is at {loss:.3f} there" for name, loss in last.items())
+    others = {name: curve for name, curve in curves.items() if name not in thresholds}
+    against = "; ".join(f"{tidy(name, 60)} is at {curve.mean[-1]:.3f} there" for name, curve in others.items())
     return Chart(
         name="loss_by_threshold",
         title="Loss by score threshold",
@@ -208,18 +195,18 @@ def loss_by_threshold(results: Results, model: str) -> Chart | None:
         f"an order drawn by the seed; {_spread(curves)}.",
         finding=f"{names[best]} ends lowest of the thresholds, at {curves[best].mean[-1]:.3f}"
         + (f"; {against}." if against else "."),
-        settings=settings_line(results, model, [budget]),
+        settings=style.settings_line(results, model, [budget]),
         figure=figure,
     )
 
 
-@styled
+@styled()
 def loss_of_everything(results: Results, model: str) -> Chart | None:
     """Training on the whole source, to its end, beside what selections reach with their budgets."""
-    whole = [arm for arm in results.arms if arm.train_on == "source"]
     curves: dict[str, Curve] = {}
-    for arm in whole:
-        curves |= _curves(results, model, [arm], results.budget_of(arm, None))
+    for arm in results.arms:
+        if arm.train_on == "source":
+            curves |= _curves(results, model, [arm], results.budget_of(arm, None))
     arms = [arm for arm in main_arms(results) if arm.train_on != "source"]
     budget = results.main_budget(model, arms)
     ranked = standings(results, model, budget)
@@ -230,7 +217,7 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
         return None
     long = max(float(curve.tokens[-1]) for curve in curves.values())
     short = max(float(curve.tokens[-1]) for curve in shorter.values())
-    figure, _ = _draw(curves | shorter, looks(results), log=long > 6 * short)
+    figure, _ = _draw(curves | shorter, style.looks(results), log=long > 6 * short)
     name = min(curves, key=lambda arm: curves[arm].mean[-1])
     ends = [
         f"{tidy(arm, 60)} is at {curve.mean[-1]:.3f} after {count(curve.tokens[-1])}" for arm, curve in shorter.items()
@@ -243,7 +230,7 @@ def loss_of_everything(results: Results, model: str) -> Chart | None:
         finding=f"{tidy(name, 60)} ends at {curves[name].mean[-1]:.3f} after {count(curves[name].tokens[-1])} tokens; "
         + "; ".join(ends)
         + ".",
-        settings=settings_line(results, model, [budget, None]),
+        settings=style.settings_line(results, model, [budget, None]),
         figure=figure,
     )
 
@@ -253,49 +240,46 @@ def _curves(results: Results, model: str, arms: Sequence[Arm], budget: int | Non
 
 
 def _draw(
-    curves: Mapping[str, Curve],
-    seen: Mapping[str, Look],
-    names: Mapping[str, str] | None = None,
-    log: bool = False,
+    curves: Mapping[str, Curve], seen: Mapping[str, Look], names: Mapping[str, str] | None = None, log: bool = False
 ) -> tuple[Figure, Axes]:
     """Draw curves, their names with their last losses on the right, and the loss before training, dotted."""
-    short = short_names([(names or {}).get(name, name) for name in curves], _NAME)
+    shown = {name: (names or {}).get(name, name) for name in curves}
+    short = short_names(shown.values(), _NAME)
     at_end = {name: float(curve.mean[-1]) for name, curve in curves.items()}
     ends = [
-        (float(curve.tokens[-1]), at_end[name], f"{short[(names or {}).get(name, name)]}  {at_end[name]:.3f}",
-         seen[name].colour)
+        (float(curve.tokens[-1]), at_end[name], f"{short[shown[name]]}  {at_end[name]:.3f}", seen[name].colour)
         for name, curve in curves.items()
-    ]  # fmt: skip
+    ]
     far = max(end for end, *_ in ends)
     first = [float(curve.mean[0]) for curve in curves.values() if curve.tokens[0] == 0]
     level = fmean(first) if first else None
     if level is not None:
-        ends.append((far, level, f"pre-trained  {level:.3f}", SOFT))
-    right = text_width(words for _, _, words, _ in ends) + 0.3
-    figure, axes = new_axes(_LOSS, "Training tokens", right=right, height=max(3.9, 0.18 * len(curves) + 1.2))
+        ends.append((far, level, f"pre-trained  {level:.3f}", style.SOFT))
+    right = style.text_width(words for _, _, words, _ in ends) + 0.3
+    figure, axes = style.new_axes(_LOSS, "Training tokens", right=right, height=max(3.9, 0.18 * len(curves) + 1.2))
     for name in sorted(curves, key=lambda name: -at_end[name]):
-        draw_curve(axes, curves[name], seen[name])
+        curve, look = curves[name], seen[name]
+        if curve.seeds > 1:
+            axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
+        marker = "o" if len(curve.tokens) == 1 else ""
+        drawn = {"color": look.colour, "linestyle": look.dashes, "linewidth": look.width, "marker": marker}
+        axes.plot(curve.tokens, curve.mean, **drawn)
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
         axes.set_xscale("log")
         axes.set_xlim(near, far)
         places = [near * (far / near) ** (step / 3) for step in range(4)]
-        fixed_ticks(axes.xaxis, places, [short_tokens(float(f"{place:.2g}")) for place in places])
+        style.fixed_ticks(axes.xaxis, places, [short_tokens(float(f"{place:.2g}")) for place in places])
     else:
         axes.set_xlim(0, far * 1.005 or 1)  # room for the tick at the budget, which whole blocks fall short of
-        tokens_axis(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_tokens(value)))
     if level is not None:
-        axes.axhline(level, color=SOFT, linestyle=":", linewidth=1.2)
+        axes.axhline(level, color=style.SOFT, linestyle=":", linewidth=1.2)
     axes.margins(y=0.05)
-    loss_axis(axes)
     axes.autoscale_view(scalex=False)
-    axes.set_ylim(axes.get_ylim())
     label_ends(axes, ends)
     return figure, axes
-
-
-def _label(arms: Sequence[Arm], name: str) -> str:
-    return tidy(str(next(arm.label for arm in arms if arm.name == name)), 60)
 
 
 def _seeds(curves: Mapping[str, Curve]) -> str:

@@ -52,11 +52,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
     """Write names on the right of the axes, each joined to the end of its line.
 
     Args:
-        axes: with its limits set, and room on its right.
+        axes: with room on its right; its limits stay as they are now.
         ends: x and y of each line's end, its name and its colour.
     """
-    figure = axes.figure
-    unit = figure.dpi / 72
+    _hold(axes)
+    unit = axes.figure.dpi / 72
     box = axes.get_window_extent()
     pixels = axes.transData.transform([(x, y) for x, y, _, _ in ends])
     moved = spread_out([float(y) for _, y in pixels], _LINE * unit, box.y0, box.y1)
@@ -74,27 +74,26 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
         )
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], avoid: Sequence[Bbox] = ()) -> None:
+def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) -> None:
     """Write a name beside each point, where it lies on as little else as possible.
 
     Args:
-        axes: with its limits set.
+        axes: its limits stay as they are now.
         points: x, y, name and colour of each.
-        avoid: boxes, in pixels, that hold something already.
     """
-    figure = axes.figure
-    renderer = renderer_of(figure)
-    unit = figure.dpi / 72
+    _hold(axes)
+    renderer = renderer_of(axes.figure)
+    unit = axes.figure.dpi / 72
     inside = axes.get_window_extent()
     pixels = [axes.transData.transform((x, y)) for x, y, _, _ in points]
-    taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels] + list(avoid)
+    taken = [Bbox.from_bounds(x - 4 * unit, y - 4 * unit, 8 * unit, 8 * unit) for x, y in pixels]
     for (x, y, name, colour), (px, py) in zip(points, pixels, strict=True):
         if not name:  # a point that only takes up room
             continue
         text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=9)
         extent = text.get_window_extent(renderer)
         wide, tall = extent.width / unit, extent.height / unit
-        best: tuple[float, float, float] | None = None
+        options: list[tuple[float, float, float, Bbox]] = []
         for step in (6, 14, 24, 36):
             for dx, dy in (
                 (step, -tall / 2 + 1), (-step - wide, -tall / 2 + 1), (-wide / 2, step), (-wide / 2, -step - tall),
@@ -105,13 +104,10 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]], av
                 cost = sum(_overlap(box, other) for other in taken) + 3 * (
                     box.width * box.height - _overlap(box, inside)
                 )
-                cost += step * 0.5 * unit
-                if best is None or cost < best[0]:
-                    best = (cost, dx, dy)
-        assert best is not None
-        _, dx, dy = best
+                options.append((cost + step * 0.5 * unit, dx, dy, box))
+        _, dx, dy, box = min(options, key=lambda option: option[0])
         text.set_position((dx, dy))
-        taken.append(Bbox.from_bounds(px + dx * unit, py + dy * unit, wide * unit, tall * unit))
+        taken.append(box)
         near_x, near_y = min(max(0.0, dx), dx + wide), min(max(0.0, dy), dy + tall)
         if near_x**2 + near_y**2 > 12**2:
             axes.annotate(
@@ -153,6 +149,11 @@ def label_arrow(axes: Axes, words: str, head: float, tail: float, level: float) 
 
     best = min((box for box in boxes if inside.x0 <= box.x0 and box.x1 <= inside.x1), key=crossed, default=boxes[1])
     text.set_position(((best.x0 - left) / unit, (best.y0 - y) / unit))
+
+
+def _hold(axes: Axes) -> None:
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
 
 
 def _overlap(one: Bbox, other: Bbox) -> float:

@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zipfit.report.figures.labels import label_points
-from zipfit.report.figures.style import (
-    SOFT,
-    Chart,
-    fixed_ticks,
-    looks,
-    loss_axis,
-    new_axes,
-    settings_line,
-    styled,
-)
+from zipfit.report.figures.style import SOFT, Chart, fixed_ticks, looks, new_axes, settings_line, styled
 from zipfit.report.statistics import Spread, regress, standings
 from zipfit.report.wording import WITHOUT_ENCODING, joined, p_value, seconds, seeds_of, short_names, tidy
 
@@ -39,7 +30,7 @@ class _Point:
     spared: bool = False  # of encoding, by a cache
 
 
-@styled
+@styled()
 def loss_against_alignment(results: Results, model: str) -> Chart | None:
     """Mean alignment of each source label against the final test loss, with a regression line (Figure 3)."""
     arms = [arm for arm in results.arms if arm.label is not None]
@@ -47,13 +38,11 @@ def loss_against_alignment(results: Results, model: str) -> Chart | None:
     return _alignment(results, model, arms, names, "loss_against_alignment", "Alignment against loss, by source label")
 
 
-@styled
+@styled()
 def loss_against_alignment_of_all(results: Results, model: str) -> Chart | None:
     """The same with every arm: whether alignment predicts the loss also across methods."""
-    arms = list(results.arms)
-    names = _family_names(arms)
-    title = "Alignment against loss, every arm"
-    return _alignment(results, model, arms, names, "loss_against_alignment_of_all", title)
+    names, title = _family_names(results.arms), "Alignment against loss, every arm"
+    return _alignment(results, model, results.arms, names, "loss_against_alignment_of_all", title)
 
 
 def _alignment(
@@ -67,23 +56,17 @@ def _alignment(
     _scatter(axes, results, points)
     line = regress([point.x.mean for point in points], [point.y.mean for point in points])
     if line:
-        low, high = min(point.x.mean for point in points), max(point.x.mean for point in points)
-        ends = [low, high]
+        ends = [min(point.x.mean for point in points), max(point.x.mean for point in points)]
         axes.plot(
             ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1
         )
         words = f"R² = {line.r_squared:.2f}, {p_value(line.p)}"
         axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=10.5)
-        said = (
-            f"The line falls by {-line.slope / 10:.3f}"
-            if line.slope <= 0
-            else f"The line rises by {line.slope / 10:.3f}"
-        )
-        finding = f"{said} for 0.1 of alignment: {words} over {len(points)} arms."
+        way = "falls" if line.slope <= 0 else "rises"
+        finding = f"The line {way} by {abs(line.slope) / 10:.3f} for 0.1 of alignment: {words} over {len(points)} arms."
     else:
         finding = f"No line can be fitted to these {len(points)} points."
     axes.margins(0.12, 0.12)
-    loss_axis(axes)
     _name(axes, results, points, names)
     what = "a source label" if name == "loss_against_alignment" else "an arm (of a sweep, the lowest is named)"
     return Chart(
@@ -97,13 +80,14 @@ def _alignment(
     )
 
 
-@styled
+@styled()
 def time_against_loss(results: Results, model: str) -> Chart | None:
     """Seconds that a method takes to select, on a log axis, against the test loss after training (Figure 8).
 
     Arms that need no time to choose (under a millisecond), as random choice, stand at the left edge.
     """
-    arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not _is_cut(arm))]
+    # Of a ranking that is cut, the time is that of the method as it comes.
+    arms = [arm for arm in results.arms if arm.is_random or (arm.is_selection and not arm.is_cut)]
     budget = results.main_budget(model, arms)
     points = _points(results, model, budget, arms, lambda cell: cell.selection_seconds)
     timed = [point for point in points if point.x.mean >= _INSTANT]
@@ -120,7 +104,6 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     fixed_ticks(axes.xaxis, places, ["< 1 ms" if at_edge and place == left else seconds(place) for place in places])
     axes.set_xlim((left / 1.5) if at_edge else low / 2, high * 2)
     axes.margins(y=0.12)
-    loss_axis(axes)
     _name(axes, results, timed + at_edge, _family_names(arms))
     best = min(timed, key=lambda point: point.y.mean)
     slowest = max(timed, key=lambda point: point.x.mean)
@@ -150,11 +133,6 @@ def _family_names(arms: Sequence[Arm]) -> dict[str, str]:
     return {arm.name: arm.family if arm.swept else arm.name for arm in arms}
 
 
-def _is_cut(arm: Arm) -> bool:
-    """Whether it is a method's ranking cut at a score, or for a part of the target: its time is the method's."""
-    return arm.min_score is not None or arm.target_size is not None or "target_size" in arm.swept
-
-
 def _points(
     results: Results, model: str, budget: int | None, arms: Sequence[Arm], value: Callable[[Cell], float | None]
 ) -> list[_Point]:
@@ -177,8 +155,6 @@ def _scatter(axes: Axes, results: Results, points: Sequence[_Point]) -> None:
 
 
 def _name(axes: Axes, results: Results, points: Sequence[_Point], names: dict[str, str]) -> None:
-    axes.set_xlim(axes.get_xlim())
-    axes.set_ylim(axes.get_ylim())
     seen = looks(results, by_family=True)
     short = short_names(dict.fromkeys(names.values()), _NAME)
     labels: list[tuple[float, float, str, str]] = []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,14 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, ScalarFormatter
 
 from zipfit.report.statistics import main_arms
-from zipfit.report.wording import count, joined, short_tokens, tidy
+from zipfit.report.wording import count, joined, tidy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from matplotlib.axes import Axes
 
-    from zipfit.report.statistics import Curve
     from zipfit.study.results import Results
     from zipfit.study.schema import Arm
 
@@ -48,33 +46,15 @@ _MARKERS = "oDs^vPXph*"
 _RAMP = ((0x2C, 0x5A, 0xA8), (0x8A, 0x62, 0xA8), (0xC8, 0x66, 0x6A), (0xE0, 0x8A, 0x2E))
 
 # For each colour above, the one that stands for it on a dark page.
+_PALER = ("#5aa2f5", "#f0854d", "#3fc39e", "#cf7fdb", "#d9a832", "#6cc8ea", "#f277a3", "#b8a06a", "#9a95ff", "#9cc64f")
 ON_DARK = {
     INK: "#e8eaed",
     SOFT: "#a0a8b3",
     RULE: "#31363e",
     PAPER: "#181b20",
     CHANCE: "#98a1ad",
-    **dict(
-        zip(
-            PALETTE,
-            (
-                "#5aa2f5",
-                "#f0854d",
-                "#3fc39e",
-                "#cf7fdb",
-                "#d9a832",
-                "#6cc8ea",
-                "#f277a3",
-                "#b8a06a",
-                "#9a95ff",
-                "#9cc64f",
-            ),
-            strict=True,
-        )
-    ),
+    **dict(zip(PALETTE, _PALER, strict=True)),
 }
-
-_Given = ParamSpec("_Given")
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -137,8 +117,8 @@ class Look:
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
-    """Matplotlib's own defaults and the style above, whatever the user's settings are."""
+def styled() -> Iterator[None]:
+    """Matplotlib's own defaults and the style above, whatever the user's settings are; also a decorator."""
     with matplotlib.style.context(["default", _STYLE]), warnings.catch_warnings():
         # An arm's name in letters that the font for measuring lacks: the page shows them in its own font.
         warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
@@ -146,46 +126,34 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[_Given, Chart | None]) -> Callable[_Given, Chart | None]:
-    """Let a function draw in the style of all figures."""
-
-    @functools.wraps(draw)
-    def inner(*args: _Given.args, **kwargs: _Given.kwargs) -> Chart | None:
-        with _styled():
-            return draw(*args, **kwargs)
-
-    return inner
-
-
 def save(figure: Figure, kind: str) -> bytes:
     """A figure's file: `png`, or `svg`; the same figure gives the same bytes."""
     stream = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-    with _styled():
+    with styled():
         figure.savefig(stream, format=kind, dpi=200 if kind == "png" else _INCH, metadata=metadata)
     return stream.getvalue()
 
 
-def new_axes(
-    y: str, x: str, right: float = 0.15, left: float = 0.58, height: float = HEIGHT, bottom: float = 0.5
-) -> tuple[Figure, Axes]:
+def new_axes(y: str, x: str, right: float = 0.15, left: float = 0.58, height: float = HEIGHT) -> tuple[Figure, Axes]:
     """An empty figure and its axes, named above and below rather than along the side.
 
     Args:
-        y: what the vertical axis shows; written above it.
+        y: what the vertical axis shows, written above it; ticks show whole losses, not offsets.
         x: what the horizontal axis shows.
         right: inches kept free on the right, for names.
         left: inches kept free on the left.
         height: inches of the whole figure.
-        bottom: inches kept free below.
     """
     figure = Figure(figsize=(WIDTH, height))
     FigureCanvasAgg(figure)
-    top = 0.36 if y else 0.1
+    top, bottom = 0.36 if y else 0.1, 0.5
     box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (bottom + top) / height)
     axes = figure.add_axes(box)
     if y:
         figure.text(0.08 / WIDTH, 1 - 0.2 / height, y, color=SOFT, ha="left", va="center")
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.set_xlabel(x, loc="left" if left > 1 else "center")
     return figure, axes
 
@@ -201,18 +169,6 @@ def text_width(texts: Iterable[str]) -> float:
     renderer = renderer_of(figure)
     widths = [figure.text(0, 0, text).get_window_extent(renderer).width / figure.dpi for text in texts]
     return max(widths, default=0.0)
-
-
-def tokens_axis(axes: Axes) -> None:
-    """Let the horizontal axis count tokens: 0, 20k, 1.5M."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_tokens(value)))
-
-
-def loss_axis(axes: Axes) -> None:
-    """Let the vertical axis show losses, whole, with as many decimals as its ticks need."""
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
 
 
 def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> None:
@@ -267,28 +223,16 @@ def _look(arm: Arm, index: int) -> Look:
     return Look(PALETTE[place], _DASHES[turn % len(_DASHES)], _MARKERS[index % len(_MARKERS)])
 
 
-def draw_curve(axes: Axes, curve: Curve, look: Look) -> None:
-    """Draw the mean of a curve, and the band from its lowest to its highest seed."""
-    if curve.seeds > 1:
-        axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
-    marker = "o" if len(curve.tokens) == 1 else ""
-    axes.plot(curve.tokens, curve.mean, color=look.colour, linestyle=look.dashes, linewidth=look.width, marker=marker)
-
-
 def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -> str:
     """The settings that a figure's numbers come from, in a line."""
     settings = results.study.settings
     finite = [count(budget) for budget in budgets if budget is not None]
     amounts = ([f"{joined(finite)} training tokens"] if finite else []) + (["all tokens"] if None in budgets else [])
-    parts = [tidy(model, 60), *amounts]
-    names = {"block_size": "block", "batch_size": "batch", "learning_rate": "learning rate", "schedule": "schedule"}
-    for field, words in names.items():
-        value = getattr(settings, field)
-        parts.append(f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}")
+    parts = [tidy(model, 60), *amounts, f"block {settings.block_size}", f"batch {settings.batch_size}"]
+    parts += [f"learning rate {settings.learning_rate:g}", f"schedule {settings.schedule}"]
     if settings.adapter != "full":
         parts.append(settings.adapter)
-    seeds = sorted(
-        {cell.seed for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets}
-    )
+    cells = [cell for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets]
+    seeds = sorted({cell.seed for cell in cells})
     parts.append("seed" + ("s" if len(seeds) > 1 else "") + " " + ", ".join(map(str, seeds)))
     return " · ".join(parts)

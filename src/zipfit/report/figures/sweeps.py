@@ -6,19 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import LEVELS
+from zipfit.report.figures import style
 from zipfit.report.figures.labels import label_ends
-from zipfit.report.figures.style import (
-    PALETTE,
-    Chart,
-    Look,
-    fixed_ticks,
-    looks,
-    loss_axis,
-    new_axes,
-    settings_line,
-    styled,
-    text_width,
-)
+from zipfit.report.figures.style import Chart, Look, styled
 from zipfit.report.statistics import Spread, main_arms, random_arm
 from zipfit.report.wording import count, seeds_of, short_names, short_tokens, tidy
 
@@ -26,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from zipfit.study.results import Results
     from zipfit.study.schema import Arm, Cell
@@ -38,7 +29,7 @@ Line = dict[float, Spread]
 """Place on the horizontal axis to what the seeds gave there."""
 
 
-@styled
+@styled()
 def loss_against_budget(results: Results, model: str) -> Chart | None:
     """Final test loss at each budget, a line an arm: each point is a training run of its own."""
     lines = {
@@ -53,9 +44,8 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
     budgets = sorted({budget for line in lines.values() for budget in line})
     if len(budgets) < 2:
         return None
-    settings = settings_line(results, model, [int(budget) for budget in budgets])
-    axes, chart = _lines(settings, lines, looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
-    fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
+    figure, axes = _lines(lines, style.looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
+    style.fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
     rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
     best = {
         at: min((line[at].mean, name) for name, line in rivals.items() if at in line)
@@ -63,16 +53,18 @@ def loss_against_budget(results: Results, model: str) -> Chart | None:
         if any(at in line for line in rivals.values())
     }
     ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
-    return chart(
+    return Chart(
         "loss_against_budget",
         "Loss by budget",
         f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; "
         f"{_SPREAD}.",
         ("Lowest: " if rivals is lines else "Lowest, the target aside: ") + ", ".join(ends) + ".",
+        style.settings_line(results, model, [int(budget) for budget in budgets]),
+        figure,
     )
 
 
-@styled
+@styled()
 def loss_against_target_size(results: Results, model: str) -> Chart | None:
     """Final test loss against n, the number of target examples that the method saw; `all` is every one of them."""
     arms = [arm for arm in results.arms if "target_size" in arm.swept or arm.target_size is not None]
@@ -86,7 +78,7 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
             lines.setdefault(arm.family, {})[place] = Spread(tuple(cell.loss for cell in cells))
     if len({place for line in lines.values() for place in line}) < 2:
         return None
-    shown = looks(results, by_family=True)
+    shown = style.looks(results, by_family=True)
     seen = {arm.family: shown[arm.name] for arm in arms}
     said = _extremes(lines, [_size(size) for size in sizes])
     random = random_arm(results)
@@ -94,15 +86,16 @@ def loss_against_target_size(results: Results, model: str) -> Chart | None:
         spread = Spread(tuple(cell.loss for cell in cells))
         lines[random.name] = {float(place): spread for place in range(len(sizes))}
         seen[random.name] = replace(shown[random.name], marker="")
-    settings = settings_line(results, model, [budget])
-    axes, chart = _lines(settings, lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
-    fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
-    return chart(
+    figure, axes = _lines(lines, seen, y=_LOSS, x="Target examples, n (not to scale)")
+    style.fixed_ticks(axes.xaxis, range(len(sizes)), [_size(size) for size in sizes])
+    return Chart(
         "loss_against_target_size",
         "Loss by size of the target",
         "Mean test loss after training on what the method selects when it sees only n target examples, over "
         f"{_seeds(lines)}; {_SPREAD}.",
         said,
+        style.settings_line(results, model, [budget]),
+        figure,
     )
 
 
@@ -110,7 +103,7 @@ def _size(size: int | None) -> str:
     return "all" if size is None else count(size)
 
 
-@styled
+@styled()
 def loss_by_compressor(results: Results, model: str) -> Chart | None:
     """Final test loss against the compressor's level, 0 (its lowest) to 1 (its highest), a line a compressor."""
     return _by_compressor(
@@ -119,7 +112,7 @@ def loss_by_compressor(results: Results, model: str) -> Chart | None:
     )  # fmt: skip
 
 
-@styled
+@styled()
 def pass_by_compressor(results: Results, model: str) -> Chart | None:
     """HumanEval's pass@1 against the compressor's level, as in the paper's appendix."""
     return _by_compressor(
@@ -131,28 +124,21 @@ def pass_by_compressor(results: Results, model: str) -> Chart | None:
 def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     """What an arm of the method zipfit compresses with; None for another arm, or one with more to it than that."""
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
-    plain = arm.min_score is None and arm.target_size is None and arm.label is None and "target_size" not in arm.swept
-    plain = plain and not arm.rules
     compressor = options.get("compressor", "gzip")
-    if arm.method != "zipfit" or not plain or options.keys() - {"compressor", "level"} or compressor not in LEVELS:
+    is_known = options.keys() <= {"compressor", "level"} and compressor in LEVELS
+    if arm.method != "zipfit" or arm.is_cut or arm.rules or not is_known:
         return None
     return compressor, options.get("level", LEVELS[compressor][2])
 
 
 def _by_compressor(
-    results: Results,
-    model: str,
-    value: Callable[[Cell], float | None],
-    name: str,
-    title: str,
-    y: str,
-    what: str,
+    results: Results, model: str, value: Callable[[Cell], float | None], name: str, title: str, y: str, what: str
 ) -> Chart | None:
     kinds = {arm.name: kind for arm in results.arms if (kind := compressor_and_level(arm)) is not None}
     arms = [arm for arm in results.arms if arm.name in kinds]
     budget = results.main_budget(model, arms)
     lines: dict[str, Line] = {}
-    levels: dict[str, dict[float, int]] = {}
+    levels: dict[tuple[str, float], int] = {}
     for arm in arms:
         values = [number for cell in results.done(arm.name, model, budget) if (number := value(cell)) is not None]
         compressor, level = kinds[arm.name]
@@ -160,44 +146,39 @@ def _by_compressor(
             low, high, _ = LEVELS[compressor]
             place = (level - low) / (high - low)
             lines.setdefault(compressor, {}).setdefault(place, Spread(tuple(values)))  # two arms may be the same
-            levels.setdefault(compressor, {})[place] = level
+            levels[compressor, place] = level
     if sum(map(len, lines.values())) < 3:
         return None
     order = list(LEVELS)
-    seen = {name: Look(PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
+    seen = {name: Look(style.PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
     x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    axes, chart = _lines(settings_line(results, model, [budget]), lines, seen, y=y, x=x, right_edge=1.0)
-    axes.set_xlim(-0.04, 1.04)
+    figure, axes = _lines(lines, seen, y=y, x=x, to_one=True)
     for compressor, line in lines.items():
         for place, spread in line.items():
             axes.annotate(
-                str(levels[compressor][place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
+                str(levels[compressor, place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
                 va="bottom", color=seen[compressor].colour, fontsize=9,
             )  # fmt: skip
     best = min if name == "loss_by_compressor" else max
     mean, compressor, place = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
-    return chart(
+    return Chart(
         name,
         title,
         f"Mean {what} by compressor and level (the small numbers), over {_seeds(lines)}; {_SPREAD}.",
-        f"Best: {compressor} level {levels[compressor][place]}, {mean:.3f}.",
+        f"Best: {compressor} level {levels[compressor, place]}, {mean:.3f}.",
+        style.settings_line(results, model, [budget]),
+        figure,
     )
 
 
 def _lines(
-    settings: str,
-    lines: Mapping[str, Line],
-    seen: Mapping[str, Look],
-    y: str,
-    x: str,
-    log: bool = False,
-    right_edge: float | None = None,
-) -> tuple[Axes, Callable[[str, str, str, str], Chart]]:
+    lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str, log: bool = False, to_one: bool = False
+) -> tuple[Figure, Axes]:
     """Draw lines with a bar from lowest to highest seed at each point, and their names on the right."""
     short = short_names(lines, _NAME)
     words = {name: f"{short[name]}  {line[max(line)].mean:.3f}" for name, line in lines.items()}
     height = max(3.9, 0.18 * len(lines) + 1.0)
-    figure, axes = new_axes(y, x, right=text_width(words.values()) + 0.3, height=height)
+    figure, axes = style.new_axes(y, x, right=style.text_width(words.values()) + 0.3, height=height)
     if log:
         axes.set_xscale("log")
     for name, line in lines.items():
@@ -210,19 +191,12 @@ def _lines(
             places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
         )
     axes.margins(0.04, 0.08)
-    loss_axis(axes)
-    if right_edge is not None:
-        axes.set_xlim(-0.04, right_edge + 0.04)
-    axes.set_xlim(axes.get_xlim())
-    axes.set_ylim(axes.get_ylim())
+    if to_one:
+        axes.set_xlim(-0.04, 1.04)
     label_ends(
         axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
     )
-
-    def chart(name: str, title: str, caption: str, finding: str) -> Chart:
-        return Chart(name, title, caption, finding, settings, figure)
-
-    return axes, chart
+    return figure, axes
 
 
 def _extremes(lines: Mapping[str, Line], names: Sequence[str]) -> str:
