@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 
 from zipfit.cli import common, training
 from zipfit.corpus.inputs import Files
-from zipfit.training.settings import ADAPTERS, PRECISIONS, PRESETS, SCHEDULES, Settings, build_settings
+from zipfit.training.settings import ADAPTERS, PRECISIONS, PRESETS, SCHEDULES, build_settings
 
 _setting = functools.partial(typer.Option, rich_help_panel="Settings (each changes one value of the preset)")
 
@@ -67,9 +67,24 @@ def finetune_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Fine-tune a causal language model on DOCUMENTS, and measure whether it helped."""
-    given = locals()  # the options by name
-    changes = {field.name: given[field.name] for field in fields(Settings) if given[field.name] is not None}
-    settings = build_settings(preset, changes)
+    given = {
+        "block_size": block_size,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "warmup": warmup,
+        "weight_decay": weight_decay,
+        "max_grad_norm": max_grad_norm,
+        "adapter": adapter,
+        "lora_rank": lora_rank,
+        "lora_alpha": lora_alpha,
+        "lora_dropout": lora_dropout,
+        "precision": precision,
+        "gradient_checkpointing": gradient_checkpointing,
+        "test_tokens": test_tokens,
+    }
+    settings = build_settings(preset, {name: value for name, value in given.items() if value is not None})
     from zipfit.training.finetune import CHECKPOINTS, MODEL, RESULTS, finetune
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:
