@@ -19,10 +19,11 @@ from support import COMPRESS
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.outputs import Outputs, replacing
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import dump_record
 from zipfit.corpus.streams import HashedFile
-from zipfit.corpus.write import check_output, replacing, write_records
+from zipfit.corpus.write import write_records
 from zipfit.errors import ZipfitError
 
 ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
@@ -266,20 +267,20 @@ def test_an_output_that_cannot_be_is_told_beforehand(tmp_path, monkeypatch, path
     with fsspec.open("memory://written/there.jsonl", "w") as stream:
         stream.write("x")
     with pytest.raises(ZipfitError, match=reason):
-        check_output(path, overwrite=False)
+        Outputs(path, overwrite=False).check()
 
 
 def test_overwriting_and_standard_output_need_no_more(tmp_path):
     (tmp_path / "there.jsonl").write_text("x")
-    check_output(str(tmp_path / "there.jsonl"), overwrite=True)
-    check_output("-", overwrite=False)
+    Outputs(str(tmp_path / "there.jsonl"), overwrite=True).check()
+    Outputs("-", overwrite=False).check()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_takes_no_file_is_told_beforehand(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(ZipfitError, match="is not writable"):
-        check_output(str(tmp_path / "out.jsonl"), overwrite=False)
+        Outputs(str(tmp_path / "out.jsonl"), overwrite=False).check()
 
 
 def test_what_was_there_stays_unless_all_is_well(tmp_path):
