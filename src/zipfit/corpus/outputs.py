@@ -132,10 +132,10 @@ class Outputs:
             self._publish(files.parts)
 
     def _publish(self, parts: list[_Part]) -> None:
-        """Put files in their places, the output first: a lasting name is claimed by it, and described by what follows.
+        """Put files in their places, the manifest last, after removing what lies beside an earlier output, that first.
 
-        An earlier output's companions go before it is replaced. So whatever lies beside an output is of the same run,
-        wherever this one is killed.
+        So whatever lies beside an output is of the same run, and all is there if its manifest is, wherever this is
+        killed.
         """
         placed: list[_Part] = []
         alone = self.overwrite and not self.companions  # one rename, which needs no lock
@@ -145,7 +145,7 @@ class Outputs:
                     part.set_permissions()
                 if self.overwrite:
                     places = {part.path: part.place for part in parts}
-                    for companion in self.companions:
+                    for companion in reversed(self.companions):
                         _remove(places.get(companion, companion))
                 for part in parts:
                     placed.append(part)

@@ -189,7 +189,7 @@ def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> l
     if expected.get("format") in ("objects", "table", "dataset") or name == "-":
         return [f"{name}: was not read from a file, so it cannot be checked"]
     path = whereabouts(name, manifest)
-    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe may never end
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a device may never end
         return [f"{name}: is not a regular file, so it cannot be checked"]
     file = HashedFile(path)
     try:
