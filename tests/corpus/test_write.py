@@ -3,12 +3,8 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
-import io
 import json
-import os
-import stat
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +15,10 @@ from support import COMPRESS
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.streams import HashedFile
-from zipfit.corpus.write import check_output, replacing, write_records
+from zipfit.corpus.write import write_records
 from zipfit.errors import ZipfitError
 
 ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
@@ -246,91 +242,9 @@ def test_inputs_of_both_kinds(tmp_path):
     assert [record["text"] for record in read_back(tmp_path / "b.parquet")] == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        ("out", "its extension names no output format"),
-        ("out.txt", "its extension names no output format"),
-        ("out.parquet.gz", "its extension names no output format"),
-        ("missing/out.jsonl", "the folder missing does not exist"),
-        ("there.jsonl", r"exists already \(give --overwrite to replace it\)"),
-        ("folder.jsonl", "is a folder"),
-        ("memory://written/there.jsonl", "exists already"),
-        ("there.jsonl/out.jsonl", "the folder there.jsonl does not exist"),
-    ],
-)
-def test_an_output_that_cannot_be_is_told_beforehand(tmp_path, monkeypatch, path, reason):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "there.jsonl").write_text("x")
-    (tmp_path / "folder.jsonl").mkdir()
-    with fsspec.open("memory://written/there.jsonl", "w") as stream:
-        stream.write("x")
-    with pytest.raises(ZipfitError, match=reason):
-        check_output(path, overwrite=False)
-
-
-def test_overwriting_and_standard_output_need_no_more(tmp_path):
-    (tmp_path / "there.jsonl").write_text("x")
-    check_output(str(tmp_path / "there.jsonl"), overwrite=True)
-    check_output("-", overwrite=False)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_takes_no_file_is_told_beforehand(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(ZipfitError, match="is not writable"):
-        check_output(str(tmp_path / "out.jsonl"), overwrite=False)
-
-
-def test_what_was_there_stays_unless_all_is_well(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text("before")
-    with pytest.raises(KeyboardInterrupt), replacing(str(path)) as written:  # noqa: PT012
-        written.file.write(b"after")
-        raise KeyboardInterrupt
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_link_stays_one(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "link").symlink_to("folder/file")
-    for content in (b"new", b"newer"):
-        with replacing(str(tmp_path / "link")) as written:
-            written.file.write(content)
-        assert (tmp_path / "link").is_symlink()
-        assert (tmp_path / "folder" / "file").read_bytes() == content
-
-
 def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
     table = pa.table({"text": ["a"], "view": pa.array(["a"], pa.string_view())})
     corpus = Corpus(open_documents("source", table)[0], Reading())
     assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
     with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
         write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)
-
-
-def test_the_new_file_has_the_usual_mode(tmp_path):
-    mask = os.umask(0o027)
-    try:
-        with replacing(str(tmp_path / "out")) as written:
-            written.file.write(b"x")
-    finally:
-        os.umask(mask)
-    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
-
-
-def test_a_remote_output():
-    with replacing("memory://written/out.jsonl") as written:
-        written.file.write(b"hello")
-    file = HashedFile("memory://written/out.jsonl")
-    with file.open() as stream:
-        assert stream.read() == b"hello"
-    assert file.sha256 == written.sha256
-
-
-def test_standard_output(capfdbinary):
-    with replacing("-") as written:
-        written.file.write(b"a\n")
-    assert capfdbinary.readouterr().out == b"a\n"
-    assert io.BytesIO(b"a\n").getbuffer().nbytes == written.bytes

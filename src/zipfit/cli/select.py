@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files
+from zipfit.corpus.inputs import Files, names_of
+from zipfit.corpus.outputs import Outputs
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
-from zipfit.selection.manifest import check_outputs
 from zipfit.selection.rerun import rerun
 from zipfit.selection.select import select
 
@@ -76,13 +76,14 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
-    check_outputs(output, overwrite)
+    source, examples = Files(pool, format_name, sample_by), Files(target, target_format, target_sample_by)
+    Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(examples)])
     if racing and method != "zipfit":
         raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
     selection = select(
-        Files(pool, format_name, sample_by),
-        Files(target, target_format, target_sample_by),
+        source,
+        examples,
         top=top,
         fraction=fraction,
         tokens=tokens,

@@ -21,6 +21,7 @@ from zipfit.corpus.formats import (
     need_distinct,
     read_chunks,
 )
+from zipfit.corpus.outputs import COMPANIONS
 from zipfit.corpus.records import ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, file_system, is_remote, naming
 from zipfit.errors import MissingExtraError, ZipfitError
@@ -265,7 +266,7 @@ def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[P
 
 
 def _is_ours(name: str) -> bool:
-    return name.endswith((".manifest.json", ".rejected.jsonl", ".duplicates.jsonl"))
+    return name.endswith(COMPANIONS)
 
 
 def _expand_remote(path: str) -> list[str] | None:
@@ -290,6 +291,19 @@ def as_files(documents: Documents) -> Files | None:
     if isinstance(documents, list) and documents and all(isinstance(item, os.PathLike) for item in documents):
         return Files([os.fspath(item) for item in documents])
     return documents if isinstance(documents, Files) else None
+
+
+def names_of(documents: Documents) -> list[str]:
+    """The files that documents will be read from, none of which is opened; what Python or the hub holds lies in none.
+
+    Raises:
+        ZipfitError: as `expand`.
+    """
+    files = as_files(documents)
+    if files is None:
+        return []
+    paths = [path for path in files.paths if not path.startswith("hub:")]
+    return expand(paths, any_format=files.format is not None)[0]
 
 
 def open_documents(name: str, documents: Documents) -> tuple[list[Input], list[str]]:

@@ -1,4 +1,4 @@
-"""Records out: to a temporary file beside the output, moved into place when it is whole."""
+"""Records out: in the format and compression that an output's extension names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import gzip
 import io
 import json
 import lzma
-import os
-import shutil
-import sys
-import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.spool import LineSpool, TableSpool
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -38,47 +32,6 @@ _ROW_FORMATS = ("jsonl", "json", "csv", "tsv")
 _TABLE_FORMATS = ("parquet", "arrow")
 
 
-def check_output(path: str, overwrite: bool) -> None:
-    """Check before the work that its result can be written.
-
-    Raises:
-        ZipfitError: the extension names no format that can be written, the folder does not exist or takes no file, or
-            the file exists and may not be overwritten.
-    """
-    if path == "-":
-        return
-    output_format(path)
-    if is_remote(path):
-        fs, inner = file_system(path)
-        if fs.exists(inner) and not overwrite:
-            raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
-        return
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise ZipfitError(f"{path}: the folder {folder} does not exist")
-    if os.path.isdir(path):
-        raise ZipfitError(f"{path}: is a folder")
-    if os.path.exists(path) and not overwrite:
-        raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
-    if not os.access(folder, os.W_OK):
-        raise ZipfitError(f"{path}: the folder {folder} is not writable")
-
-
-def check_not_input(path: str, inputs: Sequence[str]) -> None:
-    """Check that an output would not take the place of what it was made from.
-
-    Raises:
-        ZipfitError: it is one of the inputs.
-    """
-    local = os.path.exists(path)
-    if path != "-" and any(name == path or (local and _is_same_file(name, path)) for name in inputs):
-        raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
-
-
-def _is_same_file(name: str, path: str) -> bool:
-    return os.path.exists(name) and os.path.samefile(name, path)
-
-
 def output_format(path: str) -> str:
     """The format that an output's extension names; standard output (`-`) is JSON Lines.
 
@@ -93,69 +46,6 @@ def output_format(path: str) -> str:
         f"{path}: its extension names no output format: use .jsonl, .json, .csv or .tsv (each also with "
         f"{', '.join(COMPRESSION_SUFFIXES)}), .parquet or .arrow"
     )
-
-
-@dataclass
-class Written:
-    """An output on its way into place.
-
-    Attributes:
-        file: where to write it.
-        bytes: its size, once it is in place.
-        sha256: of its bytes, once it is in place.
-    """
-
-    file: BinaryIO
-    bytes: int = 0
-    sha256: str = ""
-
-
-@contextmanager
-def replacing(path: str) -> Iterator[Written]:
-    """Open a temporary file that takes the place of `path` (or goes to standard output) only if the block ends well.
-
-    Raises:
-        ZipfitError: the disk is full, or the file cannot be written for another such reason; `path` is untouched.
-    """
-    local = path != "-" and not is_remote(path)
-    place = os.path.realpath(path)  # a link stays one: what it points to is replaced
-    temporary = None
-    try:
-        folder = Path(place).parent if local else None
-        handle, temporary = tempfile.mkstemp(prefix=f".{Path(path).name}.", suffix=".part", dir=folder)
-        with open(handle, "w+b") as stream:
-            written = Written(stream)
-            yield written
-            stream.flush()
-            os.fsync(stream.fileno())
-            written.bytes = stream.tell()
-            stream.seek(0)
-            written.sha256 = sha256_of(stream)
-            if path == "-":
-                stream.seek(0)
-                shutil.copyfileobj(stream, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
-        if local:
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, place)
-            temporary = None
-        elif path != "-":
-            fs, inner = file_system(path)
-            fs.put_file(temporary, inner)
-    except BrokenPipeError:  # whoever read standard output has seen enough
-        raise
-    except OSError as error:
-        raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 @contextmanager

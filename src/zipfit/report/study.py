@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.write import replacing
+from zipfit.corpus.outputs import replacing
 from zipfit.errors import ZipfitError
 from zipfit.report.figures import CHARTS, draw_charts, save
 from zipfit.report.markdown import heading, table_markdown

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from zipfit.corpus.inputs import names_of
+from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.write import SCORE_FIELD, check_not_input, check_output, replacing, write_records
+from zipfit.corpus.write import SCORE_FIELD, write_records
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
 from zipfit.selection.sources import open_sources
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.corpus import Corpus
     from zipfit.corpus.inputs import Documents
+    from zipfit.corpus.outputs import Writing
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -124,8 +127,9 @@ def alignment(
     unknown = reading.keys() - ReadingOptions.__optional_keys__
     if unknown:
         raise TypeError(f"alignment() got an unexpected keyword argument {min(unknown)!r}")
-    if output is not None:
-        check_output(output, overwrite)
+    outputs = None if output is None else Outputs.of_scores(output, overwrite)
+    if outputs is not None:
+        outputs.check([*names_of(source), *names_of(target)])
     skip_bad = reading.get("skip_bad", False)
     sources = open_sources(
         source,
@@ -138,16 +142,16 @@ def alignment(
     method = ZipFit(compressor, level)
     scores = rank(sources, method).pool_scores
     assert scores is not None
-    if output is not None:
-        check_not_input(output, sources.input_names)
-        _write_scores(output, sources.pool.corpus, scores)
-        if sources.rejected is not None:
-            sources.rejected.save(output)
+    if outputs is not None:
+        with outputs.writing() as files:
+            _write_scores(files, outputs.path, sources.pool.corpus, scores)
+            if sources.rejected is not None:
+                sources.rejected.save(files, outputs.rejected)
     skipped = sum(sum(item.skipped.values()) for item in sources.pool.corpus.inputs)
     return Alignment(scores, len(sources.texts), method.engine, skipped)
 
 
-def _write_scores(output: str, corpus: Corpus, scores: NDArray[np.float64]) -> None:
+def _write_scores(files: Writing, path: str, corpus: Corpus, scores: NDArray[np.float64]) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         for positions, name, rows in corpus.places():
             yield pa.record_batch(
@@ -161,5 +165,5 @@ def _write_scores(output: str, corpus: Corpus, scores: NDArray[np.float64]) -> N
 
     import pyarrow as pa
 
-    with replacing(output) as written:
-        write_records(written.file, output, batches(), range(len(scores)), None)
+    with files.open(path) as written:
+        write_records(written.file, path, batches(), range(len(scores)), None)

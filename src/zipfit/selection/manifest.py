@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import Files, as_files
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, HashedFile, is_remote
-from zipfit.corpus.write import check_output, replacing
+from zipfit.corpus.streams import HashedFile, is_remote
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import HasEngine
 from zipfit.methods.registry import class_path, method_options
@@ -36,24 +35,6 @@ _NEEDED = ("working_directory", "source", "target", "method", "parameters", "sel
 
 # What a result can depend on besides zipfit itself; absent ones are left out.
 _LIBRARIES = ("numpy", "pyarrow", "zstandard", "lz4", "brotli", "tokenizers", "datasets", "torch", "transformers")
-
-
-def manifest_path(output: str) -> str:
-    """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`."""
-    for suffix in COMPRESSION_SUFFIXES:
-        output = output.removesuffix(suffix)
-    return os.path.splitext(output)[0] + ".manifest.json"
-
-
-def check_outputs(output: str, overwrite: bool) -> None:
-    """Check before the work that a selection and its manifest can be written.
-
-    Raises:
-        ZipfitError: as `check_output`, for either of them.
-    """
-    check_output(output, overwrite)
-    if output != "-":
-        check_output(manifest_path(output), overwrite)
 
 
 def build_manifest(
@@ -143,12 +124,10 @@ def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
     }
 
 
-def write_manifest(manifest: dict[str, Any], path: str) -> None:
-    """Write a manifest as JSON, moved into place when whole."""
-    with replacing(path) as written:
-        written.file.write(
-            json.dumps(manifest, indent=2, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
-        )
+def dump_manifest(manifest: dict[str, Any]) -> bytes:
+    """A manifest as it lies in its file: JSON, in lines."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def read_manifest(path: str) -> dict[str, Any]:
@@ -209,7 +188,10 @@ def verify(path: str) -> list[str]:
 def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     if expected.get("format") in ("objects", "table", "dataset") or name == "-":
         return [f"{name}: was not read from a file, so it cannot be checked"]
-    file = HashedFile(whereabouts(name, manifest))
+    path = whereabouts(name, manifest)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a device may never end
+        return [f"{name}: is not a regular file, so it cannot be checked"]
+    file = HashedFile(path)
     try:
         file.hash_contents()
     except ZipfitError as error:

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.inputs import names_of
+from zipfit.corpus.outputs import Outputs
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
 from zipfit.selection.manifest import files_of, read_manifest, whereabouts
@@ -52,16 +54,13 @@ def rerun(
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
+    output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
+    Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(target)])
     parameters = {**manifest["parameters"], "progress": progress}
     if parameters["tokenizer"] is not None and os.path.exists(
         tokenizer := whereabouts(parameters["tokenizer"], manifest)
     ):
         parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
-    new = selection.save(
-        output or str(Path(manifest_path).parent / Path(saved["path"]).name),
-        order=saved["order"],
-        add_fields=saved["add_fields"],
-        overwrite=overwrite,
-    )
+    new = selection.save(output, order=saved["order"], add_fields=saved["add_fields"], overwrite=overwrite)
     return selection, new["output"]["sha256"] == saved["sha256"]

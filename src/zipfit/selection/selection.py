@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
-from zipfit.selection.manifest import build_manifest, check_outputs, manifest_path, write_manifest
+from zipfit.selection.manifest import build_manifest, dump_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from zipfit.corpus.outputs import Writing
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import CorpusPool
 
@@ -147,43 +149,47 @@ class Selection:
     ) -> dict[str, Any]:
         """Write the chosen records, whole, and beside them the manifest.
 
-        The output appears under its name only when it is complete. Records passed over are written to
+        The files appear under their names only when all are complete. Records passed over are written to
         `<path>.rejected.jsonl`, duplicates dropped to `<path>.duplicates.jsonl`.
 
         Args:
             path: its extension is the format; `-` writes JSON Lines to standard output, without a manifest.
             order: best first, or as in the source.
             add_fields: add `zipfit_score` and `zipfit_rank` to each record.
-            overwrite: replace what is there.
+            overwrite: replace what is there, and remove what lies there of an earlier selection.
 
         Returns:
             The manifest.
 
         Raises:
-            ZipfitError: the output cannot be written, or exists.
+            ZipfitError: one of the files cannot be written, exists, or is one of the inputs.
         """
         path = os.fspath(path)
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
-        check_outputs(path, overwrite)
-        check_not_input(path, self.ranking.sources.input_names)
+        outputs = Outputs.of_selection(path, overwrite)
+        outputs.check(self.ranking.sources.input_names)
         self._pool.check_unchanged(self.cut.indices)
         output = {"path": path, "order": order, "add_fields": add_fields}
-        with self.ranking.stopwatch.stage("write"):
-            output |= self._write(path, order, add_fields)
-        self._write_beside(path)
-        manifest = build_manifest(self.ranking, self.terms, self.cut, self.notes, output)
-        if path != "-":
-            write_manifest(manifest, manifest_path(path))
+        with outputs.writing() as files:
+            with self.ranking.stopwatch.stage("write"):
+                output |= self._write(files, path, order, add_fields)
+            if self.ranking.sources.rejected is not None:
+                self.ranking.sources.rejected.save(files, outputs.rejected)
+            self._write_duplicates(files, outputs.duplicates)
+            manifest = build_manifest(self.ranking, self.terms, self.cut, self.notes, output)
+            if outputs.manifest is not None:
+                with files.open(outputs.manifest) as written:
+                    written.file.write(dump_manifest(manifest))
         return manifest
 
-    def _write(self, path: str, order: str, add_fields: bool) -> dict[str, Any]:
+    def _write(self, files: Writing, path: str, order: str, add_fields: bool) -> dict[str, Any]:
         by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
         ranks = by_source if order == "source" else np.arange(len(self))
         added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if add_fields else None
-        with replacing(path) as written:
+        with files.open(path) as written:
             write_records(
                 written.file,
                 path,
@@ -193,15 +199,11 @@ class Selection:
             )
         return {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
 
-    def _write_beside(self, path: str) -> None:
-        if path == "-":
-            return
-        if self.ranking.sources.rejected is not None:
-            self.ranking.sources.rejected.save(path)
+    def _write_duplicates(self, files: Writing, path: str | None) -> None:
         pairs = [(item.position, item.duplicate_of) for item in self.cut.dropped if item.duplicate_of is not None]
-        if pairs:
+        if pairs and path is not None:
             rows = self._pool.corpus.source_positions(np.array(pairs, dtype=np.int64)).tolist()
-            with replacing(f"{path}.duplicates.jsonl") as written:
+            with files.open(path) as written:
                 written.file.writelines(
                     dump_record({"position": position, "duplicate_of": kept}) + b"\n" for position, kept in rows
                 )

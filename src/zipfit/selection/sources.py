@@ -20,7 +20,6 @@ from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.corpus.inputs import ObjectInput, open_documents
 from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.corpus.streams import close_after
-from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.system.progress import Silent, TerminalProgress
 from zipfit.system.runtime import available_cores
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.corpus import Rejected
     from zipfit.corpus.inputs import Documents
+    from zipfit.corpus.outputs import Writing
     from zipfit.system.progress import Advance, Progress
 
 T = TypeVar("T")
@@ -59,10 +59,10 @@ class RejectedRecords:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
 
-    def save(self, output: str) -> None:
-        """Write them, if there are any, to `<output>.rejected.jsonl`."""
-        if self.count and output != "-":
-            with replacing(f"{output}.rejected.jsonl") as written:
+    def save(self, files: Writing, path: str | None) -> None:
+        """Write them, if there are any, to one of an output's files; None to write nothing."""
+        if self.count and path is not None:
+            with files.open(path) as written:
                 self._file.seek(0)
                 shutil.copyfileobj(self._file, written.file)
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import zstandard
 
+from zipfit.corpus.outputs import replacing
 from zipfit.corpus.streams import file_at
-from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.study.schema import FORMAT, Baseline, Cell, Record, SelectionRecord, StudyFile, from_json
 

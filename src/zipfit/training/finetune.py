@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from zipfit.corpus.corpus import read_documents
+from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
 from zipfit.system.runtime import library_versions
 from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut

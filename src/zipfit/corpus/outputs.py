@@ -1,0 +1,416 @@
+"""The files that a command writes: known and checked before the work, and in their places together when all are whole.
+
+A file is written to a temporary file beside its place, so a run that fails, is killed or finds the disk full leaves
+nothing under a final name that is not whole. Without `overwrite`, a file is put in its place by link(), which fails
+where the name is taken: of several processes with one output, one ends well. That holds wherever a name is linked
+atomically: every local file system of Unix with hard links, and NFS. Where there are none (FAT, some of FUSE), the name
+is looked at and the file renamed, which is as good between processes that keep the folder's lock; remote stores are
+looked at just before the upload and promise no more than that.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
+from zipfit.corpus.write import output_format
+from zipfit.errors import ZipfitError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MANIFEST, REJECTED, DUPLICATES = ".manifest.json", ".rejected.jsonl", ".duplicates.jsonl"
+COMPANIONS = (MANIFEST, REJECTED, DUPLICATES)
+"""How the names of the files that lie beside outputs end."""
+
+_IRREGULAR = {
+    stat.S_IFDIR: "is a folder",
+    stat.S_IFIFO: "is a named pipe, not a regular file",
+    stat.S_IFSOCK: "is a socket, not a regular file",
+    stat.S_IFCHR: "is a device, not a regular file",
+    stat.S_IFBLK: "is a device, not a regular file",
+}
+
+# What link() says where there are no hard links.
+_NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV}
+
+# A lock is held for a few renames. A folder that stays locked is locked by something else, as by `flock FOLDER zipfit`.
+_LOCK_SECONDS = 5.0
+
+
+def manifest_path(output: str) -> str:
+    """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`."""
+    for suffix in COMPRESSION_SUFFIXES:
+        output = output.removesuffix(suffix)
+    return os.path.splitext(output)[0] + MANIFEST
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """All files that a command will write, or may.
+
+    Attributes:
+        path: the output, by its path; `-` for standard output, which has no companions.
+        rejected: where the records that were passed over go; None for an output without.
+        duplicates: where the duplicates that were dropped go; likewise.
+        manifest: where the manifest goes; likewise.
+        overwrite: replace what is there, and leave no companion of an earlier output.
+    """
+
+    path: str
+    rejected: str | None = None
+    duplicates: str | None = None
+    manifest: str | None = None
+    overwrite: bool = False
+
+    @classmethod
+    def of_selection(cls, path: str, overwrite: bool) -> Outputs:
+        """A selection with its companions."""
+        if path == "-":
+            return cls(path, overwrite=overwrite)
+        return cls(path, f"{path}{REJECTED}", f"{path}{DUPLICATES}", manifest_path(path), overwrite)
+
+    @classmethod
+    def of_scores(cls, path: str, overwrite: bool) -> Outputs:
+        """The scores of a data set's documents, with its bad records beside them."""
+        return cls(path, None if path == "-" else f"{path}{REJECTED}", overwrite=overwrite)
+
+    @property
+    def companions(self) -> list[str]:
+        """The files beside the output; the manifest, which describes the others, is the last."""
+        return [path for path in (self.rejected, self.duplicates, self.manifest) if path is not None]
+
+    def check(self, inputs: Iterable[str] = ()) -> None:
+        """Check before the work that all files can be written, and that none takes the place of an input.
+
+        Args:
+            inputs: names of what the command reads.
+
+        Raises:
+            ZipfitError: the extension names no format that can be written; a file is one of the inputs, or exists and
+                may not be replaced; or its folder does not exist or takes no file.
+        """
+        if self.path == "-":
+            return
+        output_format(self.path)
+        files = [self.path, *self.companions]
+        read = {identity for name in inputs for identity in _identities(name)}
+        places: dict[str, str] = {}
+        for path in files:
+            if not read.isdisjoint(_identities(path)):
+                raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
+            _check_place(path, self.overwrite)
+            other = places.setdefault(_place(path), path)
+            if other != path:
+                raise ZipfitError(f"{path}: is a link to where {other} goes")
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """Open the files for writing; those opened are put in their places, together, only if the block ends well.
+
+        Raises:
+            ZipfitError: a file exists by now, or cannot be written; without `overwrite`, nothing is left behind.
+        """
+        with ExitStack() as stack:
+            files = Writing(stack)
+            yield files
+            self._publish(files.parts)
+
+    def _publish(self, parts: list[_Part]) -> None:
+        """Put files in their places, the manifest last, after removing what lies beside an earlier output, that first.
+
+        So whatever lies beside an output is of the same run, and all is there if its manifest is, wherever this is
+        killed.
+        """
+        placed: list[_Part] = []
+        alone = self.overwrite and not self.companions  # one rename, which needs no lock
+        with _locked(set() if alone else {Path(part.place).parent for part in parts if part.local}):
+            try:
+                for part in parts:
+                    part.set_permissions()
+                if self.overwrite:
+                    places = {part.path: part.place for part in parts}
+                    for companion in reversed(self.companions):
+                        _remove(places.get(companion, companion))
+                for part in parts:
+                    placed.append(part)
+                    part.put(self.overwrite)
+            except BaseException:
+                for part in reversed(placed) if not self.overwrite else ():
+                    part.take_back()
+                raise
+
+
+@dataclass
+class Written:
+    """An output on its way into place.
+
+    Attributes:
+        file: where to write it.
+        bytes: its size, once it is whole.
+        sha256: of its bytes, once it is whole.
+    """
+
+    file: BinaryIO
+    bytes: int = 0
+    sha256: str = ""
+
+
+class Writing:
+    """The files of a command while they are written; see `Outputs.writing`.
+
+    Attributes:
+        parts: those that are whole.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.parts: list[_Part] = []
+        self._stack = stack
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[Written]:
+        """Open a temporary file that is to take the place of `path`, or to go to standard output.
+
+        Raises:
+            ZipfitError: what is there is no regular file; or the disk is full, or the file cannot be written for
+                another such reason.
+        """
+        with _naming(path):
+            part = _Part(path)
+            self._stack.callback(part.close)
+            with open(part.handle, "w+b") as stream:
+                written = Written(stream)
+                yield written
+                stream.flush()
+                os.fsync(stream.fileno())
+                written.bytes = stream.tell()
+                stream.seek(0)
+                written.sha256 = sha256_of(stream)
+        self.parts.append(part)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[Written]:
+    """Open a temporary file that takes the place of `path` (or goes to standard output) only if the block ends well.
+
+    Raises:
+        ZipfitError: as `Writing.open`; `path` is untouched.
+    """
+    with Outputs(path, overwrite=True).writing() as files, files.open(path) as written:
+        yield written
+
+
+class _Part:
+    """A temporary file and the place that it is for."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.local = path != "-" and not is_remote(path)
+        self.place = _place(path)  # a link stays one: what it points to is replaced
+        folder = None
+        if self.local:
+            _check_place(path, overwrite=True)
+            folder = Path(self.place).parent
+        name = Path(path).name[:40]  # whatever is added, a file's name has at most 255 bytes
+        self.handle, self.temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+        made = os.fstat(self.handle)
+        self._inode = made.st_dev, made.st_ino
+
+    def set_permissions(self) -> None:
+        """Take over the mode of a file that is replaced, and its group and owner as far as this user may set them."""
+        if not self.local:
+            return
+        with _naming(self.path):
+            try:
+                old = os.stat(self.place)
+            except FileNotFoundError:
+                os.chmod(self.temporary, 0o666 & ~_umask())
+                return
+            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+                with suppress(OSError, AttributeError):  # Windows has no owners
+                    os.chown(self.temporary, owner, group)
+            os.chmod(self.temporary, stat.S_IMODE(old.st_mode))
+
+    def put(self, overwrite: bool) -> None:
+        """Put the file in its place, or copy it to standard output.
+
+        Raises:
+            ZipfitError: it cannot be done, or the place is taken and is not to be overwritten.
+        """
+        with _naming(self.path):
+            if self.path == "-":
+                with open(self.temporary, "rb") as stream:
+                    shutil.copyfileobj(stream, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+            elif not self.local:
+                if not overwrite:
+                    _check_place(self.path, overwrite)
+                fs, inner = file_system(self.path)
+                fs.put_file(self.temporary, inner)
+            elif overwrite:
+                os.replace(self.temporary, self.place)
+            else:
+                self._create()
+
+    def _create(self) -> None:
+        try:
+            os.link(self.temporary, self.place)
+        except FileExistsError as error:
+            if not self._is_there():  # NFS may say so of a link that it made itself, when the answer got lost
+                raise _exists(self.path) from error
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(self.place):
+                raise _exists(self.path) from error
+            os.rename(self.temporary, self.place)
+
+    def take_back(self) -> None:
+        """Remove what was put in place, unless it has been replaced since."""
+        if self.local and self._is_there():
+            os.unlink(self.place)
+
+    def _is_there(self) -> bool:
+        try:
+            there = os.lstat(self.place)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == self._inode
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        with suppress(OSError):
+            os.unlink(self.temporary)
+
+
+def _place(path: str) -> str:
+    return path if path == "-" or is_remote(path) else os.path.realpath(path)
+
+
+def _identities(name: str) -> Iterator[str | tuple[int, int]]:
+    """What tells whether two names are of one file: the names themselves, without links, and where the bytes lie."""
+    yield name
+    if is_remote(name):
+        from fsspec.implementations.local import LocalFileSystem
+
+        fs, inner = file_system(name)
+        yield fs.unstrip_protocol(inner)
+        if not isinstance(fs, LocalFileSystem):
+            return
+        name = inner
+    with suppress(OSError):  # there is none, and what is not there is not replaced
+        found = os.stat(name)
+        yield found.st_dev, found.st_ino
+
+
+def _check_place(path: str, overwrite: bool) -> None:
+    """Check that a file can be put there.
+
+    Raises:
+        ZipfitError: what is there is no regular file or may not be replaced; or its folder does not exist or takes no
+            file.
+    """
+    if is_remote(path):
+        fs, inner = file_system(path)
+        fs.invalidate_cache()
+        if not overwrite and fs.exists(inner):
+            raise _exists(path)
+        return
+    folders = dict.fromkeys((Path(path).parent, Path(_place(path)).parent))
+    for folder in folders:
+        if not folder.is_dir():
+            raise ZipfitError(f"{path}: the folder {folder} does not exist")
+    with _naming(path):
+        kind = _kind(path)
+    if kind is not None and kind != stat.S_IFREG:
+        raise ZipfitError(f"{path}: {_IRREGULAR.get(kind, 'is not a regular file')}")
+    if kind is not None and not overwrite:
+        raise _exists(path)
+    for folder in folders:
+        if not os.access(folder, os.W_OK):
+            raise ZipfitError(f"{path}: the folder {folder} is not writable")
+
+
+def _kind(path: str) -> int | None:
+    """What kind of file is there, through links; None for none."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _exists(path: str) -> ZipfitError:
+    return ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Turn what can go wrong while writing `path` into one sentence that names it."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever read standard output has seen enough
+        raise
+    except OSError as error:
+        raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
+
+
+def _remove(path: str) -> None:
+    """Remove a companion of an earlier output; what is no file is none."""
+    with _naming(path):
+        if is_remote(path):
+            fs, inner = file_system(path)
+            if fs.isfile(inner):
+                fs.rm_file(inner)
+        elif os.path.isfile(path):
+            os.unlink(path)
+
+
+@contextmanager
+def _locked(folders: set[Path]) -> Iterator[None]:
+    """Keep other processes of ours from putting files into folders; best effort, as not every file system has locks."""
+    with ExitStack() as stack:
+        handles: dict[tuple[int, int], int] = {}  # by inode, as one folder may have two names
+        for folder in folders:
+            with suppress(OSError):
+                handle = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, handle)
+                found = os.fstat(handle)
+                handles[found.st_dev, found.st_ino] = handle
+        until = time.monotonic() + _LOCK_SECONDS
+        for inode in sorted(handles):  # in one order, so that no two processes wait for each other
+            with suppress(OSError):
+                _lock(handles[inode], until)
+        yield
+
+
+def _lock(handle: int, until: float) -> None:
+    while fcntl is not None:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.01)
+    return None
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
