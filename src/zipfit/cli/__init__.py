@@ -20,7 +20,7 @@ def main() -> None:
         if "--debug" in sys.argv:
             sys.argv.remove("--debug")
             common.DEBUG = True
-        warnings.showwarning = lambda message, *_: print(f"zipfit: warning: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_: common.warn(f"warning: {message}")
         app()
     except KeyboardInterrupt:  # while loading: the commands have their own handling
         sys.exit(130)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from zipfit.errors import ZipfitError
 from zipfit.system.progress import is_watched
+from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,9 +80,14 @@ def handles_errors(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
+def say(text: str, *, on_error: bool = False) -> None:
+    """Print a text that may hold what others wrote, on standard output or on standard error."""
+    print(harmless(text), file=sys.stderr if on_error else sys.stdout)
+
+
 def warn(message: str) -> None:
     """Print a sentence on standard error."""
-    print(f"zipfit: {message}", file=sys.stderr)
+    say(f"zipfit: {message}", on_error=True)
 
 
 def fail(message: str) -> NoReturn:

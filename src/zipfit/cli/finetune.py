@@ -124,6 +124,6 @@ def finetune_command(
                 f"test loss {first.loss:.4f} -> {last.loss:.4f} nats a token, {first.bits_per_byte:.4f} -> "
                 f"{last.bits_per_byte:.4f} bits a byte, on {run.overlap.test_documents:,} documents"
             )
-        print(f"{run.done_tokens:,} tokens in {run.seconds:,.0f} s; results in {output / RESULTS}")
+        common.say(f"{run.done_tokens:,} tokens in {run.seconds:,.0f} s; results in {output / RESULTS}")
         if save_model:
-            print(f"the model is in {output / MODEL}")
+            common.say(f"the model is in {output / MODEL}")

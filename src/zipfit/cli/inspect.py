@@ -11,6 +11,7 @@ import typer
 from zipfit.cli import common
 from zipfit.selection.explain import explain
 from zipfit.selection.manifest import verify
+from zipfit.system.terminal import harmless
 
 
 def explain_command(
@@ -25,11 +26,12 @@ def explain_command(
 
     result = explain(selected, rank=rank, position=position)
     if as_json:
-        print(json.dumps(asdict(result), ensure_ascii=False))
+        common.say(json.dumps(asdict(result), ensure_ascii=False))
         return
     console = common.console()
     fields = "".join(f", {name} {value}" for name, value in result.fields.items())
-    console.print(f"alignment {result.alignment:.4f} ({result.compressor}{fields})", highlight=False)
+    head = harmless(f"alignment {result.alignment:.4f} ({result.compressor}{fields})")
+    console.print(head, highlight=False, markup=False)
     console.print(Panel(Text(_shortened(result.text, 1200)), title="document", title_align="left"))
     for neighbour in result.neighbours:
         title = f"target example {neighbour.index}, NCD {neighbour.distance:.4f}"
@@ -47,7 +49,7 @@ def verify_command(
     """Check that a selection and what it was made from are as the manifest says."""
     problems = verify(manifest)
     if as_json:
-        print(json.dumps({"problems": problems}, ensure_ascii=False))
+        common.say(json.dumps({"problems": problems}, ensure_ascii=False))
     for problem in [] if as_json else problems:
         common.warn(problem)
     if problems:
@@ -57,4 +59,4 @@ def verify_command(
 
 
 def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)"
+    return harmless(text if len(text) <= length else f"{text[:length]}… ({len(text):,} characters)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 
 import typer
@@ -61,4 +60,4 @@ def score_command(
             f"quantiles: {quantiles}",
         ]
     if as_json or not quiet:
-        print("\n".join(said), file=sys.stderr if output == "-" else sys.stdout)
+        common.say("\n".join(said), on_error=output == "-")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -112,7 +111,7 @@ def select_command(
     manifest = selection.save(output, order=order, add_fields=not no_fields, overwrite=overwrite)  # type: ignore[arg-type]
     if as_json:
         text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-        print(text, file=sys.stderr if output == "-" else sys.stdout)
+        common.say(text, on_error=output == "-")
     elif not quiet:
         print_summary(summarise(selection, manifest), common.console(output))
 

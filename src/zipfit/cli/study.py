@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,11 +50,11 @@ def check_command(
             counts = ", ".join(
                 f"{role} {'elsewhere' if count is None else f'{count:,}'}" for role, count in checked.documents.items()
             )
-            print(f"{file}: valid: {checked.arms} arms, {checked.cells} runs; documents: {counts}")
+            common.say(f"{file}: valid: {checked.arms} arms, {checked.cells} runs; documents: {counts}")
             for note in checked.notes:
-                print(f"  {note}")
+                common.say(f"  {note}")
     if as_json:
-        print(json.dumps(reports, ensure_ascii=False))
+        common.say(json.dumps(reports, ensure_ascii=False))
     if any("error" in report for report in reports.values()):
         raise typer.Exit(2)
 
@@ -119,7 +118,7 @@ def report_command(
 
     path = write_report(folder)
     if not quiet:
-        print(f"the report is {path}")
+        common.say(f"the report is {path}")
     if open_it:
         typer.launch(str(path))
 
@@ -133,7 +132,7 @@ def pack_command(
 
     count = Store(folder).pack()
     if not quiet:
-        print(f"{count:,} records lie in {folder / PACKED}")
+        common.say(f"{count:,} records lie in {folder / PACKED}")
 
 
 def _read_budget(text: str) -> int | None:
@@ -187,7 +186,7 @@ class TerminalStudy:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            print(line, file=sys.stderr)
+            common.say(line, on_error=True)
 
 
 study_app.command("run")(common.handles_errors(run_command))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zipfit.cli import common
 from zipfit.system.progress import build_bar
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ class TerminalRun:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            print(f"{self._indent}{line}", file=sys.stderr)
+            common.say(f"{self._indent}{line}", on_error=True)

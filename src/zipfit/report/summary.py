@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.system.terminal import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -120,7 +122,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             line = f"{example['rank']:>7,}  {example['score']:.4f}  {example['text']}"
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     seconds = sum(summary["seconds"].values())
-    console.print(f"\nwritten to {output['path']} in {seconds:.1f} s", highlight=False, markup=False)
+    console.print(f"\nwritten to {harmless(output['path'])} in {seconds:.1f} s", highlight=False, markup=False)
 
 
 def _megabytes(size: int) -> str:
