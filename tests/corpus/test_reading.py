@@ -159,7 +159,11 @@ def test_a_role_that_no_turn_has_is_a_bad_record_and_no_role_an_error():
 def test_a_field_by_name_may_hold_a_chat():
     record = {"log": {"turns": CHAT}, "id": 3}
     assert Reading(text_field="log.turns").text(record) == "user: Hi\n\nassistant: Hello"
-    assert Reading(template="{id} {log.turns}", roles="user").text(record) == "3 user: Hi"
+    assert Reading(text_field="log.turns", roles="user").text(record) == "user: Hi"
+    with pytest.raises(
+        BadRecordError, match=r"field 'log.turns' is a list, not text; its records have 'role', 'content'"
+    ):
+        Reading(template="{id} {log.turns}").text(record)
 
 
 def test_a_field_by_name_reaches_into_records_unless_the_whole_name_is_a_field():

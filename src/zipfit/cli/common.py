@@ -53,6 +53,18 @@ SkipBad = Annotated[
     bool,
     typer.Option("--skip-bad", help="Pass over records that give no text; keep them.", rich_help_panel=ReadingPanel),
 ]
+Roles = Annotated[
+    str | None,
+    typer.Option(
+        help="Roles whose turns make the text, of source and target: user,assistant.",
+        show_default="all",
+        rich_help_panel=ReadingPanel,
+    ),
+]
+NoRoleLabels = Annotated[
+    bool,
+    typer.Option("--no-role-labels", help="Don't begin each turn with its role.", rich_help_panel=ReadingPanel),
+]
 CompressorName = Annotated[
     str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
 ]

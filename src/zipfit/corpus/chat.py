@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Keys of a turn, of which the first with a value counts (in `conversations`, ShareGPT's own come first).
 _ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
 _CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
+_SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
 _PART_KEYS = ("text", "value", "content")
 _CALL_KEYS = ("tool_calls", "function_call")
 _ARGUMENT_KEYS = ("arguments", "parameters", "input")
@@ -53,6 +54,8 @@ class Turn(NamedTuple):
 
 def is_chat(value: Any) -> bool:
     """Whether a value is a turn, or a list that begins with one: a record that has a role."""
+    if isinstance(value, str):
+        return False
     first = value[0] if isinstance(value, (list, tuple)) and value else value
     return isinstance(first, dict) and _key(first, _ROLE_KEYS) is not None
 
@@ -77,6 +80,8 @@ def chat_turns(chat: Any, name: str) -> list[Turn]:
 
 def joined(before: list[Turn], turns: list[Turn]) -> list[Turn]:
     """Turns one after another; those before are left out if the others hold them all, as `chosen` may its prompt."""
+    if not before:
+        return turns
     there = {(turn.speaker, turn.text) for turn in turns}
     return turns if all((turn.speaker, turn.text) in there for turn in before) else before + turns
 
@@ -159,10 +164,12 @@ def _items(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
-def _key(record: dict[Any, Any], keys: Iterable[str]) -> str | None:
+def _key(record: dict[Any, Any], keys: Sequence[str]) -> str | None:
     """The first of the keys that has a value, or else the first that is there."""
-    there = [key for key in keys if key in record]
-    return next((key for key in there if record[key] is not None), there[0] if there else None)
+    for key in keys:
+        if record.get(key) is not None:
+            return key
+    return next((key for key in keys if key in record), None)
 
 
 def _filled(record: dict[Any, Any]) -> list[Any]:
@@ -172,9 +179,9 @@ def _filled(record: dict[Any, Any]) -> list[Any]:
 def _turns(turn: Any, name: str) -> Iterator[Turn]:
     if not isinstance(turn, dict):
         raise BadRecordError(f"field {name!r} has a turn without 'content'; it is {kind(turn)}")
-    own = ("from", "value") if name == "conversations" else ("role", "content")
-    role, content = _key(turn, (own[0], *_ROLE_KEYS)), _key(turn, (own[1], *_CONTENT_KEYS))
-    lines = [call for key in _CALL_KEYS for call in _calls(turn.get(key), f"{name}.{key}")]
+    role_keys, content_keys = _SHAREGPT if name == "conversations" else (_ROLE_KEYS, _CONTENT_KEYS)
+    role, content = _key(turn, role_keys), _key(turn, content_keys)
+    lines = [call for key in _CALL_KEYS if key in turn for call in _calls(turn[key], f"{name}.{key}")]
     if content is None and not lines:
         exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
         if not exchange:
@@ -182,22 +189,22 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         for key in exchange:
             yield Turn(key, _content(turn[key], f"{name}.{key}"))
         return
-    spoken = Turn("" if role is None else _role(turn[role], f"{name}.{role}"), "")
-    if content is not None and turn[content] is not None:
-        value = turn[content]
-        if spoken.speaker == "tool" and isinstance(value, dict) and _key(value, _PART_KEYS) is None:
-            text = _json(value, f"{name}.{content}")  # a result that is data
+    said = None if content is None else turn[content]
+    turn_role = "" if role is None else _role(turn[role], f"{name}.{role}")
+    if said is not None:
+        if isinstance(said, dict) and Turn(turn_role, "").speaker == "tool" and _key(said, _PART_KEYS) is None:
+            text = _json(said, f"{name}.{content}")  # a result that is data
         else:
-            text = _content(value, f"{name}.{content}")
+            text = _content(said, f"{name}.{content}")
         lines = [text, *lines] if text or not lines else lines
     if lines:
-        yield spoken._replace(text="\n".join(lines))
+        yield Turn(turn_role, "\n".join(lines))
 
 
 def _role(role: Any, name: str) -> str:
-    if role is None:
-        return ""
-    return str(role) if isinstance(role, (int, float)) else plain(role, name)
+    if isinstance(role, str):
+        return role
+    return "" if role is None else str(role) if isinstance(role, (int, float)) else plain(role, name)
 
 
 def _content(content: Any, name: str) -> str:

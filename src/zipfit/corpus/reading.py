@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 NO_LABEL = "(none)"
 _DEFAULT_LABEL = "source"
 
-# The shapes that are recognised, in this order: the fields in the order of the text, `?` where one may be absent. Those
-# above the line have been read so since the first release; a record that has several must keep its text.
+# The shapes that are recognised, in this order: the fields in the order of the text, of which those between first and
+# last may be absent. Those above the line are of the first release; a record that has several shapes keeps its text.
 _SHAPES = tuple(
     tuple(line.split())
     for line in (
         "text",
         "messages",
         "conversations",
-        "instruction input? output",
+        "instruction input output",
         "prompt completion",
         "content",
         # ---
         "conversation",
         "prompt chosen",
         "question chosen",
-        "instruction input? chosen",
+        "instruction input chosen",
         "chosen",
-        "instruction input? context? response",
+        "instruction input context response",
         "prompt response",
-        "question context? response",
+        "question context response",
         "query response",
         "prompt canonical_solution",
         "problem solution",
         "question solution",
-        "sql_prompt sql_context? sql",
-        "question context? sql",
-        "question evidence? SQL",
-        "question context? query",
-        "question context? answer",
-        "question context? answers",
+        "sql_prompt sql_context sql",
+        "question context sql",
+        "question evidence SQL",
+        "question context query",
+        "question context answer",
+        "question context answers",
         "problem answer",
         "query answers",
     )
@@ -171,10 +171,10 @@ class Reading:
     def _value(self, value: Any, name: str) -> str:
         return self._rendered(chat_turns(value, name), chat=True) if is_chat(value) else plain(value, name)
 
-    def _inserted(self, value: Any, name: str) -> str:
+    @staticmethod
+    def _inserted(value: Any, name: str) -> str:
         """A template also takes numbers, which read as they are written."""
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return str(value) if number else self._value(value, name)
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else plain(value, name)
 
     def _recognised(self, record: Mapping[str, Any]) -> str:
         first = None
@@ -230,18 +230,17 @@ def _is_filled(value: Any) -> bool:
 
 def _turns(record: Mapping[str, Any], shape: tuple[str, ...]) -> tuple[list[Turn], bool]:
     """The turns that a record of a shape holds, with the columns before them, and whether they are a chat's."""
-    fields = [name.rstrip("?") for name in shape]
-    chat = fields[0] in _CHATS
+    chat = shape[0] in _CHATS
     if chat:
-        turns = chat_turns(record[fields[0]], fields[0])
+        turns = chat_turns(record[shape[0]], shape[0])
         if is_chat(record.get("chosen")):
             turns = joined(turns, chat_turns(record["chosen"], "chosen"))
     else:
-        chat = any(is_chat(record.get(name)) for name in fields)
-        asked = [turn for name in fields[:-1] for turn in _field(record, name, "user")]
-        turns = joined([*_history(record), *asked], _field(record, fields[-1], "assistant"))
+        chat = any(is_chat(record.get(name)) for name in shape)
+        asked = [turn for name in shape[:-1] for turn in _field(record, name, "user")]
+        turns = joined([*_history(record), *asked], _field(record, shape[-1], "assistant"))
     for name in _BEFORE:
-        if not isinstance(record.get(name), (bool, int, float)):  # which no text is in
+        if not isinstance(record.get(name), (type(None), bool, int, float)):  # which no text is in
             turns = joined(_field(record, name, "system"), turns)
     return turns, chat
 

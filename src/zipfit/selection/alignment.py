@@ -83,6 +83,8 @@ class ReadingOptions(TypedDict, total=False):
     template: str | None
     target_field: str | None
     target_template: str | None
+    roles: str | None
+    role_labels: bool
     skip_bad: bool
     threads: int | None
     progress: bool
@@ -109,8 +111,8 @@ def alignment(
             (from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
             are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
-        reading: `text_field`, `template`, `target_field`, `target_template`, `skip_bad`, `threads` and `progress`, as
-            in `zipfit.select`.
+        reading: `text_field`, `template`, `target_field`, `target_template`, `roles`, `role_labels`, `skip_bad`,
+            `threads` and `progress`, as in `zipfit.select`.
 
     Raises:
         TypeError: a keyword is none of these.
@@ -126,12 +128,12 @@ def alignment(
         raise TypeError(f"alignment() got an unexpected keyword argument {min(unknown)!r}")
     if output is not None:
         check_output(output, overwrite)
-    skip_bad = reading.get("skip_bad", False)
+    shared = (None, reading.get("skip_bad", False), reading.get("roles"), reading.get("role_labels", True))
     sources = open_sources(
         source,
         target,
-        Reading(reading.get("text_field"), reading.get("template"), skip_bad=skip_bad),
-        Reading(reading.get("target_field"), reading.get("target_template"), skip_bad=skip_bad),
+        Reading(reading.get("text_field"), reading.get("template"), *shared),
+        Reading(reading.get("target_field"), reading.get("target_template"), *shared),
         threads=reading.get("threads"),
         progress=reading.get("progress", False),
     )

@@ -110,6 +110,8 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
         "target_template": target_reading.template,
         "by": reading.by,
         "target_by": target_reading.by,
+        "roles": reading.roles,
+        "role_labels": reading.role_labels,
         **asdict(terms.rules),
         "skip_bad": reading.skip_bad,
         "threads": sources.threads,
@@ -125,9 +127,10 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
 def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     """How the selection of a manifest read its source and its target."""
     given = manifest["parameters"]
+    shared = (given["skip_bad"], given.get("roles"), given.get("role_labels", True))  # which 0.1.0 did not know
     return (
-        Reading(given["text_field"], given["template"], given["by"], given["skip_bad"]),
-        Reading(given["target_field"], given["target_template"], given["target_by"], given["skip_bad"]),
+        Reading(given["text_field"], given["template"], given["by"], *shared),
+        Reading(given["target_field"], given["target_template"], given["target_by"], *shared),
     )
 
 
