@@ -12,3 +12,7 @@ class MissingExtraError(ZipfitError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra that is not installed: pip install 'zipfit[{extra}]'")
+
+
+class BadRecordError(Exception):
+    """A record that gives no text; the message is the reason, without the place."""

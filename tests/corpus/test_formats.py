@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from zipfit.corpus import formats
 from zipfit.corpus.formats import detect_format, format_of_name, read_chunks
-from zipfit.corpus.reading import BadRecordError
 from zipfit.corpus.streams import HashedFile
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 
 BOM = b"\xef\xbb\xbf"
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from zipfit.corpus.reading import BadRecordError, Reading
-from zipfit.errors import ZipfitError
+from zipfit.corpus.reading import Reading
+from zipfit.errors import BadRecordError, ZipfitError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
 
@@ -54,6 +54,116 @@ def test_recognises_the_usual_shapes(record, text):
 def test_says_why_a_record_gives_no_text(record, reason):
     with pytest.raises(BadRecordError, match=reason):
         Reading().text(record)
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"text": None, "messages": CHAT}, "user: Hi\n\nassistant: Hello"),
+        ({"text": "", "messages": CHAT}, "user: Hi\n\nassistant: Hello"),
+        ({"text": "a", "messages": None}, "a"),
+        ({"messages": [], "prompt": "p", "completion": "c"}, "p\nc"),
+        ({"prompt": "p", "completion": None, "chosen": "x", "rejected": "y"}, "p\nx"),
+        ({"instruction": None, "output": None, "question": "q", "answer": "a"}, "q\na"),
+        ({"text": "", "messages": []}, ""),
+        ({"prompt": "p", "completion": None}, "p"),
+    ],
+)
+def test_a_row_of_a_union_is_read_by_what_it_fills(record, text):
+    assert Reading().text(record) == text
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"system": "S", "history": [["q1", "a1"], ["q2", "a2"]], "instruction": "i", "input": "n", "output": "o"},
+         "S\nq1\na1\nq2\na2\ni\nn\no"),
+        ({"system": None, "history": None, "instruction": "i", "input": "", "output": "o"}, "i\no"),
+        ({"instruction": "i", "context": "c", "response": "r", "category": "open_qa"}, "i\nc\nr"),
+        ({"instruction": "i", "context": "", "response": "r"}, "i\nr"),
+        ({"instruction": "i", "response": "r"}, "i\nr"),
+        ({"id": "x", "system_prompt": "S", "question": "q", "response": "r"}, "S\nq\nr"),
+        ({"system_prompt": "", "question": "q", "response": "r"}, "q\nr"),
+        ({"question": "q", "answer": "a"}, "q\na"),
+        ({"question": "q", "answer": ["a", "b", "a"]}, "q\na\nb"),
+        ({"context": "c", "question": "q", "answers": {"text": ["a", "a"], "answer_start": [1, 1]}}, "q\nc\na"),
+        ({"context": "c", "question": "q", "answers": {"text": [], "answer_start": []}}, "q\nc"),
+        ({"question": "q", "answers": [{"text": "a"}, {"text": "b"}]}, "q\na\nb"),
+        ({"question": "q", "sql": "SELECT 1"}, "q\nSELECT 1"),
+        ({"question": "q", "query": "SELECT 1", "db_id": "d"}, "q\nSELECT 1"),
+        ({"question": "q", "context": "CREATE", "answer": "SELECT 1"}, "q\nCREATE\nSELECT 1"),
+        ({"question": "q", "evidence": "e", "SQL": "SELECT 1"}, "q\ne\nSELECT 1"),
+        ({"sql_prompt": "q", "sql_context": "CREATE", "sql": "SELECT 1"}, "q\nCREATE\nSELECT 1"),
+        ({"problem": "p", "solution": "s", "answer": "4"}, "p\ns"),
+        ({"prompt": "p", "response": "r"}, "p\nr"),
+        ({"query": "q", "response": "r"}, "q\nr"),
+        ({"task_id": "t", "prompt": "def f():\n", "canonical_solution": "  pass"}, "def f():\n\n  pass"),
+        ({"prompt": "p", "chosen": "yes", "rejected": "no"}, "p\nyes"),
+        ({"system": "S", "question": "q", "chosen": "yes", "rejected": "no"}, "S\nq\nyes"),
+        ({"chosen": "Human: q Assistant: yes", "rejected": "Human: q Assistant: no"}, "Human: q Assistant: yes"),
+        ({"prompt": "p", "completion": "c", "system": 5, "tools": True, "history": "none"}, "p\nc"),
+    ],
+)  # fmt: skip
+def test_reads_pairs_by_the_names_of_the_field(record, text):
+    assert Reading().text(record) == text
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"question": "q", "sql": {"sel": 1, "conds": []}}, "field 'sql' is a record, not text; it has 'sel', 'conds'"),
+        ({"question": "q", "answer": 4}, "field 'answer' is a number, not text"),
+        ({"question": "q", "answers": [["a", 4]]}, "field 'answers' is a number, not text"),
+        ({"question": "q"}, "no text found; the record has 'question'"),
+        ({"prompt": "p", "chosen": "yes"}, "no text found; the record has 'prompt', 'chosen'"),
+        ({"prompt": [{"a": 1}], "completion": "c"}, "field 'prompt' is a list, not text; its records have 'a'"),
+    ],
+)
+def test_says_why_a_pair_gives_no_text(record, reason):
+    with pytest.raises(BadRecordError, match=reason):
+        Reading().text(record)
+
+
+@pytest.mark.parametrize(
+    ("roles", "text"),
+    [
+        (None, "system: S\n\nhuman: Hi\n\ngpt: Hello"),
+        ("user,assistant", "human: Hi\n\ngpt: Hello"),
+        ("assistant", "gpt: Hello"),
+        (" GPT , Human ", "human: Hi\n\ngpt: Hello"),
+        ("system", "system: S"),
+    ],
+)
+def test_roles_pick_turns_by_their_own_or_their_usual_names(roles, text):
+    turns = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    assert Reading(roles=roles).text({"system": "S", "conversations": turns}) == text
+    short = text.replace("system: ", "").replace("human: ", "").replace("gpt: ", "")
+    assert Reading(roles=roles, role_labels=False).text({"system": "S", "conversations": turns}) == short
+
+
+def test_roles_pick_the_fields_of_a_pair_and_leave_plain_text_alone():
+    pair = {"system": "S", "instruction": "i", "input": "n", "output": "o"}
+    assert Reading(roles="assistant").text(pair) == "o"
+    assert Reading(roles="user").text(pair) == "i\nn"
+    assert Reading(roles="assistant").text({"text": "a"}) == "a"
+
+
+def test_a_role_that_no_turn_has_is_a_bad_record_and_no_role_an_error():
+    with pytest.raises(BadRecordError, match="no turn has the role 'tool' or 'x'; there are 'user', 'assistant'"):
+        Reading(roles="tool,x").text({"messages": CHAT})
+    for roles in ("", "user,", ","):
+        with pytest.raises(ZipfitError, match="name no role"):
+            Reading(roles=roles)
+
+
+def test_a_field_by_name_may_hold_a_chat():
+    record = {"log": {"turns": CHAT}, "id": 3}
+    assert Reading(text_field="log.turns").text(record) == "user: Hi\n\nassistant: Hello"
+    assert Reading(text_field="log.turns", roles="user").text(record) == "user: Hi"
+    with pytest.raises(
+        BadRecordError, match=r"field 'log.turns' is a list, not text; its records have 'role', 'content'"
+    ):
+        Reading(template="{id} {log.turns}").text(record)
 
 
 def test_a_field_by_name_reaches_into_records_unless_the_whole_name_is_a_field():

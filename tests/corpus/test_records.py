@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipfit.corpus.reading import BadRecordError
 from zipfit.corpus.records import JsonChunk, ObjectChunk, TableChunk, dump_record, parse_record
+from zipfit.errors import BadRecordError
 
 strings = st.text(st.sampled_from('aé🎲\ud800\x00"\\\n\r\u2028'), max_size=5)
 json_values = st.recursive(

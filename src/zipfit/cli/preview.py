@@ -38,6 +38,8 @@ def preview_command(
     target_format: common.TargetFormat = None,
     sample_by: common.SampleBy = "line",
     target_sample_by: common.TargetSampleBy = "line",
+    roles: common.Roles = None,
+    no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
     threads: common.Threads = None,
     quiet: common.Quiet = False,
@@ -52,8 +54,8 @@ def preview_command(
     sources = open_sources(
         Files(pool, format_name, sample_by),
         Files(target, target_format, target_sample_by),
-        Reading(text_field, template, skip_bad=skip_bad),
-        Reading(target_field, target_template, skip_bad=skip_bad),
+        Reading(text_field, template, None, skip_bad, roles, not no_role_labels),
+        Reading(target_field, target_template, None, skip_bad, roles, not no_role_labels),
         threads=threads,
         progress=common.show_progress(quiet),
     )

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.inputs import open_documents
-from zipfit.corpus.reading import BadRecordError, Reading
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.inputs import Documents, Input
+    from zipfit.corpus.reading import Reading
     from zipfit.corpus.records import Chunk, Records
 
 _PLACES = 1 << 16

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tools_text
+from zipfit.errors import BadRecordError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,30 +17,71 @@ if TYPE_CHECKING:
 NO_LABEL = "(none)"
 _DEFAULT_LABEL = "source"
 
+# The shapes that are recognised, in this order: the fields in the order of the text, of which those between first and
+# last may be absent. Those above the line are of the first release; a record that has several shapes keeps its text.
+_SHAPES = tuple(
+    tuple(line.split())
+    for line in (
+        "text",
+        "messages",
+        "conversations",
+        "instruction input output",
+        "prompt completion",
+        "content",
+        # ---
+        "conversation",
+        "prompt chosen",
+        "question chosen",
+        "instruction input chosen",
+        "chosen",
+        "instruction input context response",
+        "prompt response",
+        "question context response",
+        "query response",
+        "prompt canonical_solution",
+        "problem solution",
+        "question solution",
+        "sql_prompt sql_context sql",
+        "question context sql",
+        "question evidence SQL",
+        "question context query",
+        "question context answer",
+        "question context answers",
+        "problem answer",
+        "query answers",
+    )
+)
+_WHOLE = ("text", "content")
+_CHATS = ("messages", "conversations", "conversation")
 
-class BadRecordError(Exception):
-    """A record that gives no text; the message is the reason, without the place."""
+# Columns that stand before a chat or a pair where a record has them, the last first; and the history before a pair.
+_BEFORE = ("tools", "system_prompt", "system")
+_HISTORY = "history"
 
 
 @dataclass(frozen=True)
 class Reading:
     r"""How records become texts and labels.
 
-    With neither a field nor a template, the usual shapes are recognised, in this order: `text`; chat `messages`
-    (`role`, `content`) and ShareGPT `conversations` (`from`, `value`), rendered as `role: content`, a blank line
-    between turns; Alpaca's `instruction`, `input`, `output` and TRL's `prompt`, `completion`, joined by newlines;
-    `content`.
+    With neither a field nor a template, the usual shapes are recognised, each record by the first that it fills:
+    `text`, chats, pairs of prompt and completion by many names, preferences (of which the chosen answer is read),
+    `content`. Chats are rendered as `role: content`, a blank line between turns; pairs are joined by newlines.
+    docs/inputs.md has the table.
 
     Attributes:
         text_field: name of the field that holds the text; dots reach into nested records (`a.b`), and into each of a
-            list of records, unless a field of the whole name is there.
+            list of records, unless a field of the whole name is there. A chat is rendered as one.
         template: text with `{field}` in braces (doubled braces stand for themselves); `\n` and `\t` are understood.
         by: field (dots reach into nested records) whose value labels a document; None for its `source` field, if that
             is a string, and otherwise the name of its input.
         skip_bad: pass over records that give no text; if not, the first one is an error.
+        roles: the roles whose turns make the text, as `user,assistant`, by the data's own names or the usual ones; the
+            fields of a pair have roles too. None for all. What has no turns is read whole.
+        role_labels: whether each turn of a chat begins with its role.
 
     Raises:
-        ZipfitError: field and template are both given, or the template is malformed or names no field.
+        ZipfitError: field and template are both given, the template is malformed or names no field, or `roles` names
+            no role.
 
     Example:
         >>> Reading(template="{question} {answer}").text({"question": "1 + 1?", "answer": 2})
@@ -52,27 +94,35 @@ class Reading:
     template: str | None = None
     by: str | None = None
     skip_bad: bool = False
+    roles: str | None = None
+    role_labels: bool = True
 
     def __post_init__(self) -> None:
         if self.text_field is not None and self.template is not None:
             raise ZipfitError("give a text field or a template, not both")
         if self.template is not None and not self._template_fields():
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
+        if self.roles is not None and not all(self._roles):
+            raise ZipfitError(f"roles {self.roles!r} name no role: write them with commas, as in user,assistant")
 
     def text(self, record: Mapping[str, Any]) -> str:
         """Return the record's text.
 
         Raises:
-            BadRecordError: a field is missing or null, or its value is not text.
+            BadRecordError: a field is missing or null, its value is not text, or a chat has no text or no turn of the
+                roles.
         """
-        if self.text_field is not None:
-            return _text(_lookup(record, self.text_field), self.text_field)
-        if self.template is not None:
-            return "".join(
-                literal + ("" if name is None else _inserted(_lookup(record, name), name))
-                for literal, name in self._template_parts
-            )
-        return _recognised(record)
+        try:
+            if self.text_field is not None:
+                return self._value(_lookup(record, self.text_field), self.text_field)
+            if self.template is not None:
+                return "".join(
+                    literal + ("" if name is None else self._inserted(_lookup(record, name), name))
+                    for literal, name in self._template_parts
+                )
+            return self._recognised(record)
+        except RecursionError as error:
+            raise BadRecordError("the record is nested too deeply") from error
 
     def label(self, record: Mapping[str, Any], input_name: str) -> str:
         """Return the label of a record of the input of this name."""
@@ -114,6 +164,43 @@ class Reading:
     def _template_fields(self) -> list[str]:
         return [name for _, name in self._template_parts if name is not None]
 
+    @cached_property
+    def _roles(self) -> list[str]:
+        return [role.strip().lower() for role in (self.roles or "").split(",")]
+
+    def _value(self, value: Any, name: str) -> str:
+        return self._rendered(chat_turns(value, name), chat=True) if is_chat(value) else plain(value, name)
+
+    @staticmethod
+    def _inserted(value: Any, name: str) -> str:
+        """A template also takes numbers, which read as they are written."""
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else plain(value, name)
+
+    def _recognised(self, record: Mapping[str, Any]) -> str:
+        first = None
+        for shape in _SHAPES:
+            if _is_there(shape, record):
+                if _is_filled(record[shape[-1]]):  # in a union of data sets a row has all fields and fills some
+                    break
+                first = first or shape
+        else:
+            if first is None:
+                raise BadRecordError(
+                    f"no text found; the record has {names(record)} (name one with a text field or a template)"
+                )
+            shape = first
+        if shape[0] in _WHOLE:
+            return self._value(record[shape[0]], shape[0])
+        return self._rendered(*_turns(record, shape))
+
+    def _rendered(self, turns: list[Turn], chat: bool) -> str:
+        """Turns as text: of a chat, or of a pair, whose fields are joined by newlines."""
+        if self.roles is not None:
+            turns = picked(turns, self._roles)
+        if chat and self.role_labels:
+            return "\n\n".join(f"{turn.role}: {turn.text}" for turn in turns)
+        return ("\n\n" if chat else "\n").join(turn.text for turn in turns if turn.text)
+
 
 def _lookup(record: Mapping[str, Any], name: str) -> Any:
     """The value of a field; of a list of records, their texts, each on a line of its own."""
@@ -124,62 +211,73 @@ def _lookup(record: Mapping[str, Any], name: str) -> Any:
     for depth, part in enumerate(parts):
         if isinstance(value, list) and depth:
             inner = ".".join(parts[depth:])
-            return "\n".join(_text(_lookup(item, inner), name) for item in value if isinstance(item, dict))
+            return "\n".join(plain(_lookup(item, inner), name) for item in value if isinstance(item, dict))
         if not isinstance(value, dict) or part not in value:
-            raise BadRecordError(f"no field {name!r}; the record has {_names(record)}")
+            raise BadRecordError(f"no field {name!r}; the record has {names(record)}")
         value = value[part]
     return value
 
 
-def _names(record: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, record)) if record else "no fields"
+def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
+    if shape[0] in _CHATS:
+        return isinstance(record.get(shape[0]), (list, tuple))
+    return shape[0] in record and shape[-1] in record and (shape[-1] != "chosen" or "rejected" in record)
 
 
-def _text(value: Any, name: str) -> str:
+def _is_filled(value: Any) -> bool:
+    return isinstance(value, (str, list, tuple, dict)) and len(value) > 0
+
+
+def _turns(record: Mapping[str, Any], shape: tuple[str, ...]) -> tuple[list[Turn], bool]:
+    """The turns that a record of a shape holds, with the columns before them, and whether they are a chat's."""
+    chat = shape[0] in _CHATS
+    if chat:
+        turns = chat_turns(record[shape[0]], shape[0])
+        if is_chat(record.get("chosen")):
+            turns = joined(turns, chat_turns(record["chosen"], "chosen"))
+    else:
+        chat = any(is_chat(record.get(name)) for name in shape)
+        asked = [turn for name in shape[:-1] for turn in _field(record, name, "user")]
+        turns = joined([*_history(record), *asked], _field(record, shape[-1], "assistant"))
+    for name in _BEFORE:
+        if not isinstance(record.get(name), (type(None), bool, int, float)):  # which no text is in
+            turns = joined(_field(record, name, "system"), turns)
+    return turns, chat
+
+
+def _field(record: Mapping[str, Any], name: str, role: str) -> list[Turn]:
+    """What a field says: a chat's turns, or one turn of this role; none where it is absent, null or empty."""
+    value = record.get(name)
+    if is_chat(value):
+        return chat_turns(value, name)
     if value is None:
-        raise BadRecordError(f"field {name!r} is null, not text")
-    if not isinstance(value, str):
-        raise BadRecordError(f"field {name!r} is {_kind(value)}, not text")
-    return value
+        return []
+    if name == "tools":
+        role, text = name, tools_text(value, name)
+    else:
+        text = _answers(value, name) if name in ("answer", "answers") else plain(value, name)
+    return [Turn(role, text)] if text else []
 
 
-def _inserted(value: Any, name: str) -> str:
-    """A template also takes numbers, which read as they are written."""
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else _text(value, name)
+def _answers(value: Any, name: str) -> str:
+    """One answer, or several, as SQuAD has them: each that differs on a line of its own."""
+    if isinstance(value, dict) and "text" in value:
+        return _answers(value["text"], f"{name}.text")
+    if isinstance(value, (list, tuple)):
+        return "\n".join(dict.fromkeys(_answers(item, name) for item in value))
+    return plain(value, name)
 
 
-def _kind(value: Any) -> str:
-    kinds = {bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "a record"}
-    return kinds.get(type(value), f"of type {type(value).__name__}")
-
-
-def _recognised(record: Mapping[str, Any]) -> str:
-    if "text" in record:
-        return _text(record["text"], "text")
-    if isinstance(record.get("messages"), list):
-        return _chat(record["messages"], "messages", "role", "content")
-    if isinstance(record.get("conversations"), list):
-        return _chat(record["conversations"], "conversations", "from", "value")
-    for first, *rest in (("instruction", "input", "output"), ("prompt", "completion")):
-        if first in record and rest[-1] in record:
-            # Alpaca's `input` is often absent, null or empty.
-            parts = [_text(record[name], name) for name in (first, *rest) if record.get(name) is not None]
-            return "\n".join(part for part in parts if part)
-    if "content" in record:
-        return _text(record["content"], "content")
-    raise BadRecordError(f"no text found; the record has {_names(record)} (name one with a text field or a template)")
-
-
-def _chat(turns: list[Any], name: str, role_key: str, content_key: str) -> str:
-    rendered = []
-    for turn in turns:
-        if not isinstance(turn, dict) or content_key not in turn:
-            raise BadRecordError(f"field {name!r} has a turn without {content_key!r}")
-        content = turn[content_key]
-        if isinstance(content, list):  # a multi-modal message: its text parts
-            texts = [part["text"] for part in content if isinstance(part, dict) and part.get("text") is not None]
-            content = "\n".join(_text(text, f"{name}.{content_key}.text") for text in texts)
-        if content is None:  # a turn that only calls a tool
-            continue
-        rendered.append(f"{turn.get(role_key, '')}: {_text(content, f'{name}.{content_key}')}")
-    return "\n\n".join(rendered)
+def _history(record: Mapping[str, Any]) -> list[Turn]:
+    """Earlier exchanges: turns, or pairs of what was asked and answered."""
+    history = record.get(_HISTORY)
+    if not isinstance(history, (list, tuple)):
+        return []
+    if is_chat(history):
+        return chat_turns(history, _HISTORY)
+    return [
+        Turn(role, plain(said, _HISTORY))
+        for pair in history
+        for role, said in zip(("user", "assistant"), pair if isinstance(pair, (list, tuple)) else [pair], strict=False)
+        if said is not None
+    ]

@@ -12,8 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zipfit.corpus.reading import BadRecordError
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -86,6 +86,8 @@ class ReadingOptions(TypedDict, total=False):
     template: str | None
     target_field: str | None
     target_template: str | None
+    roles: str | None
+    role_labels: bool
     skip_bad: bool
     threads: int | None
     progress: bool
@@ -112,8 +114,8 @@ def alignment(
             (both from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
             are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
-        reading: `text_field`, `template`, `target_field`, `target_template`, `skip_bad`, `threads` and `progress`, as
-            in `zipfit.select`.
+        reading: `text_field`, `template`, `target_field`, `target_template`, `roles`, `role_labels`, `skip_bad`,
+            `threads` and `progress`, as in `zipfit.select`.
 
     Raises:
         TypeError: a keyword is none of these.
@@ -130,12 +132,12 @@ def alignment(
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:
         outputs.check([*names_of(source), *names_of(target)])
-    skip_bad = reading.get("skip_bad", False)
+    shared = (None, reading.get("skip_bad", False), reading.get("roles"), reading.get("role_labels", True))
     sources = open_sources(
         source,
         target,
-        Reading(reading.get("text_field"), reading.get("template"), skip_bad=skip_bad),
-        Reading(reading.get("target_field"), reading.get("target_template"), skip_bad=skip_bad),
+        Reading(reading.get("text_field"), reading.get("template"), *shared),
+        Reading(reading.get("target_field"), reading.get("target_template"), *shared),
         threads=reading.get("threads"),
         progress=reading.get("progress", False),
     )

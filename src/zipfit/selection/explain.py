@@ -11,15 +11,16 @@ import numpy as np
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.outputs import manifest_path
-from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.manifest import files_of, read_manifest, readings_of
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from zipfit.corpus.reading import Reading
 
 _NEAREST = 5
 _SUBSTRINGS = 5

@@ -91,6 +91,9 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
         "target_template": target_reading.template,
         "by": reading.by,
         "target_by": target_reading.by,
+        # Named only where they are given, so that other manifests stay as they were.
+        **({} if reading.roles is None else {"roles": reading.roles}),
+        **({} if reading.role_labels else {"role_labels": False}),
         **asdict(terms.rules),
         "skip_bad": reading.skip_bad,
         "threads": sources.threads,
@@ -106,9 +109,10 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
 def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     """How the selection of a manifest read its source and its target."""
     given = manifest["parameters"]
+    shared = (given["skip_bad"], given.get("roles"), given.get("role_labels", True))  # which 0.1.0 did not know
     return (
-        Reading(given["text_field"], given["template"], given["by"], given["skip_bad"]),
-        Reading(given["target_field"], given["target_template"], given["target_by"], given["skip_bad"]),
+        Reading(given["text_field"], given["template"], given["by"], *shared),
+        Reading(given["target_field"], given["target_template"], given["target_by"], *shared),
     )
 
 

@@ -43,6 +43,8 @@ def select(
     dedup: str | None = None,
     dedup_threshold: float = 0.8,
     max_share: float | None = None,
+    roles: str | None = None,
+    role_labels: bool = True,
     skip_bad: bool = False,
     threads: int | None = None,
     progress: bool = False,
@@ -70,6 +72,9 @@ def select(
         template: text made of fields in braces, instead of a field.
         target_field: the same for the target.
         target_template: the same for the target.
+        roles: the roles whose turns make the text of a chat or pair, of source and target, as `user,assistant`; None
+            for all.
+        role_labels: whether each turn of a chat begins with its role.
         by: field whose value labels a document in the summary and in `max_share`; by default its `source` field or, if
             it has none, the input's name.
         target_by: field that tells several targets apart, for a method that weighs them (`dsir`).
@@ -106,8 +111,8 @@ def select(
     sources = open_sources(
         source,
         target,
-        Reading(text_field, template, by, skip_bad),
-        Reading(target_field, target_template, target_by, skip_bad),
+        Reading(text_field, template, by, skip_bad, roles, role_labels),
+        Reading(target_field, target_template, target_by, skip_bad, roles, role_labels),
         threads=threads,
         progress=progress,
     )

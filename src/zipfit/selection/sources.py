@@ -18,9 +18,9 @@ import numpy as np
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.corpus.inputs import ObjectInput, open_documents
-from zipfit.corpus.reading import BadRecordError, Reading
+from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import close_after
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.progress import Silent, TerminalProgress
 from zipfit.system.runtime import available_cores
 from zipfit.system.texts import Texts

@@ -1,0 +1,266 @@
+"""Chats as turns, and tool calls and tools as text: one plain rendering for all the ways in which they are stored.
+
+A turn's text is its content, then its tool calls, one a line: `{"name": "f", "arguments": {"x": 1}}`, where arguments
+that are stored as a string stand as that string. Tools are their JSON, one a line, without the wrapper `function`. Null
+values within calls and tools are left out: Parquet and Arrow fill in a null wherever another record has a field.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zipfit.errors import BadRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# Keys of a turn, of which the first with a value counts (in `conversations`, ShareGPT's own come first).
+_ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
+_SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
+_PART_KEYS = ("text", "value", "content")
+_CALL_KEYS = ("tool_calls", "function_call")
+_ARGUMENT_KEYS = ("arguments", "parameters", "input")
+
+# Parts of a multi-modal message that hold no text, by their type or by a key.
+_MEDIA = ("image", "image_url", "input_image", "video", "video_url", "audio", "audio_url", "input_audio", "file")
+
+_SPEAKERS = {
+    "human": "user", "prompter": "user", "input": "user",
+    "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant", "output": "assistant",
+    "function_call": "assistant", "tool_call": "assistant",
+    "function": "tool", "observation": "tool", "ipython": "tool", "tool_response": "tool",
+    "tools": "system", "developer": "system",
+}  # fmt: skip
+"""Who speaks in a turn, for roles that the field calls otherwise."""
+
+# A turn may also hold an exchange under the roles' own names: `{"input": "Hi", "output": "Hello"}`.
+_EXCHANGE_KEYS = frozenset((*_SPEAKERS, "system", "user", "assistant")) - {*_CALL_KEYS, "tools"}
+
+
+class Turn(NamedTuple):
+    """One turn: its role as the data name it, and its text."""
+
+    role: str
+    text: str
+
+    @property
+    def speaker(self) -> str:
+        """The role by its usual name: `system`, `user`, `assistant` or `tool`, or the data's own."""
+        role = self.role.lower()
+        return _SPEAKERS.get(role, role)
+
+
+def is_chat(value: Any) -> bool:
+    """Whether a value is a turn, or a list that begins with one: a record that has a role."""
+    if isinstance(value, str):
+        return False
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    return isinstance(first, dict) and _key(first, _ROLE_KEYS) is not None
+
+
+def chat_turns(chat: Any, name: str) -> list[Turn]:
+    """The turns of a chat, or of a single turn; those without content and without a call are left out.
+
+    Args:
+        chat: the list of turns, or one turn.
+        name: the field's name, for messages.
+
+    Raises:
+        BadRecordError: a turn is no record or has neither content nor a call, something in it is not text, or no turn
+            has any text.
+    """
+    turns = [turn for item in _items(chat) for turn in _turns(item, name)]
+    if chat and not any(turn.text for turn in turns):
+        keys = dict.fromkeys(key for item in _items(chat) for key in item)
+        raise BadRecordError(f"field {name!r} has no text in its turns; they have {names(keys)}")
+    return turns
+
+
+def joined(before: list[Turn], turns: list[Turn]) -> list[Turn]:
+    """Turns one after another; those before are left out if the others hold them all, as `chosen` may its prompt."""
+    if not before:
+        return turns
+    there = {(turn.speaker, turn.text) for turn in turns}
+    return turns if all((turn.speaker, turn.text) in there for turn in before) else before + turns
+
+
+def picked(turns: list[Turn], roles: Sequence[str]) -> list[Turn]:
+    """The turns of these roles, by the data's own names or the usual ones.
+
+    Raises:
+        BadRecordError: there are turns, but none of them.
+    """
+    found = [turn for turn in turns if turn.speaker in roles or turn.role.lower() in roles]
+    if turns and not found:
+        there = names(dict.fromkeys(turn.role for turn in turns))
+        raise BadRecordError(f"no turn has the role {' or '.join(map(repr, roles))}; there are {there}")
+    return found
+
+
+def tools_text(tools: Any, name: str) -> str:
+    """The tools that a chat may call, one a line; empty if there are none.
+
+    Args:
+        tools: a list of tools or one tool, as records or as their JSON; other strings are text themselves.
+        name: the field's name, for messages.
+
+    Raises:
+        BadRecordError: a tool is neither a record nor text.
+    """
+    if isinstance(tools, str):
+        try:
+            parsed = json.loads(tools)
+        except (ValueError, RecursionError):
+            return tools
+        if not isinstance(parsed, (list, dict)):
+            return tools
+        tools = parsed
+    lines = []
+    for tool in _items(tools):
+        if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
+            tool = tool["function"]
+        if isinstance(tool, dict):
+            lines += [_json(tool, name)] if _filled(tool) else []
+        elif tool is not None:
+            lines.append(plain(tool, name))
+    return "\n".join(lines)
+
+
+def plain(value: Any, name: str) -> str:
+    """The value, if it is a string.
+
+    Raises:
+        BadRecordError: it is null, or not text.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        raise BadRecordError(f"field {name!r} is null, not text")
+    reason = f"field {name!r} is {kind(value)}, not text"
+    if isinstance(value, dict):
+        reason += f"; it has {names(value)}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        reason += f"; its records have {names(value[0])}"
+    raise BadRecordError(reason)
+
+
+def kind(value: Any) -> str:
+    """What a value is, as messages say it."""
+    kinds = {
+        type(None): "null", str: "text", bool: "a truth value", int: "a number", float: "a number",
+        list: "a list", dict: "a record",
+    }  # fmt: skip
+    return kinds.get(type(value), f"of type {type(value).__name__}")
+
+
+def names(fields: Iterable[Any]) -> str:
+    """The names of fields, as messages say them."""
+    return ", ".join(map(repr, fields)) or "no fields"
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _key(record: dict[Any, Any], keys: Sequence[str]) -> str | None:
+    """The first of the keys that has a value, or else the first that is there."""
+    for key in keys:
+        if record.get(key) is not None:
+            return key
+    return next((key for key in keys if key in record), None)
+
+
+def _filled(record: dict[Any, Any]) -> list[Any]:
+    return [key for key, value in record.items() if value is not None]
+
+
+def _turns(turn: Any, name: str) -> Iterator[Turn]:
+    if not isinstance(turn, dict):
+        raise BadRecordError(f"field {name!r} has a turn without 'content'; it is {kind(turn)}")
+    role_keys, content_keys = _SHAREGPT if name == "conversations" else (_ROLE_KEYS, _CONTENT_KEYS)
+    role, content = _key(turn, role_keys), _key(turn, content_keys)
+    lines = [call for key in _CALL_KEYS if key in turn for call in _calls(turn[key], f"{name}.{key}")]
+    if content is None and not lines:
+        exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
+        if not exchange:
+            raise BadRecordError(f"field {name!r} has a turn without 'content' or a tool call; it has {names(turn)}")
+        for key in exchange:
+            yield Turn(key, _content(turn[key], f"{name}.{key}"))
+        return
+    said = None if content is None else turn[content]
+    turn_role = "" if role is None else _role(turn[role], f"{name}.{role}")
+    if said is not None:
+        if isinstance(said, dict) and Turn(turn_role, "").speaker == "tool" and _key(said, _PART_KEYS) is None:
+            text = _json(said, f"{name}.{content}")  # a result that is data
+        else:
+            text = _content(said, f"{name}.{content}")
+        lines = [text, *lines] if text or not lines else lines
+    if lines:
+        yield Turn(turn_role, "\n".join(lines))
+
+
+def _role(role: Any, name: str) -> str:
+    if isinstance(role, str):
+        return role
+    return "" if role is None else str(role) if isinstance(role, (int, float)) else plain(role, name)
+
+
+def _content(content: Any, name: str) -> str:
+    """The text of a message: a string, a part, or a list of these."""
+    if isinstance(content, (list, tuple, dict)):
+        return "\n".join(text for part in _items(content) for text in _part(part, name))
+    return plain(content, name)
+
+
+def _part(part: Any, name: str) -> Iterator[str]:
+    if not isinstance(part, dict):
+        if part is not None:
+            yield plain(part, name)
+        return
+    filled = _filled(part)
+    key = next((key for key in _PART_KEYS if key in filled), None)
+    if key is not None:
+        yield _content(part[key], f"{name}.{key}")
+    elif "name" in filled and any(key in filled for key in _ARGUMENT_KEYS):
+        yield _call(part, name)
+    elif part.get("type") in _MEDIA or any(key in _MEDIA for key in filled):
+        return
+    elif filled not in ([], ["type"]) or _key(part, _PART_KEYS) is None:
+        raise BadRecordError(f"field {name!r} has a part without text; it has {names(part)}")
+
+
+def _calls(calls: Any, name: str) -> Iterator[str]:
+    for call in _items(calls):
+        if isinstance(call, dict):
+            if _filled(call):
+                yield _call(call, name)
+        elif call not in (None, ""):
+            yield plain(call, name)
+
+
+def _call(call: dict[str, Any], name: str) -> str:
+    inner = call["function"] if isinstance(call.get("function"), dict) else call
+    function = inner.get("name")
+    if not isinstance(function, str):
+        raise BadRecordError(f"field {name!r} has a tool call without a name; it has {names(inner)}")
+    key = _key(inner, _ARGUMENT_KEYS)
+    arguments = {} if key is None or inner[key] in (None, "") else inner[key]
+    text = arguments if isinstance(arguments, str) else _json(arguments, f"{name}.{key}")
+    return f'{{"name": {_json(function, name)}, "arguments": {text}}}'
+
+
+def _json(value: Any, name: str) -> str:
+    try:
+        return json.dumps(_without_nulls(value), ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise BadRecordError(f"field {name!r} has no JSON form: {error}") from error
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_without_nulls(item) for item in value]
+    return value
