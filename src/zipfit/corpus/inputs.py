@@ -46,17 +46,14 @@ class Input(Protocol):
 
     def size(self) -> int | None:
         """Total of what `chunks` reports to `progress`, if known beforehand."""
-        ...
 
     def chunks(
         self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
     ) -> Iterator[Chunk]:
         """Yield the records in order; of columnar inputs only `columns`, where given."""
-        ...
 
     def identity(self) -> dict[str, object]:
         """What the manifest keeps to tell that a later input is the same (size and content hash)."""
-        ...
 
 
 class FileInput:

@@ -38,19 +38,15 @@ class Chunk(Protocol):
 
     def record(self, index: int) -> dict[str, Any]:
         """The record as Python values; raises BadRecordError if it is not a readable record."""
-        ...
 
     def place(self, index: int) -> str:
         """Where the record lies in its file, as a message says it: `line 12` or `record 12`."""
-        ...
 
     def raw(self, index: int) -> bytes:
         """The record's bytes, for the file of rejected records."""
-        ...
 
     def take(self, indices: Sequence[int]) -> Records:
         """The records at `indices`, whole, on their way out."""
-        ...
 
 
 class JsonChunk:

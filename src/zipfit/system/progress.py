@@ -19,11 +19,9 @@ class Advance(Protocol):
 
     def raw(self, amount: int) -> None:
         """So much of the input's own size (bytes of files, rows of tables) was read."""
-        ...
 
     def documents(self, count: int) -> None:
         """So many documents are done."""
-        ...
 
 
 class Progress(Protocol):
@@ -34,7 +32,6 @@ class Progress(Protocol):
 
         `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
         """
-        ...
 
 
 class Silent:
@@ -44,11 +41,9 @@ class Silent:
     def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
         yield self
 
-    def raw(self, amount: int) -> None:
-        pass
+    def raw(self, amount: int) -> None: ...
 
-    def documents(self, count: int) -> None:
-        pass
+    def documents(self, count: int) -> None: ...
 
 
 class TerminalProgress:

@@ -63,32 +63,24 @@ class Observer(Protocol):
 
     def started(self, run: Run) -> None:
         """The blocks are made; on a resumed run, `run` holds what was measured before."""
-        ...
 
     def trained(self, run: Run, measured: Measured) -> None:
         """An optimizer step is done."""
-        ...
 
     def tested(self, run: Run, measured: Measured) -> None:
         """The test set was scored."""
-        ...
 
     def stopping(self, run: Run) -> None:
         """Ctrl-C was pressed: the run ends after its current step, or at once if it is pressed again."""
-        ...
 
 
 class Unobserved:
     """An observer that ignores everything."""
 
-    def started(self, run: Run) -> None:
-        pass
+    def started(self, run: Run) -> None: ...
 
-    def trained(self, run: Run, measured: Measured) -> None:
-        pass
+    def trained(self, run: Run, measured: Measured) -> None: ...
 
-    def tested(self, run: Run, measured: Measured) -> None:
-        pass
+    def tested(self, run: Run, measured: Measured) -> None: ...
 
-    def stopping(self, run: Run) -> None:
-        pass
+    def stopping(self, run: Run) -> None: ...
