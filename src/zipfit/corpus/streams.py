@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import hashlib
+import importlib
 import io
 import lzma
 import os
@@ -21,6 +21,10 @@ from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    OnRead: TypeAlias = Callable[[int], None]
+    """Called with the number of raw bytes (of tables: rows) each time some were read."""
 
 COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 
@@ -91,10 +95,10 @@ def sha256_of(stream: BinaryIO, before: hashlib._Hash | None = None) -> str:
 class _HashingReader(io.RawIOBase):
     """Passes bytes through while counting and hashing them, so that a file is read once for both."""
 
-    def __init__(self, raw: BinaryIO, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, raw: BinaryIO, progress: OnRead | None) -> None:
         self._raw = raw
-        self._sha256 = hashlib.sha256()
         self._progress = progress
+        self.sha256 = hashlib.sha256()
         self.bytes = 0
 
     def readable(self) -> bool:
@@ -103,20 +107,11 @@ class _HashingReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._raw.read(len(buffer))
         buffer[: len(data)] = data
-        self._sha256.update(data)
+        self.sha256.update(data)
         self.bytes += len(data)
         if self._progress is not None:
             self._progress(len(data))
         return len(data)
-
-    def drain(self) -> None:
-        """Read on to the end, so that the hash covers the whole file."""
-        while self.read(_BLOCK):
-            pass
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
 
     def close(self) -> None:
         if not self.closed:
@@ -127,7 +122,7 @@ class _HashingReader(io.RawIOBase):
 class _ZstdReader(io.RawIOBase):
     """Decompresses concatenated zstd frames and, unlike `zstandard`'s own reader, notices that the last is cut off."""
 
-    def __init__(self, raw: io.BufferedReader) -> None:
+    def __init__(self, raw: BinaryIO) -> None:
         import zstandard
 
         self._raw = raw
@@ -163,19 +158,24 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     """Wrap a stream in the decompressor that its first bytes call for, if any."""
     head = stream.peek(8)[:8]
     kind = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), None)
-    if kind == ".gz":
-        return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
-    if kind == ".bz2":
-        return cast("io.BufferedReader", bz2.BZ2File(stream))
-    if kind == ".xz":
-        return cast("io.BufferedReader", lzma.LZMAFile(stream))
-    if kind == ".lz4":
-        import lz4.frame
+    return stream if kind is None else cast("io.BufferedReader", compressed_file(kind, stream, "rb"))
 
-        return cast("io.BufferedReader", lz4.frame.LZ4FrameFile(stream))
-    if kind == ".zst":
+
+def compressed_file(suffix: str, stream: BinaryIO, mode: str) -> Any:
+    """A file of Python's, over the stream, that reads (`rb`) or writes (`wb`) what a suffix of compression names.
+
+    What is written is the same each time: no name, no time stamp.
+    """
+    if suffix == ".gz":
+        return gzip.GzipFile("", mode, fileobj=stream, mtime=0)
+    if suffix == ".zst" and mode == "rb":
         return io.BufferedReader(_ZstdReader(stream), _BLOCK)
-    return stream
+    if suffix == ".zst":
+        import zstandard
+
+        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
+    library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
+    return importlib.import_module(library).open(stream, mode)
 
 
 def is_compressed(path: str) -> bool:
@@ -211,10 +211,8 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: is a folder, not a file") from error
     except EOFError as error:
         raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
-    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile) as error:
-        raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
-    except RuntimeError as error:
-        if "LZ4" not in str(error):
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "LZ4" not in str(error):
             raise
         raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
     except OSError as error:
@@ -226,19 +224,15 @@ class HashedFile:
 
     Attributes:
         path: as the user gave it (or as a folder or glob expanded).
+        local_path: where the bytes lie, if that is on this machine.
         bytes: size of the file as it lies, compressed if it is; None until read.
         sha256: of the same bytes; None until read.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = self.local_path = path
         self.bytes: int | None = None
         self.sha256: str | None = None
-
-    @property
-    def local_path(self) -> str:
-        """Where the bytes lie, if that is on this machine."""
-        return self.path
 
     def size(self) -> int | None:
         """Size in bytes if it can be told without reading the file."""
@@ -251,7 +245,7 @@ class HashedFile:
             return None
 
     @contextmanager
-    def open(self, progress: Callable[[int], None] | None = None) -> Iterator[io.BufferedReader]:
+    def open(self, progress: OnRead | None = None) -> Iterator[io.BufferedReader]:
         """Open the decompressed bytes; on leaving after the end was reached, settle size and hash.
 
         Args:
@@ -260,25 +254,24 @@ class HashedFile:
         Raises:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with naming(self.path):
-            hashing = _HashingReader(_raw(self.local_path), progress)
-            with hashing:
-                stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
-                yield stream
-                if stream.read(1) == b"":
-                    hashing.drain()
-                    self._settle(hashing.bytes, hashing.sha256)
+        with naming(self.path), _HashingReader(_raw(self.local_path), progress) as hashing:
+            stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
+            yield stream
+            if stream.read(1) == b"":
+                self._settle(hashing)
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
         with naming(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
-            hashing.drain()
-            self._settle(hashing.bytes, hashing.sha256)
+            self._settle(hashing)
 
-    def _settle(self, size: int, sha256: str) -> None:
-        if self.sha256 is not None and self.sha256 != sha256:
+    def _settle(self, hashing: _HashingReader) -> None:
+        while hashing.read(_BLOCK):  # to the end, so that the hash covers the whole file
+            pass
+        sha256 = hashing.sha256.hexdigest()
+        if self.sha256 not in (None, sha256):
             raise ZipfitError(f"{self.path}: the file changed while it was being read")
-        self.bytes, self.sha256 = size, sha256
+        self.bytes, self.sha256 = hashing.bytes, sha256
 
 
 class SpooledFile(HashedFile):
@@ -286,15 +279,12 @@ class SpooledFile(HashedFile):
 
     def __init__(self, path: str, stream: BinaryIO) -> None:
         super().__init__(path)
-        self._copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
-        close_after(self, self._copy)
+        copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
+        close_after(self, copy)
+        self.local_path = copy.name
         with naming(path):
-            shutil.copyfileobj(stream, self._copy, _BLOCK)
-            self._copy.flush()
-
-    @property
-    def local_path(self) -> str:
-        return self._copy.name
+            shutil.copyfileobj(stream, copy, _BLOCK)
+            copy.flush()
 
 
 def close_after(owner: object, file: Any) -> None:

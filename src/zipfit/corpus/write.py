@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
 import json
-import lzma
 import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.spool import LineSpool, TableSpool
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, compressed_file, file_system, is_remote, sha256_of
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -70,13 +68,9 @@ def check_not_input(path: str, inputs: Sequence[str]) -> None:
     Raises:
         ZipfitError: it is one of the inputs.
     """
-    local = os.path.exists(path)
-    if path != "-" and any(name == path or (local and _is_same_file(name, path)) for name in inputs):
+    local = [name for name in inputs if os.path.exists(name)] if os.path.exists(path) else []
+    if path != "-" and (path in inputs or any(os.path.samefile(name, path) for name in local)):
         raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
-
-
-def _is_same_file(name: str, path: str) -> bool:
-    return os.path.exists(name) and os.path.samefile(name, path)
 
 
 def output_format(path: str) -> str:
@@ -158,32 +152,6 @@ def _umask() -> int:
     return mask
 
 
-@contextmanager
-def _compressing(stream: BinaryIO, path: str) -> Iterator[BinaryIO]:
-    """Compress what is written, as the path's suffix says; the same bytes each time (no time stamps)."""
-    suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
-    writer: Any
-    if suffix is None:
-        yield stream
-        return
-    if suffix == ".gz":
-        writer = gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
-    elif suffix == ".bz2":
-        writer = bz2.BZ2File(stream, "wb")
-    elif suffix == ".xz":
-        writer = lzma.LZMAFile(stream, "wb")
-    elif suffix == ".zst":
-        import zstandard
-
-        writer = zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
-    else:
-        import lz4.frame
-
-        writer = lz4.frame.LZ4FrameFile(stream, "wb")
-    with writer:
-        yield writer
-
-
 def write_records(
     stream: BinaryIO,
     path: str,
@@ -216,7 +184,8 @@ def write_records(
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)
-            with _compressing(stream, path) as output:
+            suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
+            with compressed_file(suffix, stream, "wb") if suffix else nullcontext(stream) as output:
                 if kind in ("csv", "tsv"):
                     _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
                 else:
@@ -245,14 +214,12 @@ def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | No
 
 
 def _write_json(output: BinaryIO, lines: Iterable[bytes], as_array: bool) -> None:
-    if not as_array:
-        for line in lines:
-            output.write(line + b"\n")
-        return
-    output.write(b"[")
+    if as_array:
+        output.write(b"[")
     for index, line in enumerate(lines):
-        output.write((b",\n" if index else b"\n") + line)
-    output.write(b"\n]\n")
+        output.write((b",\n" if index else b"\n") + line if as_array else line + b"\n")
+    if as_array:
+        output.write(b"\n]\n")
 
 
 def _write_csv(
@@ -308,12 +275,9 @@ def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Ta
 
     open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
     try:
-        first = next(tables, None)
-        if first is None:
-            first = pa.table({})
+        first = next(tables, pa.table({}))
         with open_writer(stream, first.schema) as writer:
-            writer.write_table(first)
-            for table in tables:
+            for table in chain([first], tables):
                 writer.write_table(table)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
