@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,14 +52,12 @@ def make_blocks(
         raise ZipfitError(f"a budget of {budget} tokens is less than one block of {block_size}: lower the block size")
     documents: list[NDArray[np.int32]] = []
     total = 0
-    for start in range(0, len(texts), _RUN):
-        for tokens in encode(texts[start : start + _RUN], tokenizer):
-            if budget is not None and total >= budget:
-                break
-            documents.append(np.array([*tokens, tokenizer.eos_token_id], dtype=np.int32))
-            total += len(documents[-1])
+    runs = (encode(texts[start : start + _RUN], tokenizer) for start in range(0, len(texts), _RUN))
+    for tokens in chain.from_iterable(runs):
         if budget is not None and total >= budget:
             break
+        documents.append(np.array([*tokens, tokenizer.eos_token_id], dtype=np.int32))
+        total += len(documents[-1])
     wanted = total if budget is None else min(total, budget)
     if wanted < block_size:
         raise ZipfitError(
