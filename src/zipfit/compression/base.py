@@ -70,8 +70,7 @@ def distance(source_size: int, target_sizes: NDArray[np.int64], pair_sizes: NDAr
     """Return the normalized compression distances of one source with n targets, shape (n,)."""
     smaller = np.minimum(source_size, target_sizes)
     larger = np.maximum(source_size, target_sizes)
-    quotient: NDArray[np.float64] = (pair_sizes - smaller) / larger
-    return quotient
+    return (pair_sizes - smaller) / larger
 
 
 class CalledPairs:

@@ -184,8 +184,7 @@ class Dsir:
 
 def _log_distribution(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     # A pool of empty documents has no n-grams: then every weight is 0 whatever stands here.
-    log: NDArray[np.float64] = np.log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
-    return log
+    return np.log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
 
 
 def _take_turns(orders: Sequence[NDArray[np.int64]], shares: NDArray[np.float64]) -> Iterator[tuple[int, int]]:

@@ -183,5 +183,4 @@ class _Race:
     def alignments(self) -> NDArray[np.float64]:
         """The survivors' alignments, once all targets were seen: the very sums of `ZipFit`, in the targets' order."""
         in_order = self._distances[:, np.argsort(self._columns)]
-        scores: NDArray[np.float64] = 1.0 - np.add.accumulate(in_order, axis=1)[:, -1] / len(self._target_sizes)
-        return scores
+        return 1.0 - np.add.accumulate(in_order, axis=1)[:, -1] / len(self._target_sizes)

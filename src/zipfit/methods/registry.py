@@ -9,7 +9,7 @@ import reprlib
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def check_method(method: object) -> None:
     Raises:
         ZipfitError: it has not.
     """
-    if not isinstance(method, (Scorer, Selector, Shortlister)):
-        raise ZipfitError(
-            f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts), rank(pool) or "
-            "shortlist(pool, reach)"
-        )
+    need(
+        isinstance(method, (Scorer, Selector, Shortlister)),
+        f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts), rank(pool) or "
+        "shortlist(pool, reach)",
+    )
 
 
 def method_options(method: object) -> dict[str, Any] | None:
