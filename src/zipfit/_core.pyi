@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-class Texts(Protocol):
+class _Texts(Protocol):
     """A `zipfit.system.texts.Texts`."""
 
     data: bytes
@@ -45,13 +45,13 @@ class _Pairs:
     def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
         """Return C(x), and C(x followed by t) for each target t, shape (n,)."""
 
-    def alignments(self, texts: Texts) -> NDArray[np.float64]:
+    def alignments(self, texts: _Texts) -> NDArray[np.float64]:
         """Return 1 - (sum over targets, in order, of NCD(x, t)) / n for each text x, shape (len(texts),).
 
         NCD(x, t) = (C(x + t) - min(C(x), C(t))) / max(C(x), C(t)); see arXiv 2410.18194, section 3.
         """
 
-    def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def distances(self, texts: _Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return C(x) of each text, shape (m,), and NCD(x, targets[column]) with each chosen column, shape (m, k).
 
         IndexError if a column is not the number of a target.
@@ -60,13 +60,13 @@ class _Pairs:
 class GzipPairs(_Pairs):
     """Targets prepared for gzip sizes of pairs. Safe to use from several threads at once."""
 
-    def __init__(self, targets: Texts, level: int) -> None:
+    def __init__(self, targets: _Texts, level: int) -> None:
         """Copy and prepare the targets; ValueError if there are none, or for a level outside 1..9."""
 
 class Lz4Pairs(_Pairs):
     """Targets prepared for LZ4 frame sizes of pairs. Safe to use from several threads at once."""
 
-    def __init__(self, targets: Texts) -> None:
+    def __init__(self, targets: _Texts) -> None:
         """Copy and prepare the targets; ValueError if there are none."""
 
 # The greedy cover: core/cover.
@@ -77,7 +77,7 @@ class CoverMatches:
 class CoverFeatures:
     """The n-grams of a target, numbered by first occurrence. Safe to use from several threads at once."""
 
-    def __init__(self, target: Texts, unit: str, orders: Iterable[int]) -> None:
+    def __init__(self, target: _Texts, unit: str, orders: Iterable[int]) -> None:
         """Number the n-grams of words or of bytes.
 
         ValueError unless the unit is word or byte, and the orders (lengths that count) ascend from 1 to 64.
@@ -86,7 +86,7 @@ class CoverFeatures:
     def counts(self) -> NDArray[np.int64]:
         """Return the occurrences of each feature in the target, shape (features,)."""
 
-    def matches(self, batch: Texts) -> CoverMatches:
+    def matches(self, batch: _Texts) -> CoverMatches:
         """Find the features of each document."""
 
 class CoverGreedy:
@@ -126,10 +126,10 @@ class HashedNgrams:
         leaves the processor's SHA instructions alone, as tests want it.
         """
 
-    def count(self, texts: Texts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def count(self, texts: _Texts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
 
-    def dot(self, texts: Texts, tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def dot(self, texts: _Texts, tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return each text's counts times each row of tables, shape (n, t), and n-grams of each text, shape (n,).
 
         ValueError unless tables has the shape (t, buckets).
@@ -137,7 +137,7 @@ class HashedNgrams:
 
 # The n-gram model: core/ngram.
 
-def witten_bell_bits(train: Texts, test: Texts, order: int) -> float:
+def witten_bell_bits(train: _Texts, test: _Texts, order: int) -> float:
     """Return the bits that the test texts take under an interpolated byte n-gram model of the training texts.
 
     ValueError for an order (the longest n-gram) outside 1..32.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from support import pool_records, write_jsonl
@@ -51,6 +52,62 @@ def test_rerun_from_another_folder(zipfit, folder, monkeypatch):
     monkeypatch.chdir(folder / "elsewhere")
     assert zipfit("rerun", "../out.manifest.json", "-o", "again.jsonl.zst").status == 0
     assert zipfit("verify", "../out.manifest.json").status == 0
+
+
+OWN = """
+from pathlib import Path
+
+Path("imported").touch()
+
+
+class Shortest:
+    def fit(self, target, pool=None):
+        return self
+
+    def score(self, texts):
+        return [-len(text) for text in texts]
+"""
+
+
+def test_rerun_runs_no_code_that_a_manifest_names_without_consent(zipfit, folder, monkeypatch):
+    (folder / "own_method.py").write_text(OWN.replace("class", "from dataclasses import dataclass\n@dataclass\nclass"))
+    monkeypatch.syspath_prepend(folder)
+    plain = ["select", "pool.jsonl", "-t", "target.jsonl", "--top", 3, "-q", "-m", "own_method:Shortest"]
+    assert zipfit(*plain, "-o", "own.jsonl").status == 0  # named by the user's own hand
+    (folder / "imported").unlink()
+    monkeypatch.delitem(sys.modules, "own_method")
+    ran = zipfit("rerun", "own.manifest.json", "-o", "again.jsonl")
+    assert (ran.status, ran.out) == (2, "")
+    assert "method 'own_method:Shortest' would run the code of the module own_method" in ran.err
+    assert "--allow-code own_method" in ran.err
+    assert not (folder / "imported").exists()
+    ran = zipfit("rerun", "own.manifest.json", "-o", "again.jsonl", "--allow-code", "own_method")
+    assert (ran.status, ran.out) == (0, "identical, bit for bit\n")
+
+
+@pytest.mark.parametrize("consent", [(), ("--allow-code", "subprocess")])
+def test_rerun_calls_nothing_that_is_no_method(zipfit, folder, consent):
+    path = folder / "out.manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["method"] |= {"class": "subprocess:Popen", "options": {"args": ["touch", "called"]}}
+    path.write_text(json.dumps(manifest))
+    ran = zipfit("rerun", "out.manifest.json", "-o", "again.jsonl", *consent)
+    assert (ran.status, ran.out) == (2, "")
+    assert ("Popen is no method" if consent else "--allow-code subprocess") in ran.err
+    assert {entry.name for entry in folder.iterdir()}.isdisjoint({"called", "again.jsonl"})
+
+
+def test_rerun_writes_beside_the_manifest_wherever_that_says(zipfit, folder):
+    (folder / "received").mkdir()
+    path = folder / "received" / "out.manifest.json"
+    manifest = json.loads((folder / "out.manifest.json").read_text())
+    manifest["output"]["path"] = str(folder / "victim.jsonl.zst")
+    path.write_text(json.dumps(manifest))
+    assert zipfit("rerun", path).status == 0
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        "out.manifest.json", "victim.jsonl.zst", "victim.manifest.json",
+    ]  # fmt: skip
+    assert not (folder / "victim.jsonl.zst").exists()
 
 
 def test_rerun_of_something_that_changed(zipfit, folder):

@@ -91,7 +91,7 @@ def stub_signatures() -> dict[str, list[str]]:
     classes = {node.name: node for node in STUB.body if isinstance(node, ast.ClassDef)}
     found = {node.name: parameters(node) for node in STUB.body if isinstance(node, ast.FunctionDef)}
     for name, node in classes.items():
-        for owner in (*(classes[base.id] for base in node.bases if isinstance(base, ast.Name)), node):
+        for owner in (*(classes[base.id] for base in node.bases if getattr(base, "id", "") in classes), node):
             for method in owner.body:
                 if isinstance(method, ast.FunctionDef):
                     found[f"{name}.{method.name}"] = parameters(method)

@@ -289,3 +289,35 @@ def test_parquet_on_a_remote_file_system(tmp_path):
         stream.write((tmp_path / "a.parquet").read_bytes())
     found = chunks("memory://formats/a.parquet")
     assert sum(map(len, found)) == TABLE.num_rows
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "table", "frame"])
+def test_two_columns_of_one_name_are_an_error(tmp_path, kind):
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from zipfit import select
+
+    table = pa.Table.from_arrays([pa.array(["a", "b"]), pa.array(["x", "y"])], names=["text", "text"])
+    source: object = table
+    if kind == "parquet":
+        pq.write_table(table, tmp_path / "a.parquet")
+        source = tmp_path / "a.parquet"
+    elif kind == "arrow":
+        with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+            writer.write_table(table)
+        source = tmp_path / "a.arrow"
+    elif kind == "frame":
+        source = pd.DataFrame([["a", "x"], ["b", "y"]], columns=["text", "text"])
+    with pytest.raises(ZipfitError, match="has the column 'text' twice"):
+        select(source, ["a"], top=1)
+
+
+def test_a_frame_with_a_column_of_mixed_types_is_one_sentence():
+    import pandas as pd
+
+    from zipfit import select
+
+    with pytest.raises(ZipfitError, match=r"source: the frame has a column that is none of a table .* column mixed"):
+        select(pd.DataFrame({"text": ["a", "b"], "mixed": [1, "x"]}), ["a"], top=1)

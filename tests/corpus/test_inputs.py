@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import fsspec
 import pytest
 
@@ -24,6 +26,31 @@ def test_a_folder_is_searched_at_every_depth_in_order_of_names(tree):
     files, passed_over = expand(["in"])
     assert files == ["in/a.jsonl.gz", "in/b.jsonl", "in/c/a/e.parquet", "in/c/d.txt"]
     assert passed_over == ["in/notes.pdf"]
+
+
+def test_linked_folders_and_files_are_followed_but_not_in_a_circle(tmp_path):
+    for folder in ("pool/own", "elsewhere/deep"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("pool/own/a.jsonl", "elsewhere/b.jsonl", "elsewhere/deep/c.jsonl", "single.jsonl"):
+        (tmp_path / name).write_text("")
+    for link, to in (
+        ("pool/linked", "../elsewhere"),
+        ("pool/again", "../elsewhere"),
+        ("pool/single.jsonl", "../single.jsonl"),
+        ("pool/own/up", "../.."),
+        ("pool/self", "."),
+        ("elsewhere/deep/back", "../../pool"),
+        ("pool/gone", "../nowhere"),
+    ):
+        (tmp_path / link).symlink_to(to)
+    files, passed_over = expand([str(tmp_path / "pool")])
+    found = [str(Path(name).relative_to(tmp_path / "pool")) for name in files]
+    for name in ("own/a.jsonl", "linked/b.jsonl", "linked/deep/c.jsonl", "again/b.jsonl", "single.jsonl"):
+        assert found.count(name) == 1
+    assert passed_over == []
+    # From the folder above, what lies in the pool is reached again; the circle ends there.
+    assert "own/up/single.jsonl" in found
+    assert not [name for name in found if name.count("up") > 1 or "self" in name]
 
 
 def test_with_a_given_format_every_file_of_a_folder_is_taken(tree):

@@ -109,3 +109,10 @@ def test_an_object_chunk_takes_strings_and_mappings():
     assert chunk.take([1, 0]) == [b'{"text": "b", "n": 1}', b'{"text": "a"}']
     with pytest.raises(BadRecordError, match="the document is of type int, neither a string nor a dict"):
         chunk.record(2)
+
+
+@pytest.mark.parametrize("text", [b'{"text": "a", "text": "b"}', b'{"text": "a", "meta": {"x": 1, "x": 1}}'])
+def test_an_object_with_a_field_twice_is_a_bad_record(text):
+    name = "text" if text.count(b"text") > 1 else "x"
+    with pytest.raises(BadRecordError, match=f"an object has the field '{name}' twice"):
+        parse_record(text)

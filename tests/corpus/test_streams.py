@@ -6,10 +6,12 @@ import http.server
 import io
 import os
 import threading
+import tracemalloc
 from contextlib import suppress
 
 import fsspec
 import pytest
+import zstandard
 from support import COMPRESS
 
 from zipfit.corpus.streams import HashedFile, file_at
@@ -44,6 +46,65 @@ def test_skippable_frames_of_zstd_are_skipped(tmp_path):
     path = tmp_path / "data"
     path.write_bytes((skippable + COMPRESS[".zst"](CONTENT)) * 2)
     assert read(path) == CONTENT * 2
+
+
+@pytest.mark.parametrize("zeros", [4, 8, 512, 8192])
+def test_padding_between_and_after_streams_of_xz_is_read_over(tmp_path, zeros):
+    path = tmp_path / "data"
+    one, two = COMPRESS[".xz"](CONTENT), COMPRESS[".xz"](b"more")
+    path.write_bytes(one + bytes(zeros) + two + bytes(zeros))
+    assert read(path) == CONTENT + b"more"
+    path.write_bytes(one + bytes(zeros + 2) + two)
+    with pytest.raises(ZipfitError, match="data: the compressed file is"):
+        read(path)
+    path.write_bytes(one + two + bytes(zeros + 1))
+    with pytest.raises(ZipfitError, match="data: the compressed file is"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+@pytest.mark.parametrize("follows", [b"garbage that is no stream", b"\x01"])
+def test_what_follows_a_stream_and_is_none_is_an_error(tmp_path, suffix, follows):
+    path = tmp_path / "data"
+    path.write_bytes(COMPRESS[suffix](CONTENT) + follows)
+    with pytest.raises(ZipfitError, match=r"data: (the compressed file is (corrupt|cut off)|cannot be read)"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_damaged_second_stream_is_an_error(tmp_path, suffix):
+    path = tmp_path / "data"
+    second = bytearray(COMPRESS[suffix](CONTENT))
+    second[2 if suffix == ".gz" else 4] ^= 0xFF  # in the header
+    path.write_bytes(COMPRESS[suffix](CONTENT) + second)
+    with pytest.raises(ZipfitError, match=r"data: (the compressed file is (corrupt|cut off)|cannot be read)"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_few_bytes_that_stand_for_many_are_not_decompressed_at_once(tmp_path, suffix):
+    size = 400 << 20
+    path = tmp_path / "data"
+    path.write_bytes(COMPRESS[suffix](bytes(size)))
+    assert path.stat().st_size < size // 200
+    tracemalloc.start()
+    try:
+        with file_at(str(path)).open() as stream:
+            read_bytes = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read_bytes == size
+    assert peak < 150 << 20
+
+
+def test_a_window_of_two_gibibytes_is_read(tmp_path):
+    parameters = zstandard.ZstdCompressionParameters(window_log=31, write_content_size=False)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path = tmp_path / "data"
+    path.write_bytes(compressor.compress(CONTENT) + compressor.flush())
+    assert zstandard.get_frame_parameters(path.read_bytes()).window_size == 1 << 31
+    assert read(path) == CONTENT
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)

@@ -102,8 +102,10 @@ def test_documents_passed_over_are_made_up_for(pool: list[str], rules: dict[str,
 def test_another_cut_asks_again_for_what_it_needs(pool: list[str]) -> None:
     exact = select(pool, TARGET, top=10)
     raced = select(pool, TARGET, top=10, method="racing")
+    notes = raced.manifest["method"]["notes"]
     for terms in ({"top": 100}, {"min_score": float(exact.at(top=60).scores[-1])}, {"fraction": 0.5}, {"top": 3}):
         assert raced.at(**terms).indices.tolist() == exact.at(**terms).indices.tolist()
+    assert raced.manifest["method"]["notes"] == notes != raced.at(top=100).manifest["method"]["notes"]
     # The same cut is the same, whatever was cut before, down to how it was found.
     direct = select(pool, TARGET, top=100, method="racing", options={"confidence": 0.1})
     again = select(pool, TARGET, top=5, method="racing", options={"confidence": 0.1}).at(top=100)

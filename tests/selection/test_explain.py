@@ -118,13 +118,15 @@ def test_mistakes(selected):
         zipfit.explain(str(path), rank=1)
 
 
-def test_a_record_that_was_skipped_keeps_its_place_free(tmp_path):
+def test_a_record_that_was_skipped_counts_in_positions(tmp_path):
     lines = ['{"text": "first one"}', "bad", '{"text": "second one"}']
     (tmp_path / "pool.jsonl").write_text("\n".join(lines))
     write_jsonl(tmp_path / "target.jsonl", target_texts())
     chosen = zipfit.select(tmp_path / "pool.jsonl", tmp_path / "target.jsonl", top=2, skip_bad=True)
     chosen.save(tmp_path / "out.jsonl")
-    assert zipfit.explain(str(tmp_path / "out.jsonl"), position=1).text == "second one"
+    assert zipfit.explain(str(tmp_path / "out.jsonl"), position=2).text == "second one"
+    with pytest.raises(zipfit.ZipfitError, match="positions 0 to 2 less those passed over, not 1"):
+        zipfit.explain(str(tmp_path / "out.jsonl"), position=1)
 
 
 def test_the_manifest_must_be_whole(selected):

@@ -147,6 +147,43 @@ def test_an_input_that_goes_or_changes_before_saving_is_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("change", [{"text": "another"}, {"text": 5}, {}])
+def test_records_in_memory_that_change_before_saving_are_an_error(tmp_path, change):
+    records = pool_records()
+    chosen = zipfit.select(records, target_texts(), top=5)
+    chosen.save(tmp_path / "before.jsonl")
+    records[chosen.indices[3]].clear()
+    records[chosen.indices[3]].update(change)
+    with pytest.raises(zipfit.ZipfitError, match="the source's documents changed after they were ranked"):
+        chosen.save(tmp_path / "after.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {"before.jsonl", "before.manifest.json"}
+
+
+def test_indices_are_those_of_the_source_whatever_is_passed_over(tmp_path):
+    records = [record if i % 4 else {"no": "text"} for i, record in enumerate(pool_records(60))]
+    chosen = zipfit.select(records, target_texts(), top=20, skip_bad=True, dedup="exact")
+    assert [records[i] for i in chosen.indices] == chosen.records
+    write_jsonl(tmp_path / "a.jsonl", records[:25])
+    write_jsonl(tmp_path / "b.jsonl", records[25:])
+    in_files = zipfit.select(tmp_path, target_texts(), top=20, skip_bad=True, dedup="exact")
+    assert in_files.indices.tolist() == chosen.indices.tolist()
+    doubled = zipfit.select(records + records, target_texts(), top=20, skip_bad=True, dedup="exact")
+    doubled.save(tmp_path / "out.jsonl")
+    pairs = read_jsonl(tmp_path / "out.jsonl.duplicates.jsonl")
+    assert pairs
+    for pair in pairs:
+        one, other = ((records + records)[pair[name]]["text"] for name in ("position", "duplicate_of"))
+        assert one == other
+    position = int(chosen.indices[0])
+    target = write_jsonl(tmp_path / "target.txt", [])
+    target.write_text("\n".join(target_texts()))
+    in_files = zipfit.select([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], target, top=20, skip_bad=True)
+    in_files.save(tmp_path / "saved.jsonl")
+    assert zipfit.explain(str(tmp_path / "saved.jsonl"), position=position).text == records[position]["text"]
+    with pytest.raises(zipfit.ZipfitError, match="positions 0 to 59 less those passed over, not 4"):
+        zipfit.explain(str(tmp_path / "saved.jsonl"), position=4)
+
+
 class Length:
     """A method of a user's own: the longer the better."""
 

@@ -57,6 +57,36 @@ def test_a_study_in_numbers(checked):
     assert found.notes == ["not looked at, as it is not on this machine: the model org/model"]
 
 
+def test_a_study_runs_no_code_without_consent(folder, monkeypatch):
+    (folder / "own_arm.py").write_text(
+        "from pathlib import Path\nPath('imported').touch()\n"
+        "class Own:\n    def fit(self, target, pool=None): return self\n    def score(self, texts): return [0.0] * len(texts)\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.chdir(folder)
+    for method, consent, message in (
+        (
+            "own_arm:Own",
+            (),
+            r"study.yaml: methods.mine.method: method 'own_arm:Own' would run .* --allow-code own_arm ",
+        ),
+        ("subprocess:Popen", (), r"--allow-code subprocess "),
+        ("subprocess:Popen", ("subprocess",), r"Popen is no method"),
+        ("own_arm:Own", ("own_arm",), None),
+    ):
+        arm = {"method": method} if method.startswith("own") else {"method": method, "options": {"args": "true"}}
+        (folder / "study.yaml").write_text(yaml.safe_dump(STUDY | {"methods": {"mine": arm}}, sort_keys=False))
+        if message is None:
+            assert load_study("study.yaml", allow_code=consent).arms[0].method == method
+        else:
+            with pytest.raises(ZipfitError, match=message):
+                load_study("study.yaml", allow_code=consent)
+        assert (folder / "imported").exists() == (message is None)
+    ran = CliRunner().invoke(app, ["study", "check", "study.yaml"])
+    assert ran.exit_code == 2
+    assert CliRunner().invoke(app, ["study", "check", "study.yaml", "--allow-code", "own_arm"]).exit_code == 0
+
+
 def test_budgets_of_an_arm_count_instead_of_the_studys(checked):
     assert checked(methods={"zipfit": {}, "everything": {"train_on": "source", "budgets": [None]}}).cells == (2 + 1) * 3
 

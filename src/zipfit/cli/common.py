@@ -60,6 +60,10 @@ Level = Annotated[int | None, typer.Option("--level", "-l", help="The compressor
 Threads = Annotated[int | None, typer.Option("--threads", help="Threads to compute with", show_default="all cores")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+AllowCode = Annotated[
+    list[str] | None,
+    typer.Option("--allow-code", help="A module that may run, for a method that the file names; repeatable."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 

@@ -129,14 +129,16 @@ def select_command(
 def rerun_command(
     manifest: Annotated[str, typer.Argument(help="A selection's manifest.")],
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Where to write", show_default="as the manifest says")
+        str | None, typer.Option("--output", "-o", help="Where to write", show_default="beside the manifest")
     ] = None,
     overwrite: common.Overwrite = False,
+    allow_code: common.AllowCode = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
     """Make a selection again from its manifest, and check that it is the same, bit for bit."""
-    _, same = rerun(manifest, output, overwrite=overwrite, progress=common.show_progress(quiet))
+    progress = common.show_progress(quiet)
+    _, same = rerun(manifest, output, overwrite=overwrite, progress=progress, allow_code=allow_code or ())
     if not same:
         fail(f"{manifest}: the selection was made again, but its output differs from the one that the manifest names")
     if not quiet:

@@ -29,6 +29,7 @@ Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser
 def check_command(
     files: Annotated[list[str], typer.Argument(help="Study files (YAML).")],
     data: DataFolder = None,
+    allow_code: common.AllowCode = None,
     as_json: common.AsJson = False,
 ) -> None:
     """Check study files as far as that goes without training or a network."""
@@ -38,7 +39,7 @@ def check_command(
     reports: dict[str, dict[str, object]] = {}
     for file in files:
         try:
-            checked = check_study(load_study(file, data))
+            checked = check_study(load_study(file, data, allow_code or ()))
         except ZipfitError as error:
             message = str(error)
             reports[file] = {"error": message if message.startswith(file) else f"{file}: {message}"}
@@ -78,6 +79,7 @@ def run_command(
     excerpts: Annotated[
         bool, typer.Option(help="Keep the beginnings of each selection's first documents, for the report.")
     ] = True,
+    allow_code: common.AllowCode = None,
     allow_code_execution: training.AllowCodeExecution = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
     open_it: Open = False,
@@ -100,7 +102,7 @@ def run_command(
     )
 
     folder = output or Path(file).with_suffix("").with_name(f"{Path(file).stem}-results")
-    study = load_study(file, data)
+    study = load_study(file, data, allow_code or ())
     with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         results = run_study(
             study, folder, part=part, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal

@@ -143,6 +143,17 @@ class Corpus:
                 yield np.arange(start, start + len(rows)), item.name, rows
                 start += len(rows)
 
+    def source_positions(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where documents lie among all records of all inputs, those passed over counted too; shape as given."""
+        true = positions.copy()
+        start = 0
+        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
+            bad = np.array(sorted(bad_rows), dtype=np.int64)
+            good_before = start + bad - np.arange(len(bad))  # each bad record
+            true += np.searchsorted(good_before, positions, side="right")
+            start += item.documents
+        return true
+
     def _fetch(self, positions: NDArray[np.int64], columns: Sequence[str] | None) -> Iterator[tuple[Chunk, list[int]]]:
         """Yield each chunk that holds some of `positions` (ascending, distinct), with their indices in it."""
         start = 0

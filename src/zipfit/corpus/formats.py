@@ -316,6 +316,7 @@ def _columnar(
         done = row = 0
         try:
             for batch, share in _parquet_batches(source, columns) if kind == "parquet" else _arrow_batches(source):
+                need_distinct(file.path, batch.schema.names)
                 yield TableChunk(row, batch)
                 row += batch.num_rows
                 if progress is not None:
@@ -323,6 +324,17 @@ def _columnar(
                     done = int(size * share)
         except pa.ArrowException as error:
             raise ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})") from error
+
+
+def need_distinct(name: str, columns: Sequence[str]) -> None:
+    """Check that no two columns have one name, as one of the two would be lost.
+
+    Raises:
+        ZipfitError: two have.
+    """
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise ZipfitError(f"{name}: has the column {twice!r} twice")
 
 
 def _parquet_batches(source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:

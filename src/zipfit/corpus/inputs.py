@@ -22,7 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.formats import CHUNK_RECORDS, FORMATS, SAMPLE_BY, detect_format, format_of_name, read_chunks
+from zipfit.corpus.formats import (
+    CHUNK_RECORDS,
+    FORMATS,
+    SAMPLE_BY,
+    detect_format,
+    format_of_name,
+    need_distinct,
+    read_chunks,
+)
 from zipfit.corpus.records import ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, file_system, is_remote, naming
 from zipfit.errors import ZipfitError, need, needing
@@ -85,6 +93,7 @@ class TableInput(_Read):
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         for start in range(0, self._rows, CHUNK_RECORDS):
             table = self._slice(start, CHUNK_RECORDS)
+            need_distinct(self.name, table.column_names)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
             for batch in table.combine_chunks().to_batches():
@@ -215,8 +224,22 @@ def _expand_local(path: str) -> list[str] | None:
 
 def _walk(folder: str) -> list[str]:
     with naming(folder):
-        paths = sorted(path for path in Path(folder).rglob("*") if path.is_file() and not _is_ours(path.name))
-    return [str(path) for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        return [str(path) for path in _files_below(Path(folder), ())]
+
+
+def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """The files of a folder, those of folders within it too, by name; links are followed, but not back up."""
+    status = folder.stat()
+    here = status.st_dev, status.st_ino
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files_below(path, (*above, here))
+        elif path.is_file() and not _is_ours(path.name):
+            yield path
 
 
 def _is_ours(name: str) -> bool:
@@ -278,7 +301,12 @@ def _open_objects(name: str, documents: Any) -> Input:
     if type(documents).__name__ == "DataFrame" and module == "pandas":
         import pyarrow as pa
 
-        documents = pa.Table.from_pandas(documents, preserve_index=False)
+        need_distinct(name, [str(column) for column in documents.columns])
+        try:
+            documents = pa.Table.from_pandas(documents, preserve_index=False)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            reason = "; ".join(map(str, error.args))
+            raise ZipfitError(f"{name}: the frame has a column that is none of a table ({reason})") from error
     elif type(documents).__name__ == "DataFrame" and module == "polars":
         documents = documents.to_arrow()
     if type(documents).__module__.startswith("pyarrow"):

@@ -156,14 +156,27 @@ def _column_values(column: pa.Array) -> list[Any]:
     return values
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRecordError(f"an object has the field {twice!r} twice")
+    return record
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def parse_record(text: bytes) -> dict[str, Any]:
     """Parse one JSON object.
 
     Raises:
-        BadRecordError: invalid UTF-8 (with the byte offset), broken JSON (with the column), or not an object.
+        BadRecordError: invalid UTF-8 (with the byte offset), broken JSON (with the column), not an object, or one that
+            has a field twice: readers differ in which of the two they take.
     """
     try:
-        value = json.loads(text.decode("utf-8"))
+        value = _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadRecordError(f"invalid UTF-8 at byte {error.start} of the line") from error
     except json.JSONDecodeError as error:

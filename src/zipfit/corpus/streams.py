@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
-import importlib
 import io
 import lzma
 import os
@@ -50,6 +50,13 @@ _PROTOCOL_EXTRAS = {
 }
 
 _BLOCK = 1 << 20
+
+# Compressed bytes decompressed at a time. zstandard gives all at once that they stand for, 128 KiB for four bytes at
+# the most: so 64 MiB.
+_PIECE = 2048
+
+# The largest window that a zstd frame may ask for, as `zstd --long=31` makes it.
+_WINDOW = 1 << 31
 
 
 def is_remote(path: str) -> bool:
@@ -119,15 +126,46 @@ class _HashingReader(io.RawIOBase):
         super().close()
 
 
-class _ZstdReader(io.RawIOBase):
-    """Decompresses concatenated zstd frames and, unlike `zstandard`'s own reader, notices that the last is cut off."""
+class _ZstdStream:
+    """A zstd frame with the interface of Python's own decompressors."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    needs_input = True
+
+    def __init__(self) -> None:
         import zstandard
 
+        self._frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002 - bounded by the size of the input
+        return self._frame.decompress(data)
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._frame.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+
+class _StreamsReader(io.RawIOBase):
+    """Decompresses the streams (or frames) of a file, one after another, to its very end.
+
+    What readers of libraries let pass without a word is an error here: Python's end at whatever follows a stream of
+    .xz or .bz2 and is none, as if the file did; zstandard's takes a frame that is cut off for whole. And a few bytes,
+    which may stand for gigabytes, are never decompressed all at once.
+
+    Args:
+        raw: the compressed bytes.
+        new_stream: makes a decompressor, as `lzma.LZMADecompressor`.
+        padding: between streams, and after the last, zero bytes may stand, so many or a multiple; 0 for none.
+    """
+
+    def __init__(self, raw: io.BufferedReader, new_stream: Callable[[], Any], padding: int = 0) -> None:
         self._raw = raw
-        self._new_frame = zstandard.ZstdDecompressor().decompressobj
-        self._frame: Any = None
+        self._new_stream = new_stream
+        self._padding = padding
+        self._stream: Any = None
         self._pending = b""
         self._output = b""
 
@@ -136,46 +174,57 @@ class _ZstdReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._output:
-            data = self._pending or self._raw.read(1 << 17)
-            self._pending = b""
-            if not data:
-                if self._frame is not None:
-                    raise EOFError("the last zstd frame is cut off")
+            if self._stream is None and not self._begin():
                 return 0
-            if self._frame is None:
-                self._frame = self._new_frame()
-            self._output = self._frame.decompress(data)
-            if self._frame.eof:
-                self._pending = self._frame.unused_data
-                self._frame = None
+            data = self._more() if self._stream.needs_input else b""
+            if self._stream.needs_input and not data:
+                raise EOFError("the last stream is cut off")
+            self._output = self._stream.decompress(data, _BLOCK)
+            if self._stream.eof:
+                self._pending = self._stream.unused_data + self._pending
+                self._stream = None
         count = min(len(buffer), len(self._output))
         buffer[:count] = self._output[:count]
         self._output = self._output[count:]
         return count
+
+    def _begin(self) -> bool:
+        """Go to the next stream, if there is one."""
+        zeros = 0
+        while not self._pending or (self._padding and not self._pending[0]):
+            left = self._pending.lstrip(b"\0")
+            zeros += len(self._pending) - len(left)
+            self._pending = left or self._raw.read(_PIECE)
+            if not self._pending:
+                break
+        if zeros and zeros % self._padding:
+            raise EOFError(f"{zeros} zero bytes follow a stream, which is no padding")
+        self._stream = self._new_stream() if self._pending else None
+        return self._stream is not None
+
+    def _more(self) -> bytes:
+        data = self._pending[:_PIECE] or self._raw.read(_PIECE)
+        self._pending = self._pending[_PIECE:]
+        return data
 
 
 def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     """Wrap a stream in the decompressor that its first bytes call for, if any."""
     head = stream.peek(8)[:8]
     kind = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), None)
-    return stream if kind is None else cast("io.BufferedReader", compressed_file(kind, stream, "rb"))
+    if kind == ".gz":
+        return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
+    if kind == ".bz2":
+        return io.BufferedReader(_StreamsReader(stream, bz2.BZ2Decompressor), _BLOCK)
+    if kind == ".xz":
+        return io.BufferedReader(_StreamsReader(stream, lzma.LZMADecompressor, padding=4), _BLOCK)
+    if kind == ".lz4":
+        import lz4.frame
 
-
-def compressed_file(suffix: str, stream: BinaryIO, mode: str) -> Any:
-    """A file of Python's, over the stream, that reads (`rb`) or writes (`wb`) what a suffix of compression names.
-
-    What is written is the same each time: no name, no time stamp.
-    """
-    if suffix == ".gz":
-        return gzip.GzipFile("", mode, fileobj=stream, mtime=0)
-    if suffix == ".zst" and mode == "rb":
-        return io.BufferedReader(_ZstdReader(stream), _BLOCK)
-    if suffix == ".zst":
-        import zstandard
-
-        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
-    library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
-    return importlib.import_module(library).open(stream, mode)
+        return cast("io.BufferedReader", lz4.frame.LZ4FrameFile(stream))
+    if kind == ".zst":
+        return io.BufferedReader(_StreamsReader(stream, _ZstdStream), _BLOCK)
+    return stream
 
 
 def is_compressed(path: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import importlib
 import io
 import json
 import os
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.spool import LineSpool, TableSpool
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, compressed_file, file_system, is_remote, sha256_of
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -152,6 +154,18 @@ def _umask() -> int:
     return mask
 
 
+def _compressed(stream: BinaryIO, suffix: str) -> Any:
+    """A file that writes to the stream, compressed as a suffix says: the same bytes each time (no time stamps)."""
+    if suffix == ".gz":
+        return gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
+    if suffix == ".zst":
+        import zstandard
+
+        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
+    library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
+    return importlib.import_module(library).open(stream, "wb")
+
+
 def write_records(
     stream: BinaryIO,
     path: str,
@@ -185,7 +199,7 @@ def write_records(
         else:
             assert isinstance(spool, LineSpool)
             suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
-            with compressed_file(suffix, stream, "wb") if suffix else nullcontext(stream) as output:
+            with _compressed(stream, suffix) if suffix else nullcontext(stream) as output:
                 if kind in ("csv", "tsv"):
                     _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
                 else:

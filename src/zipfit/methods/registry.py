@@ -13,7 +13,7 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from zipfit.methods.base import Method
 
@@ -44,25 +44,44 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method:
         ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
     """
     method_class = _method_class(name)
+    need(isinstance(method_class, type), f"method {name!r}: is no class")
+    check_method(method_class)
     try:
         method = method_class(**_converted(name, method_class, options))
     except TypeError as error:
         raise ZipfitError(f"method {name!r}: {error}") from error
-    check_method(method)
     return method  # type: ignore[no-any-return]
 
 
 def check_method(method: object) -> None:
-    """Check that an object has a method's protocol.
+    """Check that an object, or a class before it is called, has a method's protocol.
 
     Raises:
         ZipfitError: it has not.
     """
+    name = method.__name__ if isinstance(method, type) else type(method).__name__
     need(
         isinstance(method, (Scorer, Selector, Shortlister)),
-        f"{type(method).__name__} is no method: it needs fit(target, pool) and score(texts), rank(pool) or "
-        "shortlist(pool, reach)",
+        f"{name} is no method: it needs fit(target, pool) and score(texts), rank(pool) or shortlist(pool, reach)",
     )
+
+
+def need_consent(name: str, allow_code: Collection[str]) -> None:
+    """Check that a method which a file names, and perhaps a stranger wrote, may be imported.
+
+    Args:
+        name: as `build_method` takes it.
+        allow_code: modules that the user has agreed to run.
+
+    Raises:
+        ZipfitError: it is neither one of zipfit's own nor agreed to.
+    """
+    module = METHODS.get(name, name).partition(":")[0]
+    if ":" in name and not module.startswith("zipfit.methods.") and module not in allow_code:
+        raise ZipfitError(
+            f"method {name!r} would run the code of the module {module}: if you trust it, agree with "
+            f"--allow-code {module} (in Python: allow_code=[{module!r}])"
+        )
 
 
 def method_options(method: object) -> dict[str, Any] | None:

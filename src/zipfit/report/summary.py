@@ -30,7 +30,7 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     """
     facts = selection.ranking.sources.pool.facts
     pool_counts = selection.ranking.sources.pool.label_counts()
-    chosen_labels = np.bincount(facts.labels[selection.indices], minlength=len(facts.label_names))
+    chosen_labels = np.bincount(facts.labels[selection.cut.indices], minlength=len(facts.label_names))
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
     head = {k: manifest[k] for k in ("pool", "selection", "output", "method", "seconds")}
     return {
@@ -69,7 +69,7 @@ def _examples(selection: Selection) -> dict[str, list[dict[str, Any]]]:
     count = min(_EXAMPLES, len(selection))
     ranks = list(range(count))
     ranks += range(max(count, len(selection) - _EXAMPLES), len(selection))
-    texts = selection.ranking.sources.pool.texts(selection.indices[ranks])
+    texts = selection.ranking.sources.pool.texts(selection.cut.indices[ranks])
     shown = [
         {"rank": rank + 1, "score": float(selection.scores[rank]), "text": first_line(text)}
         for rank, text in zip(ranks, texts, strict=True)

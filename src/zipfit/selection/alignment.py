@@ -106,7 +106,7 @@ def alignment(
         compressor: see `zipfit.methods.zipfit.ZipFit`.
         level: likewise.
         output: where to write each document's `position` in the source, the `file` that it comes from, its `row` there
-            (from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
+            (both from 0, counting bad records) and its `zipfit_score`; the extension is the format. Records passed over
             are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
         reading: `text_field`, `template`, `target_field`, `target_template`, `skip_bad`, `threads` and `progress`, as
@@ -152,7 +152,7 @@ def _write_scores(output: str, corpus: Corpus, scores: NDArray[np.float64]) -> N
         for positions, name, rows in corpus.places():
             yield pa.record_batch(
                 {
-                    "position": pa.array(positions, pa.int64()),
+                    "position": pa.array(corpus.source_positions(positions), pa.int64()),
                     "file": pa.array([name] * len(rows), pa.string()),
                     "row": pa.array(rows, pa.int64()),
                     SCORE_FIELD: pa.array(scores[positions], pa.float64()),

@@ -12,7 +12,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from zipfit.selection.dedup import Deduplicator, deduplicator
 from zipfit.selection.tokens import BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from zipfit.selection.sources import CorpusPool
     from zipfit.selection.tokens import TokenCounter
-    from zipfit.system.texts import Texts
 
 # Texts are fetched by passes over the pool, for as many documents ahead as may lie in memory at a time.
 _LOOK_AHEAD_DOCUMENTS = 1000
@@ -82,7 +82,7 @@ class Budget:
             return max(1, int(Fraction(str(self.fraction)) * pool_size))
         return self.top
 
-    def reach(self, pool: Walked) -> Reach:
+    def reach(self, pool: CorpusPool) -> Reach:
         """How far down a ranking the walk goes, as far as that can be told without walking."""
         if self.min_score is not None:
             return Reach(score=self.min_score)
@@ -149,32 +149,6 @@ class Terms:
             raise ZipfitError("max-share needs a budget of documents or tokens, which min-score is not")
 
 
-class Facts(Protocol):
-    """What is kept of each of the pool's N documents.
-
-    Attributes:
-        lengths: bytes of UTF-8, shape (N,).
-    """
-
-    @property
-    def lengths(self) -> NDArray[np.int64]: ...
-
-    def label(self, position: int) -> str:
-        """The document's label."""
-        ...
-
-
-class Walked(Protocol):
-    """The pool as the walk sees it."""
-
-    @property
-    def facts(self) -> Facts: ...
-
-    def texts(self, positions: Sequence[int]) -> Texts:
-        """The texts at these positions, in that order; asked for only if rules or budget need texts."""
-        ...
-
-
 @dataclass(frozen=True)
 class Dropped:
     """A document that ranked high enough but was not taken.
@@ -238,7 +212,7 @@ class Cut:
             raise ZipfitError("no document of the pool could be taken")
 
 
-def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: Walked) -> Cut:
+def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: CorpusPool) -> Cut:
     """Take documents in rank order until the budget is spent, or there are no more.
 
     Args:
@@ -296,7 +270,7 @@ def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: Walked) -> Cut
 
 
 def _candidates(
-    ranked: Iterable[tuple[int, float]], terms: Terms, pool: Walked
+    ranked: Iterable[tuple[int, float]], terms: Terms, pool: CorpusPool
 ) -> Iterator[tuple[int, float, str, int]]:
     """Go down the ranking with each document's text and tokens, empty and 0 where they are not needed."""
     counter, lengths = terms.counter, pool.facts.lengths

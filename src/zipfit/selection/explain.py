@@ -131,9 +131,12 @@ def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[s
 def _record_at(files: Files, reading: Reading, position: int) -> dict[str, Any]:
     corpus = Corpus(files.open()[0], reading, on_rejected=(lambda _: None) if reading.skip_bad else None)
     documents = sum(len(batch.texts) for batch in corpus.read())
-    if not 0 <= position < documents:
-        raise ZipfitError(f"the source has positions 0 to {documents - 1}, not {position}")
-    return next(corpus.dicts(np.array([position], dtype=np.int64)))
+    positions = corpus.source_positions(np.arange(documents))
+    found = np.flatnonzero(positions == position)
+    if not len(found):
+        passed_over = "" if len(positions) == positions[-1] + 1 else " less those passed over"
+        raise ZipfitError(f"the source has positions 0 to {positions[-1]}{passed_over}, not {position}")
+    return next(corpus.dicts(found))
 
 
 def _records(path: str) -> Iterator[dict[str, Any]]:

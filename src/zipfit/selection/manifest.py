@@ -17,7 +17,7 @@ from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, HashedFile, is_remote
 from zipfit.corpus.write import check_output, replacing
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import HasEngine, HasNotes
+from zipfit.methods.base import HasEngine
 from zipfit.methods.registry import class_path, method_options
 from zipfit.system.runtime import library_versions
 
@@ -56,8 +56,10 @@ def check_outputs(output: str, overwrite: bool) -> None:
         check_output(manifest_path(output), overwrite)
 
 
-def build_manifest(ranking: Ranking, terms: Terms, cut: Cut, output: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Describe how a ranking was cut, and the output that it was written to, as JSON values."""
+def build_manifest(
+    ranking: Ranking, terms: Terms, cut: Cut, notes: dict[str, object], output: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Describe how a ranking was cut, what its method noted, and the output that it was written to, as JSON values."""
     sources, method = ranking.sources, ranking.method
     facts = sources.pool.facts
     return {
@@ -74,7 +76,7 @@ def build_manifest(ranking: Ranking, terms: Terms, cut: Cut, output: dict[str, A
             "class": class_path(method),
             "options": method_options(method),
             "engine": method.engine if isinstance(method, HasEngine) else None,
-            "notes": method.notes if isinstance(method, HasNotes) else {},
+            "notes": notes,
         },
         "parameters": _parameters(sources, terms),
         "pool": {

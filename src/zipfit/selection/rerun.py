@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
+from zipfit.methods.registry import need_consent
 from zipfit.selection.manifest import files_of, read_manifest, whereabouts
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from zipfit.selection.selection import Selection
 
 
 def rerun(
-    manifest_path: str, output: str | None = None, *, overwrite: bool = False, progress: bool = False
+    manifest_path: str,
+    output: str | None = None,
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
+    allow_code: Collection[str] = (),
 ) -> tuple[Selection, bool]:
     """Make a selection again with the inputs, method and parameters of its manifest, and save it.
 
     Args:
         manifest_path: the manifest.
-        output: where to write; None for the manifest's own output.
+        output: where to write; None for beside the manifest, by the name of its own output.
         overwrite: replace what is there.
         progress: show a progress bar on standard error.
+        allow_code: modules that may be imported for a method of a user's own, which a manifest only names.
 
     Returns:
         The selection, and whether its output has the hash that the manifest names.
 
     Raises:
         ZipfitError: as `select` and `Selection.save`; or the inputs did not come from files, or the method cannot be
-            built from its name and options.
+            built from its name and options, or not without consent.
     """
     manifest = read_manifest(manifest_path)
     method = manifest["method"]
@@ -37,6 +47,7 @@ def rerun(
         raise ZipfitError(
             f"{manifest_path}: the options of {method['class']} are not known, so it cannot be built again"
         )
+    need_consent(method["class"], allow_code)
     saved = manifest["output"]
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")
@@ -48,7 +59,7 @@ def rerun(
         parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
     new = selection.save(
-        output or whereabouts(saved["path"], manifest),
+        output or str(Path(manifest_path).parent / Path(saved["path"]).name),
         order=saved["order"],
         add_fields=saved["add_fields"],
         overwrite=overwrite,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from zipfit.corpus.records import dump_record
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, check_not_input, replacing, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
 from zipfit.selection.manifest import build_manifest, check_outputs, manifest_path, write_manifest
 
@@ -29,13 +31,14 @@ class Selection:
     """The documents chosen from a pool, best first.
 
     Attributes:
-        indices: their positions in the source, shape (k,).
+        indices: their positions among all records of the source, shape (k,); bad ones passed over count too.
         scores: their scores, shape (k,).
         pool_scores: the scores of all N documents in source order, shape (N,); None for a method that ranks the pool
             without scoring each document.
         ranking: what the selection was cut from.
         terms: how it was cut.
         cut: what came of it.
+        notes: what the method noted until then.
 
     Raises:
         ZipfitError: the pool gives less than the budget asks for.
@@ -45,6 +48,7 @@ class Selection:
         self.ranking = ranking
         self.terms = terms
         self.cut = ranking.cut(terms)
+        self.notes = deepcopy(ranking.method.notes) if isinstance(ranking.method, HasNotes) else {}
         self.cut.check_enough(terms.budget, len(ranking.sources.pool.facts.lengths))
 
     def __len__(self) -> int:
@@ -55,7 +59,7 @@ class Selection:
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        return self.cut.indices
+        return self._pool.corpus.source_positions(self.cut.indices)
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -68,21 +72,21 @@ class Selection:
     @property
     def records(self) -> list[dict[str, Any]]:
         """The chosen records as they are in the source, in rank order; read again at every access."""
-        order = np.argsort(self.indices, kind="stable")
+        order = np.argsort(self.cut.indices, kind="stable")
         records: list[dict[str, Any]] = [{}] * len(self)
-        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.indices[order]), strict=True):
+        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.cut.indices[order]), strict=True):
             records[rank] = record
         return records
 
     @property
     def texts(self) -> list[str]:
         """The chosen documents' texts in rank order; read again at every access."""
-        return list(self._pool.texts(self.indices))
+        return list(self._pool.texts(self.cut.indices))
 
     @property
     def manifest(self) -> dict[str, Any]:
         """How the selection was made, as `save` writes it (the output aside)."""
-        return build_manifest(self.ranking, self.terms, self.cut)
+        return build_manifest(self.ranking, self.terms, self.cut, self.notes)
 
     def at(
         self,
@@ -93,7 +97,7 @@ class Selection:
         min_score: float | None = None,
         allow_fewer: bool = False,
     ) -> Selection:
-        """Cut the same ranking at another budget, without scoring again.
+        """Cut the same ranking at another budget, without scoring again; racing races again, to find what it needs.
 
         Raises:
             ZipfitError: as `select` for the same budget.
@@ -163,17 +167,18 @@ class Selection:
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
         check_outputs(path, overwrite)
         check_not_input(path, self.ranking.sources.input_names)
+        self._pool.check_unchanged(self.cut.indices)
         output = {"path": path, "order": order, "add_fields": add_fields}
         with self.ranking.stopwatch.stage("write"):
             output |= self._write(path, order, add_fields)
         self._write_beside(path)
-        manifest = build_manifest(self.ranking, self.terms, self.cut, output)
+        manifest = build_manifest(self.ranking, self.terms, self.cut, self.notes, output)
         if path != "-":
             write_manifest(manifest, manifest_path(path))
         return manifest
 
     def _write(self, path: str, order: str, add_fields: bool) -> dict[str, Any]:
-        by_source = np.argsort(self.indices, kind="stable")  # the ranks (from 0) in source order
+        by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
         ranks = by_source if order == "source" else np.arange(len(self))
@@ -182,7 +187,7 @@ class Selection:
             write_records(
                 written.file,
                 path,
-                self._pool.corpus.records(self.indices[by_source]),
+                self._pool.corpus.records(self.cut.indices[by_source]),
                 place[ranks].tolist(),
                 added,
             )
@@ -193,10 +198,10 @@ class Selection:
             return
         if self.ranking.sources.rejected is not None:
             self.ranking.sources.rejected.save(path)
-        duplicates = [item for item in self.cut.dropped if item.duplicate_of is not None]
-        if duplicates:
+        pairs = [(item.position, item.duplicate_of) for item in self.cut.dropped if item.duplicate_of is not None]
+        if pairs:
+            rows = self._pool.corpus.source_positions(np.array(pairs, dtype=np.int64)).tolist()
             with replacing(f"{path}.duplicates.jsonl") as written:
                 written.file.writelines(
-                    dump_record({"position": item.position, "duplicate_of": item.duplicate_of}) + b"\n"
-                    for item in duplicates
+                    dump_record({"position": position, "duplicate_of": kept}) + b"\n" for position, kept in rows
                 )

@@ -17,8 +17,8 @@ import numpy as np
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.formats import CHUNK_RECORDS
-from zipfit.corpus.inputs import open_documents
-from zipfit.corpus.reading import Reading
+from zipfit.corpus.inputs import ObjectInput, open_documents
+from zipfit.corpus.reading import BadRecordError, Reading
 from zipfit.corpus.streams import close_after
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError
@@ -184,8 +184,7 @@ class CorpusPool:
         for batch in self.corpus.read(advance.raw):
             if self._facts is None:
                 lengths.frombytes(batch.texts.lengths.tobytes())
-                encoded = batch.texts.encoded()
-                hashes.extend(int.from_bytes(blake2b(text, digest_size=8).digest(), "little") for text in encoded)
+                hashes.extend(map(_hash, batch.texts.encoded()))
                 for label in batch.labels:
                     if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
                         label = OTHER_LABELS
@@ -236,10 +235,29 @@ class CorpusPool:
                 yield from batch.take((positions[low:high] - start).tolist()).encoded()
             start += len(batch)
 
+    def check_unchanged(self, positions: NDArray[np.int64]) -> None:
+        """Check that documents which Python holds are still those that were ranked; files are, as they are read.
+
+        Raises:
+            ZipfitError: one is another text, or none.
+        """
+        if not any(isinstance(item, ObjectInput) for item in self.corpus.inputs):
+            return
+        ordered = np.sort(positions)
+        try:
+            if list(map(_hash, self.corpus.texts(ordered))) != self.facts.hashes[ordered].tolist():
+                raise BadRecordError
+        except BadRecordError as error:
+            raise ZipfitError("the source's documents changed after they were ranked") from error
+
     def label_counts(self) -> Counter[str]:
         """Number of documents of each label, in order of first appearance."""
         counts = np.bincount(self.facts.labels, minlength=len(self.facts.label_names))
         return Counter(dict(zip(self.facts.label_names, counts.tolist(), strict=True)))
+
+
+def _hash(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
 def _marked(batches: Iterable[Texts], only: NDArray[np.bool_]) -> Iterator[Texts]:

@@ -16,26 +16,28 @@ from zipfit.corpus.inputs import HUB_NAME, expand
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError
+from zipfit.methods.registry import need_consent
 from zipfit.study.arm import read_arms, read_budgets
 from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec, Study, is_local_model
 from zipfit.study.yaml_file import Node, read_yaml
 from zipfit.training.settings import PRESETS, Settings, build_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
-def load_study(path: str | os.PathLike[str], data: str | None = None) -> Study:
+def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code: Collection[str] = ()) -> Study:
     """Read and check a study file.
 
     Args:
         path: a YAML file.
         data: folder that the paths in it are relative to; None for the file's own.
+        allow_code: modules that may be imported for methods of a user's own, which the file only names.
 
     Raises:
         MissingExtraError: pyyaml is not installed.
         ZipfitError: the study is not valid, or a local file that it names does not exist; the message names file and
-            key, and says what is wanted.
+            key, and says what is wanted. A method needs consent.
     """
     root = read_yaml(path)
     required = ("name", "source", "target", "test", "methods", "budgets", "models")
@@ -45,6 +47,7 @@ def load_study(path: str | os.PathLike[str], data: str | None = None) -> Study:
     folder = os.fspath(data) if data is not None else str(Path(path).parent)
     settings = _settings(found["training"]) if "training" in found else PRESETS["default"]
     every = found.get("evaluate_every")
+    _need_consent(found["methods"], allow_code)
     return Study(
         name=found["name"].text(),
         description=found["description"].text() if "description" in found else "",
@@ -60,6 +63,17 @@ def load_study(path: str | os.PathLike[str], data: str | None = None) -> Study:
         humaneval=_humaneval(found["humaneval"]) if "humaneval" in found else None,
         folder=folder,
     )
+
+
+def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
+    """Check, before any is imported, that the modules which the arms name may run."""
+    for family in methods.entries().values():
+        named = family.entries().get("method")
+        if named is not None and isinstance(named.value, str):
+            try:
+                need_consent(named.value, allow_code)
+            except ZipfitError as error:
+                named.fail(str(error))
 
 
 def _settings(node: Node) -> Settings:
