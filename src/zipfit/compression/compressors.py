@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.compression import reference
 from zipfit.compression.base import CalledPairs, Compressor
-from zipfit.errors import ZipfitError, needing
+from zipfit.errors import need, needing
 from zipfit.system.runtime import engine
 
 if TYPE_CHECKING:
@@ -39,14 +39,12 @@ def get_compressor(name: str, level: int | None = None) -> Compressor:
         ZipfitError: the name is unknown, or the level outside the compressor's range.
         MissingExtraError: the compressor's package is not installed.
     """
-    if name not in LEVELS:
-        raise ZipfitError(f"unknown compressor {name!r}: choose from {', '.join(LEVELS)}")
+    need(name in LEVELS, f"unknown compressor {name!r}: choose from {', '.join(LEVELS)}")
     lowest, highest, default = LEVELS[name]
     level = default if level is None else level
-    if name == "gzip" and level == 0:
-        raise ZipfitError("gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
-    if not lowest <= level <= highest:
-        raise ZipfitError(f"level {level} is out of range: {name} has levels {lowest} to {highest}")
+    stores = name == "gzip" and level == 0
+    need(not stores, "gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
+    need(lowest <= level <= highest, f"level {level} is out of range: {name} has levels {lowest} to {highest}")
     if name == "gzip":
         core, told = _native_or_twins(name)
         return Compressor(name, level, told, partial(core.gzip_size, level=level), partial(core.GzipPairs, level=level))

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.records import JsonChunk, TableChunk, dump_record
@@ -151,22 +152,12 @@ def _raw_text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple
     if sample_by == "document":
         yield "line 1", stream.read().removeprefix(_BOM)
         return
-    paragraph: list[bytes] = []
-    start = 0
-    for number, line in _lines(stream):
-        blank = not line.strip()
-        if sample_by == "line":
-            if not blank:
-                yield f"line {number}", line
-        elif blank:
-            if paragraph:
-                yield f"line {start}", b"\n".join(paragraph)
-                paragraph = []
-        else:
-            start = start if paragraph else number
-            paragraph.append(line)
-    if paragraph:
-        yield f"line {start}", b"\n".join(paragraph)
+    for blank, lines in groupby(_lines(stream), lambda numbered: not numbered[1].strip()):
+        if sample_by == "line" and not blank:
+            yield from ((f"line {number}", line) for number, line in lines)
+        elif not blank:
+            numbers, paragraph = zip(*lines, strict=True)
+            yield f"line {numbers[0]}", b"\n".join(paragraph)
 
 
 def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[Item]:
@@ -317,7 +308,8 @@ def _columnar(
         try:
             for batch, share in _parquet_batches(source, columns) if kind == "parquet" else _arrow_batches(source):
                 need_distinct(file.path, batch.schema.names)
-                yield TableChunk(row, batch)
+                for start in range(0, batch.num_rows, CHUNK_RECORDS):
+                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
@@ -360,13 +352,8 @@ def _arrow_batches(source: Any) -> Iterator[tuple[Any, float]]:
         if is_file:
             with pa.ipc.open_file(stream) as reader:
                 for index in range(reader.num_record_batches):
-                    yield from _sliced(reader.get_batch(index), (index + 1) / reader.num_record_batches)
+                    yield reader.get_batch(index), (index + 1) / reader.num_record_batches
         else:
             with pa.ipc.open_stream(stream) as reader:
                 for batch in reader:
-                    yield from _sliced(batch, stream.tell() / max(stream.size(), 1))
-
-
-def _sliced(batch: Any, share: float) -> Iterator[tuple[Any, float]]:
-    for start in range(0, batch.num_rows, CHUNK_RECORDS):
-        yield batch.slice(start, CHUNK_RECORDS), share
+                    yield batch, stream.tell() / max(stream.size(), 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,7 @@ class Reading:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        if self.text_field is not None and self.template is not None:
-            raise ZipfitError("give a text field or a template, not both")
+        need(self.text_field is None or self.template is None, "give a text field or a template, not both")
         if self.template is not None and not self._template_fields():
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
 

@@ -230,8 +230,7 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
 def is_compressed(path: str) -> bool:
     """Whether a file's first bytes are those of a compressed container."""
     with _raw(path) as raw:
-        head = raw.read(8)
-    return any(head.startswith(magic) for magic in _MAGIC)
+        return raw.read(8).startswith(tuple(_MAGIC))
 
 
 def _raw(path: str) -> BinaryIO:

@@ -21,7 +21,7 @@ from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.spool import LineSpool, TableSpool
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,18 +50,13 @@ def check_output(path: str, overwrite: bool) -> None:
     output_format(path)
     if is_remote(path):
         fs, inner = file_system(path)
-        if fs.exists(inner) and not overwrite:
-            raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
+        need(not fs.exists(inner) or overwrite, f"{path}: exists already (give --overwrite to replace it)")
         return
     folder = Path(path).parent
-    if not folder.is_dir():
-        raise ZipfitError(f"{path}: the folder {folder} does not exist")
-    if os.path.isdir(path):
-        raise ZipfitError(f"{path}: is a folder")
-    if os.path.exists(path) and not overwrite:
-        raise ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
-    if not os.access(folder, os.W_OK):
-        raise ZipfitError(f"{path}: the folder {folder} is not writable")
+    need(folder.is_dir(), f"{path}: the folder {folder} does not exist")
+    need(not os.path.isdir(path), f"{path}: is a folder")
+    need(overwrite or not os.path.exists(path), f"{path}: exists already (give --overwrite to replace it)")
+    need(os.access(folder, os.W_OK), f"{path}: the folder {folder} is not writable")
 
 
 def check_not_input(path: str, inputs: Sequence[str]) -> None:
@@ -71,8 +66,8 @@ def check_not_input(path: str, inputs: Sequence[str]) -> None:
         ZipfitError: it is one of the inputs.
     """
     local = [name for name in inputs if os.path.exists(name)] if os.path.exists(path) else []
-    if path != "-" and (path in inputs or any(os.path.samefile(name, path) for name in local)):
-        raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
+    taken = path != "-" and (path in inputs or any(os.path.samefile(name, path) for name in local))
+    need(not taken, f"{path}: is one of the inputs, which a selection must not replace")
 
 
 def output_format(path: str) -> str:

@@ -68,8 +68,7 @@ class _Bar:
 
     def documents(self, count: int) -> None:
         self._documents += count
-        elapsed = self._bar.tasks[0].elapsed or 0.0
-        if elapsed > 0:
+        if elapsed := self._bar.tasks[0].elapsed:
             rate = self._documents * (self._pairs or 1) / elapsed
             unit = "pairs/s" if self._pairs else "documents/s"
             self._bar.update(self._task, done=self._documents, rate=f"{rate:,.0f} {unit}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ def make_blocks(
     Raises:
         ZipfitError: budget or documents do not fill one block.
     """
-    if budget is not None and budget < block_size:
-        raise ZipfitError(f"a budget of {budget} tokens is less than one block of {block_size}: lower the block size")
+    enough = budget is None or budget >= block_size
+    need(enough, f"a budget of {budget} tokens is less than one block of {block_size}: lower the block size")
     documents: list[NDArray[np.int32]] = []
     total = 0
     runs = (encode(texts[start : start + _RUN], tokenizer) for start in range(0, len(texts), _RUN))

@@ -18,9 +18,8 @@ from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import replacing
 from zipfit.errors import ZipfitError, need
 from zipfit.system.runtime import library_versions
-from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
 from zipfit.training.models import ModelSource, load_model
-from zipfit.training.run import Measured, Run, Unobserved
+from zipfit.training.run import Checkpoints, Course, Earlier, HeldOut, Measured, Run, Unobserved
 from zipfit.training.settings import PRESETS
 from zipfit.training.train import train
 

@@ -156,8 +156,8 @@ def find_model(name: str) -> tuple[str, dict[str, Any]]:
     if path.is_dir():
         need((path / "config.json").is_file(), f"model {name}: the folder holds no config.json")
         return str(path), {}
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ZipfitError(f"model {name}: there is no such folder")
+    local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    need(not local, f"model {name}: there is no such folder")
     return name, {}
 
 

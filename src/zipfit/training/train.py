@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError, needing
+from zipfit.errors import ZipfitError, need, needing
 from zipfit.training.blocks import make_blocks
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.interruption import Interruption
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.training.blocks import Blocks
-    from zipfit.training.course import Checkpoints, Course, HeldOut
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
-    from zipfit.training.run import Observer
+    from zipfit.training.run import Checkpoints, Course, HeldOut, Observer
     from zipfit.training.settings import Settings
 
 
@@ -66,11 +65,11 @@ def train(
         import accelerate  # noqa: F401  # the Trainer needs it, and says so in a longer way
         import torch
         import transformers
-    longest = getattr(model.network.config, "max_position_embeddings", None)
-    if longest is not None and settings.block_size > longest:
-        raise ZipfitError(f"block_size {settings.block_size} is more than model {model.name} reads ({longest} tokens)")
+    size, longest = settings.block_size, getattr(model.network.config, "max_position_embeddings", None)
+    fits = longest is None or size <= longest
+    need(fits, f"block_size {size} is more than model {model.name} reads ({longest} tokens)")
     transformers.set_seed(course.seed)
-    blocks = make_blocks(texts, model.tokenizer, settings.block_size, course.budget, course.seed)
+    blocks = make_blocks(texts, model.tokenizer, size, course.budget, course.seed)
     earlier = checkpoints.earlier if checkpoints is not None else None
     run = earlier.run if earlier is not None else Run()
     run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
@@ -109,10 +108,8 @@ class _Measurements:
 
     def step(self, tokens: int, loss: float) -> None:
         """A step is done, which leaves `tokens` trained on; `loss` is its own."""
-        if not math.isfinite(loss):
-            raise ZipfitError(
-                f"the training loss is not a number after {tokens:,} tokens: lower the learning rate, or use fp32"
-            )
+        advice = "lower the learning rate, or use fp32"
+        need(math.isfinite(loss), f"the training loss is not a number after {tokens:,} tokens: {advice}")
         run = self.run
         previous, run.done_tokens = run.done_tokens, tokens
         now = time.perf_counter()
@@ -128,9 +125,9 @@ class _Measurements:
 
     def _test(self, held_out: HeldOut, known: Evaluation | None = None) -> None:
         evaluation = known or cross_entropy(self.model, held_out.texts, self.test_tokens)
-        if not math.isfinite(evaluation.loss):
-            raise ZipfitError(f"the test loss is not a number after {self.run.done_tokens:,} training tokens")
-        measured = Measured(self.run.done_tokens, evaluation.loss, evaluation.bits_per_byte)
+        done, loss = self.run.done_tokens, evaluation.loss
+        need(math.isfinite(loss), f"the test loss is not a number after {done:,} training tokens")
+        measured = Measured(done, loss, evaluation.bits_per_byte)
         self.run.test.append(measured)
         self.observer.tested(self.run, measured)
 
