@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class ZipfitError(Exception):
     """One sentence that a user can act on; the command line prints it and exits with status 2."""
@@ -16,3 +22,22 @@ class MissingExtraError(ZipfitError, ImportError):
 
 class BadRecordError(Exception):
     """A record that gives no text; the message is the reason, without the place."""
+
+
+@contextmanager
+def needing(feature: str, extra: str) -> Iterator[None]:
+    """Import what a feature needs of an extra.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(feature, extra) from error
+
+
+def need(holds: bool, message: str) -> None:
+    """Raise ZipfitError with the message unless a condition holds, such as that an option is within its range."""
+    if not holds:
+        raise ZipfitError(message)

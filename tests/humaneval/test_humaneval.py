@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import HumanEvalResult, Judging, Sampling, evaluate_samples, humaneval, read_problems
-from zipfit.humaneval.pass_at_k import pass_at_k
+from zipfit.humaneval.judging import pass_at_k
 from zipfit.humaneval.solving import STOPS
 
 if TYPE_CHECKING:

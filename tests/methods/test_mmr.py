@@ -103,7 +103,7 @@ def test_a_short_walk_reads_little(monkeypatch):
     monkeypatch.setattr(mmr, "_Candidates", Spy)
     pool = MemoryPool(documents(500))
     assert len(list(islice(Mmr(level=3).fit(TARGET).rank(pool), 5))) == 5
-    held = sum(map(len, candidates[0]._texts.values()))
+    held = sum(map(len, candidates[0].texts.values()))
     assert 0 < held < sum(map(len, pool.texts)) / 3
 
 

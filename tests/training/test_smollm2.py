@@ -18,9 +18,9 @@ from support import write_jsonl
 from zipfit.humaneval import read_problems
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
-from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.models import ModelSource, load_model
+from zipfit.training.run import Course, HeldOut
 from zipfit.training.settings import Settings
 from zipfit.training.train import train
 

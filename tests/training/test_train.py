@@ -12,12 +12,11 @@ import torch
 from tiny import TEXTS
 
 from zipfit.errors import ZipfitError
-from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
 from zipfit.training.evaluation import Evaluation, cross_entropy
 from zipfit.training.models import load_model
 from zipfit.training.overlap import Overlap
 from zipfit.training.precision import computes_bf16
-from zipfit.training.run import Measured, Observer, Run, Unobserved
+from zipfit.training.run import Checkpoints, Course, Earlier, HeldOut, Measured, Observer, Run, Unobserved
 from zipfit.training.settings import Settings
 from zipfit.training.train import train
 

@@ -12,11 +12,12 @@ another in float64, so that every engine gives the same bits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from zipfit.system.arguments import array, batch, single
+from zipfit.system.arguments import array, batch, instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,50 +39,38 @@ class Pairs(Protocol):
 
     def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
         """Return C(x) and C(x + t_j) for all j, shape (n,), bytes."""
-        ...
 
     def alignments(self, texts: Texts) -> NDArray[np.float64]:
         """Return the alignment of each of m sources, shape (m,)."""
-        ...
 
     def distances(self, texts: Texts, columns: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return C(x) of each of m sources, shape (m,), and NCD(x, t_j) for the k targets j in `columns`, (m, k)."""
-        ...
 
 
-class Compressor(Protocol):
+@dataclass(frozen=True)
+class Compressor:
     """A compressor at a level.
 
     Attributes:
         name: as `--compressor` takes it.
         level: the level in force.
         engine: what computes the sizes: `native`, or the library and its version.
+        size: returns C(text) in bytes.
+        pairs: prepares for pairs with the n target examples, n at least 1.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def level(self) -> int: ...
-
-    @property
-    def engine(self) -> str: ...
-
-    def size(self, text: bytes) -> int:
-        """Return C(text) in bytes."""
-        ...
-
-    def pairs(self, targets: Texts) -> Pairs:
-        """Prepare for pairs with the n target examples, n at least 1."""
-        ...
+    name: str
+    level: int
+    engine: str
+    size: Callable[[bytes], int]
+    pairs: Callable[[Texts], Pairs]
 
 
 def distance(source_size: int, target_sizes: NDArray[np.int64], pair_sizes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the normalized compression distances of one source with n targets, shape (n,)."""
     smaller = np.minimum(source_size, target_sizes)
     larger = np.maximum(source_size, target_sizes)
-    quotient: NDArray[np.float64] = (pair_sizes - smaller) / larger
-    return quotient
+    return (pair_sizes - smaller) / larger
 
 
 class CalledPairs:
@@ -103,7 +92,7 @@ class CalledPairs:
         return len(self._targets)
 
     def sizes(self, text: bytes) -> tuple[int, NDArray[np.int64]]:
-        return self._size(single(text)), self._joined(text, range(len(self)))
+        return self._size(instance(text, "text", bytes)), self._joined(text, range(len(self)))
 
     def alignments(self, texts: Texts) -> NDArray[np.float64]:
         scores = np.empty(len(batch(texts, "texts")))

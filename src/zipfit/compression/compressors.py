@@ -6,20 +6,17 @@ import lzma
 import threading
 import warnings
 import zlib
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression import reference
-from zipfit.compression.base import CalledPairs
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.compression.base import CalledPairs, Compressor
+from zipfit.errors import need, needing
 from zipfit.system.runtime import engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zipfit.compression.base import Compressor, Pairs
-    from zipfit.system.texts import Texts
 
 # Name to (lowest level, highest level, default level).
 #
@@ -35,17 +32,6 @@ LEVELS = {
 }
 
 
-@dataclass(frozen=True)
-class _Compressor:
-    """What computes which sizes; see `Compressor`."""
-
-    name: str
-    level: int
-    engine: str
-    size: Callable[[bytes], int]
-    pairs: Callable[[Texts], Pairs]
-
-
 def get_compressor(name: str, level: int | None = None) -> Compressor:
     """Return a compressor by name and level (None for its default).
 
@@ -53,24 +39,24 @@ def get_compressor(name: str, level: int | None = None) -> Compressor:
         ZipfitError: the name is unknown, or the level outside the compressor's range.
         MissingExtraError: the compressor's package is not installed.
     """
-    if name not in LEVELS:
-        raise ZipfitError(f"unknown compressor {name!r}: choose from {', '.join(LEVELS)}")
+    need(name in LEVELS, f"unknown compressor {name!r}: choose from {', '.join(LEVELS)}")
     lowest, highest, default = LEVELS[name]
     level = default if level is None else level
-    if name == "gzip" and level == 0:
-        raise ZipfitError("gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
-    if not lowest <= level <= highest:
-        raise ZipfitError(f"level {level} is out of range: {name} has levels {lowest} to {highest}")
+    stores = name == "gzip" and level == 0
+    need(not stores, "gzip level 0 stores without compressing, so it would rank by length alone: use 1 to 9")
+    need(lowest <= level <= highest, f"level {level} is out of range: {name} has levels {lowest} to {highest}")
     if name == "gzip":
         core, told = _native_or_twins(name)
-        return _Compressor(
-            name, level, told, partial(core.gzip_size, level=level), partial(core.GzipPairs, level=level)
-        )
+        return Compressor(name, level, told, partial(core.gzip_size, level=level), partial(core.GzipPairs, level=level))
     if name == "lz4" and level == 0:
         core, told = _native_or_twins(name)
-        return _Compressor(name, level, told, core.lz4_size, core.Lz4Pairs)
-    told, size = {"lz4": _lz4, "zstd": _zstd, "brotli": _brotli, "lzma": _lzma}[name](level)
-    return _Compressor(name, level, told, size, partial(CalledPairs, size))
+        return Compressor(name, level, told, core.lz4_size, core.Lz4Pairs)
+    told, compress = {"lz4": _lz4, "zstd": _zstd, "brotli": _brotli, "lzma": _lzma}[name](level)
+
+    def size(text: bytes) -> int:
+        return len(compress(text))
+
+    return Compressor(name, level, told, size, partial(CalledPairs, size))
 
 
 def _native_or_twins(name: str) -> tuple[Any, str]:
@@ -92,43 +78,46 @@ def _tell_of_fallback() -> None:
     )
 
 
-def _lz4(level: int) -> tuple[str, Callable[[bytes], int]]:
+def _lz4(level: int) -> tuple[str, Callable[[bytes], bytes]]:
     import lz4.frame
 
-    def size(text: bytes) -> int:
-        return len(lz4.frame.compress(text, compression_level=level))
-
-    return f"lz4 {lz4.library_version_string()}", size
+    return f"lz4 {lz4.library_version_string()}", partial(lz4.frame.compress, compression_level=level)
 
 
-def _zstd(level: int) -> tuple[str, Callable[[bytes], int]]:
+def _zstd(level: int) -> tuple[str, Callable[[bytes], bytes]]:
+    return f"zstd {zstd_version()}", zstd_compress(level)
+
+
+def _brotli(level: int) -> tuple[str, Callable[[bytes], bytes]]:
+    with needing("the brotli compressor", "brotli"):
+        import brotli
+    return f"brotli {brotli.__version__}", partial(brotli.compress, quality=level)
+
+
+def _lzma(level: int) -> tuple[str, Callable[[bytes], bytes]]:
+    return "lzma (Python's standard library)", partial(lzma.compress, preset=level)
+
+
+def zstd_compress(level: int, dictionary: bytes = b"") -> Callable[[bytes], bytes]:
+    """What makes a text a zstd frame, knowing the dictionary's bytes; safe to call from several threads."""
     import zstandard
 
+    prepared = None
+    if dictionary:
+        prepared = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        prepared.precompute_compress(level=level)
     local = threading.local()  # a compressor object serves one thread at a time
 
-    def size(text: bytes) -> int:
+    def compress(text: bytes) -> bytes:
         if not hasattr(local, "compressor"):
-            local.compressor = zstandard.ZstdCompressor(level=level)
-        return len(local.compressor.compress(text))
+            local.compressor = zstandard.ZstdCompressor(level=level, dict_data=prepared)
+        return local.compressor.compress(text)  # type: ignore[no-any-return]
 
-    return f"zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}", size
-
-
-def _brotli(level: int) -> tuple[str, Callable[[bytes], int]]:
-    try:
-        import brotli
-    except ImportError as error:
-        raise MissingExtraError("the brotli compressor", "brotli") from error
-
-    def size(text: bytes) -> int:
-        return len(brotli.compress(text, quality=level))
-
-    return f"brotli {brotli.__version__}", size
+    return compress
 
 
-def _size_of_output(compress: Callable[[bytes], bytes], text: bytes) -> int:
-    return len(compress(text))
+def zstd_version() -> str:
+    """The version of the zstd library in use."""
+    import zstandard
 
-
-def _lzma(level: int) -> tuple[str, Callable[[bytes], int]]:
-    return "lzma (Python's standard library)", partial(_size_of_output, partial(lzma.compress, preset=level))
+    return ".".join(map(str, zstandard.ZSTD_VERSION))

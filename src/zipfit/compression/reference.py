@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zipfit.compression.base import CalledPairs
-from zipfit.system.arguments import integer, single
+from zipfit.system.arguments import instance, integer
 
 if TYPE_CHECKING:
     from zipfit.system.texts import Texts
 
-LOWEST_LEVEL, HIGHEST_LEVEL = 1, 9
-
 
 def gzip_size(text: bytes, level: int) -> int:
     """Return len(gzip.compress(text, level)); ValueError for a level outside 1..9."""
-    text, level = single(text), _level(level)
+    text, level = instance(text, "text", bytes), integer(level, "level", 1, 9)
     stream = zlib.compressobj(level, zlib.DEFLATED, 31)  # 31: a gzip header and trailer, as gzip.compress writes
     return len(stream.compress(text)) + len(stream.flush())
 
@@ -26,14 +24,14 @@ def lz4_size(text: bytes) -> int:
     """Return len(lz4.frame.compress(text))."""
     import lz4.frame
 
-    return len(lz4.frame.compress(single(text)))
+    return len(lz4.frame.compress(instance(text, "text", bytes)))
 
 
 class GzipPairs(CalledPairs):
     """Gzip sizes of pairs; ValueError for a level outside 1..9."""
 
     def __init__(self, targets: Texts, level: int) -> None:
-        super().__init__(partial(gzip_size, level=_level(level)), targets)
+        super().__init__(partial(gzip_size, level=integer(level, "level", 1, 9)), targets)
 
 
 class Lz4Pairs(CalledPairs):
@@ -41,7 +39,3 @@ class Lz4Pairs(CalledPairs):
 
     def __init__(self, targets: Texts) -> None:
         super().__init__(lz4_size, targets)
-
-
-def _level(level: Any) -> int:
-    return integer(level, "level", LOWEST_LEVEL, HIGHEST_LEVEL)

@@ -164,11 +164,7 @@ class Corpus:
                 start += item.documents
                 continue
             for chunk in item.chunks(columns):
-                indices = range(len(chunk))
-                if bad_rows:
-                    good = [i for i in indices if chunk.first_row + i not in bad_rows]
-                else:
-                    good = list(indices)
+                good = [i for i in range(len(chunk)) if chunk.first_row + i not in bad_rows]
                 low, high = np.searchsorted(positions, [start, start + len(good)])
                 if low < high:
                     yield chunk, [good[position - start] for position in positions[low:high].tolist()]

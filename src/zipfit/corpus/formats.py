@@ -10,37 +10,34 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.records import JsonChunk, TableChunk
+from zipfit.corpus.records import JsonChunk, TableChunk, dump_record
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_compressed, is_remote, naming
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from zipfit.corpus.records import Chunk
-    from zipfit.corpus.streams import HashedFile
+    from zipfit.corpus.streams import HashedFile, OnRead
 
-FORMATS = ("jsonl", "json", "csv", "tsv", "text", "parquet", "arrow")
-SAMPLE_BY = ("line", "paragraph", "document")
+    Item: TypeAlias = tuple[str, bytes, str | None]  # place, JSON text (or raw bytes), reason why it is bad
 
-_FORMAT_OF_SUFFIX = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
+_SUFFIXES = {
+    "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
+    "csv": (".csv",),
+    "tsv": (".tsv",),
+    "text": (".txt", ".text", ".md"),
+    "parquet": (".parquet", ".pq"),
+    "arrow": (".arrow", ".feather", ".ipc"),
 }
+FORMATS = tuple(_SUFFIXES)
+SAMPLE_BY = ("line", "paragraph", "document")
 
 # A chunk is what one thread scores at a time: small enough to share out evenly and to show progress, large enough that
 # handing it over costs nothing beside scoring it.
@@ -55,7 +52,7 @@ def format_of_name(path: str) -> str | None:
     name = path.lower().split("?", 1)[0] if is_remote(path) else path.lower()
     for suffix in COMPRESSION_SUFFIXES:
         name = name.removesuffix(suffix)
-    return next((kind for suffix, kind in _FORMAT_OF_SUFFIX.items() if name.endswith(suffix)), None)
+    return next((kind for kind, suffixes in _SUFFIXES.items() if name.endswith(suffixes)), None)
 
 
 def detect_format(file: HashedFile) -> str:
@@ -91,7 +88,7 @@ def read_chunks(
     *,
     sample_by: str = "line",
     columns: Sequence[str] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: OnRead | None = None,
 ) -> Iterator[Chunk]:
     """Read a file's records in order.
 
@@ -119,10 +116,7 @@ def read_chunks(
             yield from _chunked(_csv_rows(file.path, stream, "\t" if kind == "tsv" else ","))
 
 
-_Item = "tuple[str, bytes, str | None]"  # place, JSON text (or raw bytes), reason why it is bad
-
-
-def _chunked(items: Iterable[tuple[str, bytes, str | None]]) -> Iterator[JsonChunk]:
+def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:
     first_row, size = 0, 0
     places: list[str] = []
     texts: list[bytes] = []
@@ -148,39 +142,25 @@ def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
         yield number, text.removeprefix(_BOM) if number == 1 else text
 
 
-def _as_record(record: dict[str, str]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode("utf-8")
-
-
-def _text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes, str | None]]:
+def _text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[Item]:
     for place, raw in _raw_text_units(stream, sample_by):
         error = _invalid_utf8(raw, sample_by)
-        yield place, raw if error is not None else _as_record({"text": raw.decode("utf-8")}), error
+        yield place, raw if error is not None else dump_record({"text": raw.decode("utf-8")}), error
 
 
 def _raw_text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
     if sample_by == "document":
         yield "line 1", stream.read().removeprefix(_BOM)
         return
-    paragraph: list[bytes] = []
-    start = 0
-    for number, line in _lines(stream):
-        blank = not line.strip()
-        if sample_by == "line":
-            if not blank:
-                yield f"line {number}", line
-        elif blank:
-            if paragraph:
-                yield f"line {start}", b"\n".join(paragraph)
-                paragraph = []
-        else:
-            start = start if paragraph else number
-            paragraph.append(line)
-    if paragraph:
-        yield f"line {start}", b"\n".join(paragraph)
+    for blank, lines in groupby(_lines(stream), lambda numbered: not numbered[1].strip()):
+        if sample_by == "line" and not blank:
+            yield from ((f"line {number}", line) for number, line in lines)
+        elif not blank:
+            numbers, paragraph = zip(*lines, strict=True)
+            yield f"line {numbers[0]}", b"\n".join(paragraph)
 
 
-def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[tuple[str, bytes, str | None]]:
+def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[Item]:
     csv.field_size_limit(sys.maxsize)  # the library's own limit of 128 KiB a field is too low for documents
     consumed: list[str] = []
 
@@ -217,7 +197,7 @@ def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[
             continue
         if error is None and len(row) != len(header):
             error = f"{len(row)} fields where the header has {len(header)}"
-        yield place, raw if error is not None else _as_record(dict(zip(header, row, strict=True))), error
+        yield place, raw if error is not None else dump_record(dict(zip(header, row, strict=True))), error
 
 
 def _invalid_utf8(raw: bytes, unit: str) -> str | None:
@@ -318,18 +298,18 @@ def _columnar_source(file: HashedFile) -> Iterator[Any]:
 
 
 def _columnar(
-    file: HashedFile, kind: str, columns: Sequence[str] | None, progress: Callable[[int], None] | None
+    file: HashedFile, kind: str, columns: Sequence[str] | None, progress: OnRead | None
 ) -> Iterator[TableChunk]:
     import pyarrow as pa
 
     with naming(file.path), _columnar_source(file) as source:
         size = file.bytes or 0
-        done = 0
-        row = 0
+        done = row = 0
         try:
             for batch, share in _parquet_batches(source, columns) if kind == "parquet" else _arrow_batches(source):
                 need_distinct(file.path, batch.schema.names)
-                yield TableChunk(row, batch)
+                for start in range(0, batch.num_rows, CHUNK_RECORDS):
+                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
@@ -353,10 +333,8 @@ def _parquet_batches(source: Any, columns: Sequence[str] | None) -> Iterator[tup
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source) as parquet:
-        wanted = None
-        if columns is not None:
-            wanted = [name for name in parquet.schema_arrow.names if name in columns]
-            wanted = wanted or None  # a field that is missing: read the rest, to name them
+        # All of them where no field is named, or the one named is missing: a message names the rest.
+        wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
         for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted):
@@ -374,13 +352,8 @@ def _arrow_batches(source: Any) -> Iterator[tuple[Any, float]]:
         if is_file:
             with pa.ipc.open_file(stream) as reader:
                 for index in range(reader.num_record_batches):
-                    yield from _sliced(reader.get_batch(index), (index + 1) / reader.num_record_batches)
+                    yield reader.get_batch(index), (index + 1) / reader.num_record_batches
         else:
             with pa.ipc.open_stream(stream) as reader:
                 for batch in reader:
-                    yield from _sliced(batch, stream.tell() / max(stream.size(), 1))
-
-
-def _sliced(batch: Any, share: float) -> Iterator[tuple[Any, float]]:
-    for start in range(0, batch.num_rows, CHUNK_RECORDS):
-        yield batch.slice(start, CHUNK_RECORDS), share
+                    yield batch, stream.tell() / max(stream.size(), 1)

@@ -1,4 +1,14 @@
-"""What documents can be read from: files by path, glob or folder, Hugging Face data sets, and what Python holds."""
+"""What documents can be read from: files by path, glob or folder, Hugging Face data sets, and what Python holds.
+
+There are three kinds of `Input`, each read as often as needed, and all of them have
+
+- `name`: what messages and the manifest call it;
+- `documents`: the number of good records, 0 until read;
+- `skipped`: reason to number of records passed over for it;
+- `size()`: the total of what `chunks` reports to `progress`, None if it is not known beforehand;
+- `chunks(columns, progress)`: the records in order, of columnar inputs only `columns`, where given;
+- `identity()`: what the manifest keeps to tell that a later input is the same (size and content hash).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +17,10 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.formats import (
     CHUNK_RECORDS,
@@ -24,15 +34,16 @@ from zipfit.corpus.formats import (
 from zipfit.corpus.outputs import COMPANIONS
 from zipfit.corpus.records import ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, file_system, is_remote, naming
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import ZipfitError, need, needing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
     from zipfit.corpus.records import Chunk
-    from zipfit.corpus.streams import HashedFile
+    from zipfit.corpus.streams import HashedFile, OnRead
 
+    Input: TypeAlias = "FileInput | TableInput | ObjectInput"
     Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
     """What `source` and `target` may be: see `zipfit.select`."""
 
@@ -40,41 +51,20 @@ HUB_NAME = re.compile(r"hub:(?P<name>[^:@]+)(?::(?P<config>[^@]+))?@(?P<split>.+
 """A Hugging Face data set as an input: `hub:NAME@SPLIT` or `hub:NAME:CONFIG@SPLIT`."""
 
 
-class Input(Protocol):
-    """One thing that documents are read from, as often as needed.
+class _Read:
+    """What reading an input tells of it."""
 
-    Attributes:
-        name: what messages and the manifest call it.
-        documents: number of good records, 0 until read.
-        skipped: reason to number of records passed over for it.
-    """
-
-    name: str
-    documents: int
-    skipped: dict[str, int]
-
-    def size(self) -> int | None:
-        """Total of what `chunks` reports to `progress`, if known beforehand."""
-        ...
-
-    def chunks(
-        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> Iterator[Chunk]:
-        """Yield the records in order; of columnar inputs only `columns`, where given."""
-        ...
-
-    def identity(self) -> dict[str, object]:
-        """What the manifest keeps to tell that a later input is the same (size and content hash)."""
-        ...
-
-
-class FileInput:
-    """Documents in a file; see `Input`."""
-
-    def __init__(self, file: HashedFile, kind: str, sample_by: str) -> None:
-        self.name = file.path
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.documents = 0
         self.skipped: dict[str, int] = {}
+
+
+class FileInput(_Read):
+    """Documents in a file."""
+
+    def __init__(self, file: HashedFile, kind: str, sample_by: str) -> None:
+        super().__init__(file.path)
         self._file = file
         self._kind = kind
         self._sample_by = sample_by
@@ -82,22 +72,18 @@ class FileInput:
     def size(self) -> int | None:
         return self._file.size()
 
-    def chunks(
-        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         return read_chunks(self._file, self._kind, sample_by=self._sample_by, columns=columns, progress=progress)
 
     def identity(self) -> dict[str, object]:
         return {"format": self._kind, "bytes": self._file.bytes, "sha256": self._file.sha256}
 
 
-class TableInput:
-    """Documents in an Arrow table or anything that yields one by slices; see `Input`."""
+class TableInput(_Read):
+    """Documents in an Arrow table or anything that yields one by slices."""
 
     def __init__(self, name: str, rows: int, slice_: Callable[[int, int], Any], fingerprint: str | None = None) -> None:
-        self.name = name
-        self.documents = 0
-        self.skipped: dict[str, int] = {}
+        super().__init__(name)
         self._rows = rows
         self._slice = slice_
         self._fingerprint = fingerprint
@@ -105,9 +91,7 @@ class TableInput:
     def size(self) -> int:
         return self._rows
 
-    def chunks(
-        self, columns: Sequence[str] | None = None, progress: Callable[[int], None] | None = None
-    ) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         for start in range(0, self._rows, CHUNK_RECORDS):
             table = self._slice(start, CHUNK_RECORDS)
             need_distinct(self.name, table.column_names)
@@ -121,30 +105,22 @@ class TableInput:
     def identity(self) -> dict[str, object]:
         if self._fingerprint is not None:
             return {"format": "dataset", "rows": self._rows, "fingerprint": self._fingerprint}
-        sha256 = hashlib.sha256()
-        for start in range(0, self._rows, CHUNK_RECORDS):
-            for row in self._slice(start, CHUNK_RECORDS).to_pylist():
-                sha256.update(repr(row).encode("utf-8", "backslashreplace"))
-        return {"format": "table", "rows": self._rows, "sha256": sha256.hexdigest()}
+        slices = (self._slice(start, CHUNK_RECORDS) for start in range(0, self._rows, CHUNK_RECORDS))
+        rows = (row for table in slices for row in table.to_pylist())
+        return {"format": "table", "rows": self._rows, "sha256": _sha256_of(rows)}
 
 
-class ObjectInput:
-    """Documents that are Python strings or dicts; see `Input`."""
+class ObjectInput(_Read):
+    """Documents that are Python strings or dicts, of which nothing is saved by reading some fields only."""
 
     def __init__(self, name: str, objects: Sequence[Any]) -> None:
-        self.name = name
-        self.documents = 0
-        self.skipped: dict[str, int] = {}
+        super().__init__(name)
         self._objects = objects
 
     def size(self) -> int:
         return len(self._objects)
 
-    def chunks(
-        self,
-        columns: Sequence[str] | None = None,  # noqa: ARG002 - nothing is saved by reading part of a dict
-        progress: Callable[[int], None] | None = None,
-    ) -> Iterator[Chunk]:
+    def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:  # noqa: ARG002
         for start in range(0, len(self._objects), CHUNK_RECORDS):
             objects = self._objects[start : start + CHUNK_RECORDS]
             yield ObjectChunk(start, objects)
@@ -152,10 +128,14 @@ class ObjectInput:
                 progress(len(objects))
 
     def identity(self) -> dict[str, object]:
-        sha256 = hashlib.sha256()
-        for value in self._objects:
-            sha256.update(repr(value).encode("utf-8", "backslashreplace"))
-        return {"format": "objects", "rows": len(self._objects), "sha256": sha256.hexdigest()}
+        return {"format": "objects", "rows": len(self._objects), "sha256": _sha256_of(self._objects)}
+
+
+def _sha256_of(records: Iterable[Any]) -> str:
+    sha256 = hashlib.sha256()
+    for record in records:
+        sha256.update(repr(record).encode("utf-8", "backslashreplace"))
+    return sha256.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -179,21 +159,20 @@ class Files:
         Raises:
             ZipfitError: as `expand`, or a format is unknown or cannot be told.
         """
-        if self.format is not None and self.format not in FORMATS:
-            raise ZipfitError(f"unknown format {self.format!r}: choose from {', '.join(FORMATS)}")
-        if self.sample_by not in SAMPLE_BY:
-            raise ZipfitError(f"unknown sample-by {self.sample_by!r}: choose from {', '.join(SAMPLE_BY)}")
+        kind, unit = self.format, self.sample_by
+        need(kind is None or kind in FORMATS, f"unknown format {kind!r}: choose from {', '.join(FORMATS)}")
+        need(unit in SAMPLE_BY, f"unknown sample-by {unit!r}: choose from {', '.join(SAMPLE_BY)}")
         inputs: list[Input] = []
         passed_over: list[str] = []
         for path in self.paths:
             if path.startswith("hub:"):
                 inputs.append(_hub_input(path))
                 continue
-            names, unknown = expand([path], any_format=self.format is not None)
+            names, unknown = expand([path], any_format=kind is not None)
             passed_over += unknown
             for name in names:
                 file = file_at(name)
-                inputs.append(FileInput(file, self.format or detect_format(file), self.sample_by))
+                inputs.append(FileInput(file, kind or detect_format(file), unit))
         return inputs, passed_over
 
 
@@ -216,9 +195,6 @@ def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], l
     files: list[str] = []
     passed_over: list[str] = []
     for path in paths:
-        if path == "-":
-            files.append(path)
-            continue
         found = _expand_remote(path) if is_remote(path) else _expand_local(path)
         if found is None:
             files.append(path)
@@ -232,7 +208,9 @@ def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], l
 
 
 def _expand_local(path: str) -> list[str] | None:
-    """The files of a folder or glob in order; None for a path that names one file."""
+    """The files of a folder or glob in order; None for a path that names one file, or standard input."""
+    if path == "-":
+        return None
     if os.path.isdir(path):
         return _walk(path)
     if os.path.exists(path):
@@ -370,10 +348,8 @@ def _hub_input(path: str) -> TableInput:
     match = HUB_NAME.fullmatch(path)
     if match is None:
         raise ZipfitError(f"{path}: write a data set as hub:NAME@SPLIT or hub:NAME:CONFIG@SPLIT")
-    try:
+    with needing("reading Hugging Face data sets", "hub"):
         import datasets
-    except ImportError as error:
-        raise MissingExtraError("reading Hugging Face data sets", "hub") from error
     try:
         dataset = datasets.load_dataset(match["name"], match["config"], split=match["split"])
     except Exception as error:  # the library raises many kinds; each means that there is nothing to read

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tools_text
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,8 +98,7 @@ class Reading:
     role_labels: bool = True
 
     def __post_init__(self) -> None:
-        if self.text_field is not None and self.template is not None:
-            raise ZipfitError("give a text field or a template, not both")
+        need(self.text_field is None or self.template is None, "give a text field or a template, not both")
         if self.template is not None and not self._template_fields():
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
         if self.roles is not None and not all(self._roles):

@@ -3,6 +3,14 @@
 A record must come out as it went in. So records of row formats travel as the very JSON text that the file holds (no
 float is re-written, no big integer rounded, no field reordered), and records of columnar formats as Arrow batches with
 their own schema; neither is converted unless the output's format is of the other kind.
+
+There are three kinds of `Chunk`, consecutive records of one file, good and bad alike, and all of them have
+
+- `first_row`: the 0-based row in the file of the first; rows count every record, blank lines excepted;
+- `record(index)`: the record as Python values; BadRecordError if it is not a readable record;
+- `place(index)`: where the record lies in its file, as a message says it: `line 12` or `record 12`;
+- `raw(index)`: the record's bytes, for the file of rejected records;
+- `take(indices)`: the records at `indices`, whole, on their way out.
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import BadRecordError, ZipfitError
 
@@ -20,36 +28,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    Chunk: TypeAlias = "JsonChunk | TableChunk | ObjectChunk"
     Records: TypeAlias = list[bytes] | pa.RecordBatch
     """Records on their way out: JSON texts (each one line, without its end), or an Arrow batch."""
-
-
-class Chunk(Protocol):
-    """Consecutive records of one file, good and bad alike.
-
-    Attributes:
-        first_row: 0-based row in the file of the first; rows count every record, blank lines excepted.
-    """
-
-    first_row: int
-
-    def __len__(self) -> int: ...
-
-    def record(self, index: int) -> dict[str, Any]:
-        """The record as Python values; raises BadRecordError if it is not a readable record."""
-        ...
-
-    def place(self, index: int) -> str:
-        """Where the record lies in its file, as a message says it: `line 12` or `record 12`."""
-        ...
-
-    def raw(self, index: int) -> bytes:
-        """The record's bytes, for the file of rejected records."""
-        ...
-
-    def take(self, indices: Sequence[int]) -> Records:
-        """The records at `indices`, whole, on their way out."""
-        ...
 
 
 class JsonChunk:

@@ -21,6 +21,10 @@ from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    OnRead: TypeAlias = Callable[[int], None]
+    """Called with the number of raw bytes (of tables: rows) each time some were read."""
 
 COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 
@@ -98,10 +102,10 @@ def sha256_of(stream: BinaryIO, before: hashlib._Hash | None = None) -> str:
 class _HashingReader(io.RawIOBase):
     """Passes bytes through while counting and hashing them, so that a file is read once for both."""
 
-    def __init__(self, raw: BinaryIO, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, raw: BinaryIO, progress: OnRead | None) -> None:
         self._raw = raw
-        self._sha256 = hashlib.sha256()
         self._progress = progress
+        self.sha256 = hashlib.sha256()
         self.bytes = 0
 
     def readable(self) -> bool:
@@ -110,20 +114,11 @@ class _HashingReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data = self._raw.read(len(buffer))
         buffer[: len(data)] = data
-        self._sha256.update(data)
+        self.sha256.update(data)
         self.bytes += len(data)
         if self._progress is not None:
             self._progress(len(data))
         return len(data)
-
-    def drain(self) -> None:
-        """Read on to the end, so that the hash covers the whole file."""
-        while self.read(_BLOCK):
-            pass
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
 
     def close(self) -> None:
         if not self.closed:
@@ -235,8 +230,7 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
 def is_compressed(path: str) -> bool:
     """Whether a file's first bytes are those of a compressed container."""
     with _raw(path) as raw:
-        head = raw.read(8)
-    return any(head.startswith(magic) for magic in _MAGIC)
+        return raw.read(8).startswith(tuple(_MAGIC))
 
 
 def _raw(path: str) -> BinaryIO:
@@ -265,10 +259,8 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: is a folder, not a file") from error
     except EOFError as error:
         raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
-    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile) as error:
-        raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
-    except RuntimeError as error:
-        if "LZ4" not in str(error):
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "LZ4" not in str(error):
             raise
         raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
     except OSError as error:
@@ -280,19 +272,15 @@ class HashedFile:
 
     Attributes:
         path: as the user gave it (or as a folder or glob expanded).
+        local_path: where the bytes lie, if that is on this machine.
         bytes: size of the file as it lies, compressed if it is; None until read.
         sha256: of the same bytes; None until read.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path = self.local_path = path
         self.bytes: int | None = None
         self.sha256: str | None = None
-
-    @property
-    def local_path(self) -> str:
-        """Where the bytes lie, if that is on this machine."""
-        return self.path
 
     def size(self) -> int | None:
         """Size in bytes if it can be told without reading the file."""
@@ -305,7 +293,7 @@ class HashedFile:
             return None
 
     @contextmanager
-    def open(self, progress: Callable[[int], None] | None = None) -> Iterator[io.BufferedReader]:
+    def open(self, progress: OnRead | None = None) -> Iterator[io.BufferedReader]:
         """Open the decompressed bytes; on leaving after the end was reached, settle size and hash.
 
         Args:
@@ -314,25 +302,24 @@ class HashedFile:
         Raises:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with naming(self.path):
-            hashing = _HashingReader(_raw(self.local_path), progress)
-            with hashing:
-                stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
-                yield stream
-                if stream.read(1) == b"":
-                    hashing.drain()
-                    self._settle(hashing.bytes, hashing.sha256)
+        with naming(self.path), _HashingReader(_raw(self.local_path), progress) as hashing:
+            stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
+            yield stream
+            if stream.read(1) == b"":
+                self._settle(hashing)
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
         with naming(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
-            hashing.drain()
-            self._settle(hashing.bytes, hashing.sha256)
+            self._settle(hashing)
 
-    def _settle(self, size: int, sha256: str) -> None:
-        if self.sha256 is not None and self.sha256 != sha256:
+    def _settle(self, hashing: _HashingReader) -> None:
+        while hashing.read(_BLOCK):  # to the end, so that the hash covers the whole file
+            pass
+        sha256 = hashing.sha256.hexdigest()
+        if self.sha256 not in (None, sha256):
             raise ZipfitError(f"{self.path}: the file changed while it was being read")
-        self.bytes, self.sha256 = size, sha256
+        self.bytes, self.sha256 = hashing.bytes, sha256
 
 
 class SpooledFile(HashedFile):
@@ -340,15 +327,12 @@ class SpooledFile(HashedFile):
 
     def __init__(self, path: str, stream: BinaryIO) -> None:
         super().__init__(path)
-        self._copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
-        close_after(self, self._copy)
+        copy = tempfile.NamedTemporaryFile(prefix="zipfit-input-")
+        close_after(self, copy)
+        self.local_path = copy.name
         with naming(path):
-            shutil.copyfileobj(stream, self._copy, _BLOCK)
-            self._copy.flush()
-
-    @property
-    def local_path(self) -> str:
-        return self._copy.name
+            shutil.copyfileobj(stream, copy, _BLOCK)
+            copy.flush()
 
 
 def close_after(owner: object, file: Any) -> None:

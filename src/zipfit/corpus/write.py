@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
 import csv
 import gzip
+import importlib
 import io
 import json
-import lzma
-from contextlib import contextmanager
+from contextlib import nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipfit.corpus.formats import format_of_name
@@ -48,30 +48,16 @@ def output_format(path: str) -> str:
     )
 
 
-@contextmanager
-def _compressing(stream: BinaryIO, path: str) -> Iterator[BinaryIO]:
-    """Compress what is written, as the path's suffix says; the same bytes each time (no time stamps)."""
-    suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
-    writer: Any
-    if suffix is None:
-        yield stream
-        return
+def _compressed(stream: BinaryIO, suffix: str) -> Any:
+    """A file that writes to the stream, compressed as a suffix says: the same bytes each time (no time stamps)."""
     if suffix == ".gz":
-        writer = gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
-    elif suffix == ".bz2":
-        writer = bz2.BZ2File(stream, "wb")
-    elif suffix == ".xz":
-        writer = lzma.LZMAFile(stream, "wb")
-    elif suffix == ".zst":
+        return gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
+    if suffix == ".zst":
         import zstandard
 
-        writer = zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
-    else:
-        import lz4.frame
-
-        writer = lz4.frame.LZ4FrameFile(stream, "wb")
-    with writer:
-        yield writer
+        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
+    library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
+    return importlib.import_module(library).open(stream, "wb")
 
 
 def write_records(
@@ -106,7 +92,8 @@ def write_records(
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)
-            with _compressing(stream, path) as output:
+            suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
+            with _compressed(stream, suffix) if suffix else nullcontext(stream) as output:
                 if kind in ("csv", "tsv"):
                     _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
                 else:
@@ -135,14 +122,12 @@ def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | No
 
 
 def _write_json(output: BinaryIO, lines: Iterable[bytes], as_array: bool) -> None:
-    if not as_array:
-        for line in lines:
-            output.write(line + b"\n")
-        return
-    output.write(b"[")
+    if as_array:
+        output.write(b"[")
     for index, line in enumerate(lines):
-        output.write((b",\n" if index else b"\n") + line)
-    output.write(b"\n]\n")
+        output.write((b",\n" if index else b"\n") + line if as_array else line + b"\n")
+    if as_array:
+        output.write(b"\n]\n")
 
 
 def _write_csv(
@@ -198,12 +183,9 @@ def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Ta
 
     open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
     try:
-        first = next(tables, None)
-        if first is None:
-            first = pa.table({})
+        first = next(tables, pa.table({}))
         with open_writer(stream, first.schema) as writer:
-            writer.write_table(first)
-            for table in tables:
+            for table in chain([first], tables):
                 writer.write_table(table)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]

@@ -6,7 +6,6 @@ Chen et al. 2021, "Evaluating Large Language Models Trained on Code", arXiv 2107
 from zipfit.humaneval.generating import Sampling
 from zipfit.humaneval.judging import HumanEvalResult, Judging
 from zipfit.humaneval.problems import read_problems
-from zipfit.humaneval.samples import evaluate_samples
-from zipfit.humaneval.solving import humaneval
+from zipfit.humaneval.solving import evaluate_samples, humaneval
 
 __all__ = ["HumanEvalResult", "Judging", "Sampling", "evaluate_samples", "humaneval", "read_problems"]

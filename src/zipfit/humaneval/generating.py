@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import need, needing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +36,13 @@ class Sampling:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ZipfitError(f"temperature must be at least 0, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ZipfitError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        need(0 <= self.temperature < math.inf, f"temperature must be at least 0, not {self.temperature}")
+        need(0 < self.top_p <= 1, f"top_p must be above 0 and at most 1, not {self.top_p}")
         for name in ("samples", "max_new_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ZipfitError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 <= self.seed < 1 << 32:
-            raise ZipfitError(f"seed must be in 0..2**32 - 1, not {self.seed}")
-        if self.samples > 1 and self.temperature == 0:
-            raise ZipfitError("samples are all the same at temperature 0: take 1 sample, or a temperature such as 0.8")
+            need(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        need(0 <= self.seed < 1 << 32, f"seed must be in 0..2**32 - 1, not {self.seed}")
+        alike = "samples are all the same at temperature 0: take 1 sample, or a temperature such as 0.8"
+        need(self.samples == 1 or self.temperature > 0, alike)
 
 
 def complete(model: Any, tokenizer: Any, prompt: str, sampling: Sampling, stops: Sequence[str], seed: int) -> list[str]:
@@ -67,17 +63,14 @@ def complete(model: Any, tokenizer: Any, prompt: str, sampling: Sampling, stops:
         ZipfitError: the prompt fills the model's context.
         MissingExtraError: torch or Transformers is not installed.
     """
-    try:
+    with needing("generating text", "train"):
         import torch
         from transformers import GenerationConfig
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("generating text", "train") from error
     device = model.device
     inputs = tokenizer(prompt, return_tensors="pt")["input_ids"].to(device)
     length = inputs.shape[1]
     context = getattr(model.config, "max_position_embeddings", None) or math.inf
-    if length >= context:
-        raise ZipfitError(f"a prompt of {length} tokens leaves no room in the model's context of {context}")
+    need(length < context, f"a prompt of {length} tokens leaves no room in the model's context of {context}")
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     draws = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampling.temperature else {}
     settings = GenerationConfig(  # type: ignore[no-untyped-call, unused-ignore]

@@ -1,4 +1,7 @@
-"""How completions are judged: by running them, with tests, in `zipfit.humaneval.sandbox` and never in this process."""
+"""How completions are judged: by running them, with tests, in `zipfit.humaneval.sandbox` and never in this process.
+
+What is told of a model is pass@k: the probability that one of k samples passes.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
-from zipfit.humaneval.pass_at_k import pass_at_k
+from zipfit.errors import need
 from zipfit.humaneval.sandbox import Limits, Outcome, Protections, run_program
 
 if TYPE_CHECKING:
@@ -44,10 +46,9 @@ class Judging:
     consent: bool = False
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ZipfitError(f"workers must be at least 1, not {self.workers}")
-        if not self.timeout == int(self.timeout) >= 1:
-            raise ZipfitError(f"timeout must be a whole number of seconds, at least 1, not {self.timeout}")
+        need(self.workers >= 1, f"workers must be at least 1, not {self.workers}")
+        whole = self.timeout == int(self.timeout) >= 1
+        need(whole, f"timeout must be a whole number of seconds, at least 1, not {self.timeout}")
 
     def need_consent(self) -> None:
         """Check that running programs which a model wrote is agreed to.
@@ -55,11 +56,11 @@ class Judging:
         Raises:
             ZipfitError: it is not.
         """
-        if not self.consent:
-            raise ZipfitError(
-                "HumanEval runs programs that a language model wrote, on this machine, in a sandbox that may have "
-                "holes: agree with --allow-code-execution (in Python: consent=True)"
-            )
+        need(
+            self.consent,
+            "HumanEval runs programs that a language model wrote, on this machine, in a sandbox that may have "
+            "holes: agree with --allow-code-execution (in Python: consent=True)",
+        )
 
     def need_samples(self, samples: int) -> None:
         """Check that so many completions of each problem are enough for every k.
@@ -77,8 +78,7 @@ class Judging:
             ZipfitError: there is none.
         """
         chosen = range(len(problems))[slice(*self.rows)]
-        if not chosen:
-            raise ZipfitError(f"rows {self.rows} hold none of the {len(problems)} problems")
+        need(len(chosen) > 0, f"rows {self.rows} hold none of the {len(problems)} problems")
         return chosen
 
 
@@ -183,3 +183,22 @@ class Judge:
         finally:
             pool.shutdown(cancel_futures=True)
         return outcomes
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Unbiased estimate of the probability that at least one of k samples passes, from n samples of which c passed.
+
+    1 - C(n-c, k) / C(n, k), equation 1 of Chen et al. 2021, as the product of 1 - k/i for i from n-c+1 to n.
+
+    Raises:
+        ZipfitError: not 0 <= c <= n or not 1 <= k <= n.
+
+    Example:
+        >>> round(pass_at_k(10, 3, 1), 3), round(pass_at_k(10, 3, 5), 3)
+        (0.3, 0.917)
+    """
+    need(0 <= c <= n, f"of {n} samples {c} cannot have passed")
+    need(1 <= k <= n, f"pass@{k} needs k of at least 1 and at least {k} samples of each problem, not {n}")
+    if n - c < k:
+        return 1.0
+    return 1.0 - math.prod(1.0 - k / i for i in range(n - c + 1, n + 1))

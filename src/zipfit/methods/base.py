@@ -47,7 +47,6 @@ class Pool(Protocol):
 
     def __iter__(self) -> Iterator[Sequence[str]]:
         """Yield the texts in batches (each at least one document), in source order; every call reads anew."""
-        ...
 
     def map(self, function: Callable[[Sequence[str]], T], only: NDArray[np.bool_] | None = None) -> Iterator[T]:
         """Yield `function(batch)` for each batch, in source order, computed by the pool's threads.
@@ -57,29 +56,26 @@ class Pool(Protocol):
         `function` must be safe to call from several threads at once. Where one batch ends and the next begins is not
         part of the contract: a method's result must not depend on it.
         """
-        ...
 
 
-@runtime_checkable
-class Scorer(Protocol):
-    """A method that scores each document on its own."""
+class Fitted(Protocol):
+    """What every method can do."""
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
         """Learn from the n target examples and, if the method needs it, from the pool; return self."""
-        ...
+
+
+@runtime_checkable
+class Scorer(Fitted, Protocol):
+    """A method that scores each document on its own."""
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return one score for each text, shape (len(texts),); higher fits better. Safe from several threads."""
-        ...
 
 
 @runtime_checkable
-class Selector(Protocol):
+class Selector(Fitted, Protocol):
     """A method that ranks the pool as a whole."""
-
-    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
-        """Learn from the n target examples and, if the method needs it, from the pool; return self."""
-        ...
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position in the pool, score), best first, each position at most once, as lazily as the method can.
@@ -87,23 +83,17 @@ class Selector(Protocol):
         Scores need not descend (a greedy gain per byte need not), but equal claims go to the earlier position.
         A document that the method rules out (too short, a near duplicate) is not yielded; `notes` says how many.
         """
-        ...
 
 
 @runtime_checkable
-class Shortlister(Protocol):
+class Shortlister(Fitted, Protocol):
     """A method that ranks the head of the pool alone."""
-
-    def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
-        """Learn from the n target examples and, if the method needs it, from the pool; return self."""
-        ...
 
     def shortlist(self, pool: Pool, reach: Reach) -> Iterable[tuple[int, float]]:
         """Return (position in the pool, score), best first, that hold at least as far as `reach`.
 
         What comes after that is not looked at. Asked again with another reach, the method begins anew.
         """
-        ...
 
 
 Method = Scorer | Selector | Shortlister
@@ -116,7 +106,6 @@ class Grouped(Protocol):
 
     def fit_groups(self, target: Sequence[str], pool: Pool | None, groups: Sequence[str]) -> Self:
         """As `fit`, with the label of the target that each of the n examples belongs to."""
-        ...
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.methods import cover_reference
 from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
@@ -84,16 +84,15 @@ class Cover:
                 holds a lone surrogate.
         """
         for name, allowed in (("unit", UNITS), ("phi", PHIS), ("weights", WEIGHTS)):
-            if getattr(self, name) not in allowed:
-                raise ZipfitError(f"cover's {name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
-        if not 0 <= self.cost_exponent <= 4:
-            raise ZipfitError(f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}")
+            value = getattr(self, name)
+            need(value in allowed, f"cover's {name} must be one of {', '.join(allowed)}, not {value!r}")
+        need(0 <= self.cost_exponent <= 4, f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}")
         texts = Texts.of(target)
         self._features = engine(cover_reference).CoverFeatures(texts, self.unit, _orders(self.orders))
         self._target_bytes = int(texts.lengths.sum())
-        if len(self._features.counts()) == 0:
-            raise ZipfitError(f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
-        self.notes = {"features": len(self._features.counts())}
+        found = len(self._features.counts())
+        need(found > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
+        self.notes = {"features": found}
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:

@@ -46,9 +46,8 @@ def words(text: bytes) -> list[str]:
 def tabled_counts() -> list[int]:
     """The counts at which the engines want phi, ascending."""
     counts = list(range(EXACT_COUNTS + 1))
-    for start in (
-        EXACT_COUNTS << octave for octave in range(LARGEST_COUNT.bit_length() - EXACT_COUNTS.bit_length() + 1)
-    ):
+    for octave in range(LARGEST_COUNT.bit_length() - EXACT_COUNTS.bit_length() + 1):
+        start = EXACT_COUNTS << octave
         step = 2 * start // EXACT_COUNTS
         counts.extend(range(start + step, 2 * start + 1, step))
     return counts
@@ -82,9 +81,7 @@ class CoverFeatures:
 
     def __init__(self, target: Texts, unit: str, orders: Sequence[int]) -> None:
         arguments.batch(target, "target")
-        if not isinstance(unit, str):
-            raise arguments.wrong_type("unit", "a string", unit)
-        if unit not in ("word", "byte"):
+        if arguments.instance(unit, "unit", str, "a string") not in ("word", "byte"):
             raise ValueError(f"unit must be word or byte, not {unit}")
         self._unit = unit
         self._orders = [arguments.integer(order, "an order", 1, LONGEST_ORDER) for order in orders]
@@ -141,9 +138,7 @@ class CoverGreedy:
 
     def append(self, batch: CoverMatches) -> None:
         """Take over the next documents of the pool; ValueError if that was done before."""
-        if not isinstance(batch, CoverMatches):
-            raise arguments.wrong_type("batch", "CoverMatches", batch)
-        if batch.appended:
+        if arguments.instance(batch, "batch", CoverMatches).appended:
             raise ValueError("a batch can be appended once")
         batch.appended = True
         self._features = max(self._features, batch.features)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import need, needing
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
 from zipfit.methods.vectors import cosines, unit
 from zipfit.system.texts import Texts
@@ -82,18 +82,12 @@ class D4:
             ZipfitError: an option is wrong, the encoder cannot be loaded, or the target is none that a method takes.
         """
         Texts.of(target)
-        if not 0 < self.r_dedup <= 1:
-            raise ZipfitError(f"r_dedup must be above 0 and at most 1, got {self.r_dedup}")
-        if self.epsilon is not None and not 0 <= self.epsilon <= 2:
-            raise ZipfitError(f"epsilon must lie between 0 and 2, got {self.epsilon}")
-        if self.clusters < 0:
-            raise ZipfitError(f"clusters must not be negative, got {self.clusters}")
-        if self.iterations < 1:
-            raise ZipfitError(f"iterations must be at least 1, got {self.iterations}")
-        try:
+        need(0 < self.r_dedup <= 1, f"r_dedup must be above 0 and at most 1, got {self.r_dedup}")
+        need(0 <= (self.epsilon or 0) <= 2, f"epsilon must lie between 0 and 2, got {self.epsilon}")
+        need(self.clusters >= 0, f"clusters must not be negative, got {self.clusters}")
+        need(self.iterations >= 1, f"iterations must be at least 1, got {self.iterations}")
+        with needing("the method d4", "d4"):
             import faiss  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("the method d4", "d4") from error
         self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
         return self
 

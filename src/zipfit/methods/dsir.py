@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ class Dsir:
         Raises:
             ZipfitError: an option is out of range, the pool is missing, or the target has no words.
         """
-        if self.proportions:
-            raise ZipfitError("dsir's proportions share a selection among several targets; there is one")
+        need(not self.proportions, "dsir's proportions share a selection among several targets; there is one")
         return self.fit_groups(target, pool, [""] * len(target))
 
     def fit_groups(self, target: Sequence[str], pool: Pool | None, groups: Sequence[str]) -> Self:
@@ -99,24 +98,23 @@ class Dsir:
         Raises:
             ZipfitError: as `fit`, or a target has no words.
         """
-        self._check()
+        need(self.ngrams >= 1, f"dsir's ngrams must be at least 1, not {self.ngrams}")
+        buckets = self.buckets
+        need(1 <= buckets <= MAX_BUCKETS, f"dsir's buckets must be between 1 and {MAX_BUCKETS}, not {buckets}")
+        need(self.fit_ngrams >= 0, f"dsir's fit_ngrams must be 0 (automatic) or more, not {self.fit_ngrams}")
         if pool is None:
             raise ZipfitError("dsir compares the target with the pool, so fit needs the pool")
-        if len(groups) != len(target):
-            raise ZipfitError(f"dsir got {len(groups)} group labels for {len(target)} target examples")
+        need(len(groups) == len(target), f"dsir got {len(groups)} group labels for {len(target)} target examples")
         self.notes.clear()
-        self._features = HashedNgrams(self.ngrams, self.buckets)
+        self._features = HashedNgrams(self.ngrams, buckets)
         by_label: dict[str, list[str]] = {}
         for text, label in zip(target, groups, strict=True):
             by_label.setdefault(label, []).append(text)
         counts = {label: self._features.count(texts)[0] for label, texts in by_label.items()}
         for label, of_target in counts.items():
-            if not of_target.any():
-                raise ZipfitError(
-                    f"dsir found no words in the target {label!r}" if label else "the target has no words"
-                )
-        if not counts:
-            raise ZipfitError("the target has no examples")
+            words = f"dsir found no words in the target {label!r}" if label else "the target has no words"
+            need(bool(of_target.any()), words)
+        need(bool(counts), "the target has no examples")
         self._shares = self._proportions({label: int(of_target.sum()) for label, of_target in counts.items()})
         if len(counts) > 1:
             self.notes["targets"] = dict(zip(counts, self._shares.tolist(), strict=True))
@@ -154,14 +152,6 @@ class Dsir:
         for t, position in _take_turns(orders, self._shares):
             yield position, float(weights[position, t])
 
-    def _check(self) -> None:
-        if self.ngrams < 1:
-            raise ZipfitError(f"dsir's ngrams must be at least 1, not {self.ngrams}")
-        if not 1 <= self.buckets <= MAX_BUCKETS:
-            raise ZipfitError(f"dsir's buckets must be between 1 and {MAX_BUCKETS}, not {self.buckets}")
-        if self.fit_ngrams < 0:
-            raise ZipfitError(f"dsir's fit_ngrams must be 0 (automatic) or more, not {self.fit_ngrams}")
-
     def _proportions(self, ngrams: dict[str, int]) -> NDArray[np.float64]:
         """Return each target's share, in the order of `ngrams`, which gives each label's number of n-grams."""
         shares = {label: float(n) for label, n in ngrams.items()}
@@ -170,11 +160,11 @@ class Dsir:
                 shares = {label: float(share) for label, _, share in (p.rpartition("=") for p in self.proportions)}
             except ValueError:
                 raise ZipfitError(f"dsir's proportions are each label=share, not {self.proportions}") from None
-            if shares.keys() != ngrams.keys() or len(shares) != len(self.proportions):
-                raise ZipfitError(f"dsir's proportions must name each target once: {', '.join(map(repr, ngrams))}")
+            once = shares.keys() == ngrams.keys() and len(shares) == len(self.proportions)
+            need(once, f"dsir's proportions must name each target once: {', '.join(map(repr, ngrams))}")
         ordered = np.array([shares[label] for label in ngrams])
-        if not (np.isfinite(ordered).all() and (ordered >= 0).all() and ordered.sum() > 0):
-            raise ZipfitError(f"dsir's proportions must be at least 0 and not all 0, not {self.proportions}")
+        sound = np.isfinite(ordered).all() and (ordered >= 0).all() and ordered.sum() > 0
+        need(bool(sound), f"dsir's proportions must be at least 0 and not all 0, not {self.proportions}")
         normalised: NDArray[np.float64] = ordered / ordered.sum()
         return normalised
 
@@ -184,19 +174,17 @@ class Dsir:
         counts = np.zeros(self.buckets, np.int64)
         total = 0
         for batch, batch_counts, totals in pool.map(lambda batch: (batch, *self._features.count(batch))):
-            running = total + np.cumsum(totals)
-            if len(running) and running[-1] > limit:
-                last = int(np.searchsorted(running, limit, side="right"))
+            if total + totals.sum() > limit:
+                last = int(np.searchsorted(total + np.cumsum(totals), limit, side="right"))
                 return counts + self._features.count(batch[: last + 1])[0]
             counts += batch_counts
-            total = int(running[-1]) if len(running) else total
+            total += int(totals.sum())
         return counts
 
 
 def _log_distribution(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     # A pool of empty documents has no n-grams: then every weight is 0 whatever stands here.
-    log: NDArray[np.float64] = np.log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
-    return log
+    return np.log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
 
 
 def _take_turns(orders: Sequence[NDArray[np.int64]], shares: NDArray[np.float64]) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import need
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
 from zipfit.methods.vectors import cosines
 from zipfit.system.texts import Texts
@@ -64,11 +64,9 @@ class Embedding:
             MissingExtraError: the extra `encoders` is not installed.
             ZipfitError: an option is wrong, no encoder can be loaded, or the target is empty or holds a lone surrogate.
         """
-        if self.reduce not in REDUCTIONS:
-            raise ZipfitError(f"reduce must be one of {', '.join(REDUCTIONS)}, got {self.reduce!r}")
+        need(self.reduce in REDUCTIONS, f"reduce must be one of {', '.join(REDUCTIONS)}, got {self.reduce!r}")
         texts = Texts.of(target)
-        if not texts:
-            raise ZipfitError("the embedding method needs at least one target example")
+        need(len(texts) > 0, "the embedding method needs at least one target example")
         self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
         self._target, truncated, _ = self._encoder.encode(texts)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import ZipfitError, need, needing
 from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
 from zipfit.methods.vectors import unit
 from zipfit.system.networks import best_device, quiet
@@ -86,15 +86,11 @@ class Encoder:
     def __init__(
         self, model: str = DEFAULT_MODEL, pooling: str = "mean", max_length: int = 256, cache: bool = True
     ) -> None:
-        if pooling not in POOLINGS:
-            raise ZipfitError(f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
-        if max_length < SHORTEST:
-            raise ZipfitError(f"max_length must be at least {SHORTEST} tokens, got {max_length}")
-        try:
+        need(pooling in POOLINGS, f"pooling must be one of {', '.join(POOLINGS)}, got {pooling!r}")
+        need(max_length >= SHORTEST, f"max_length must be at least {SHORTEST} tokens, got {max_length}")
+        with needing("a sentence encoder", "encoders"):
             import torch
             import transformers
-        except ImportError as error:
-            raise MissingExtraError("a sentence encoder", "encoders") from error
         self._torch: Any = torch
         self._pooling = pooling
         self._max_length = max_length
@@ -102,8 +98,7 @@ class Encoder:
         self._tokenizer_turn = threading.Lock()
         self._tokenizer, network = _load(transformers, model)
         limit = min(self._tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", max_length))
-        if max_length > limit:
-            raise ZipfitError(f"max_length must be at most {limit} for {model}, got {max_length}")
+        need(max_length <= limit, f"max_length must be at most {limit} for {model}, got {max_length}")
         self._device = best_device()
         self._network = network.float().eval().to(self._device)
         with self._one_thread():

@@ -11,15 +11,14 @@ one compression a document instead of one for each pair (compare the normalised 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import zstandard
 
-from zipfit.errors import ZipfitError
+from zipfit.compression.compressors import LEVELS, zstd_compress, zstd_version
+from zipfit.errors import need
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ class Gain:
         """
         check_level("gain", self.level)
         examples = list(Texts.of(target).encoded())
-        if not any(examples):
-            raise ZipfitError("the target holds no text")
+        need(any(examples), "the target holds no text")
         self._examples = examples
         self._in_target = frozenset(examples)
         self._alone = sizer(self.level)
@@ -90,21 +88,9 @@ class Gain:
 
 
 def sizer(level: int, dictionary: bytes = b"") -> Sizer:
-    """Return C(. | dictionary): zstd frames' sizes at a level, by a compressor for each thread that asks."""
-    prepared = None
-    if dictionary:
-        prepared = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        prepared.precompute_compress(level=level)
-    local = threading.local()
-
-    def size(x: bytes) -> int:
-        try:
-            compressor = local.compressor
-        except AttributeError:
-            compressor = local.compressor = zstandard.ZstdCompressor(level=level, dict_data=prepared)
-        return len(compressor.compress(x))
-
-    return size
+    """Return C(. | dictionary): zstd frames' sizes at a level."""
+    compress = zstd_compress(level, dictionary)
+    return lambda x: len(compress(x))
 
 
 def join(examples: Iterable[bytes]) -> bytes:
@@ -114,10 +100,5 @@ def join(examples: Iterable[bytes]) -> bytes:
 
 def check_level(method: str, level: int) -> None:
     """Raise ZipfitError unless `level` is one of zstd's, naming the method whose option it is."""
-    if not 1 <= level <= zstandard.MAX_COMPRESSION_LEVEL:
-        raise ZipfitError(f"{method}'s level must be between 1 and {zstandard.MAX_COMPRESSION_LEVEL}, not {level}")
-
-
-def zstd_version() -> str:
-    """Return the version of the zstd library in use."""
-    return ".".join(map(str, zstandard.ZSTD_VERSION))
+    lowest, highest, _ = LEVELS["zstd"]
+    need(lowest <= level <= highest, f"{method}'s level must be between {lowest} and {highest}, not {level}")

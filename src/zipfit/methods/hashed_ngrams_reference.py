@@ -37,9 +37,7 @@ class HashedNgrams:
     """
 
     def __init__(self, classes: bytes, order: int, buckets: int, portable: bool = False) -> None:  # noqa: ARG002
-        if not isinstance(classes, bytes):
-            raise arguments.wrong_type("classes", "bytes", classes)
-        if len(classes) != CODE_POINTS:
+        if len(arguments.instance(classes, "classes", bytes)) != CODE_POINTS:
             raise ValueError("the class table must have 0x110000 entries")
         if max(classes) > 2:
             raise ValueError("a character class is 0, 1 or 2")

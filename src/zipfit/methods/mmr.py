@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import need
 from zipfit.methods.gain import Gain, Sizer, check_level, join, sizer
 from zipfit.system.texts import Texts
 
@@ -62,8 +62,7 @@ class Mmr:
             ZipfitError: if an option is out of range, or the target holds no text or a lone surrogate.
         """
         check_level("mmr", self.level)
-        if not 0 <= self.redundancy <= 1:
-            raise ZipfitError(f"mmr's redundancy must be between 0 and 1, not {self.redundancy}")
+        need(0 <= self.redundancy <= 1, f"mmr's redundancy must be between 0 and 1, not {self.redundancy}")
         self._relevance = Gain(self.level).fit(target)
         self.notes = dict(self._relevance.notes)
         return self
@@ -79,9 +78,9 @@ class Mmr:
             position, bound, version = best
             if version == selection.version:
                 yield position, bound
-                selection.add(candidates.take(position))
+                selection.add(candidates.texts.pop(position))
             else:
-                redundant = selection.explains(candidates.text(position))
+                redundant = selection.explains(candidates.texts[position])
                 candidates.push(position, float(relevance[position]) - self.redundancy * redundant, selection.version)
 
     def _gains_and_sizes(self, texts: Texts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -130,6 +129,9 @@ class _Candidates:
 
     A document that is not yet in memory waits with its relevance for a bound, and is fetched before anything with a
     lower bound leaves the queue: what is fetched when never shows in the result.
+
+    Attributes:
+        texts: of the documents in memory, by position; whoever takes one that will not come back removes it.
     """
 
     def __init__(self, pool: Pool, relevance: NDArray[np.float64], sizes: NDArray[np.int64]) -> None:
@@ -138,7 +140,7 @@ class _Candidates:
         self._order = np.argsort(-relevance, kind="stable")
         self._ends = np.cumsum(sizes[self._order])
         self._fetched = 0  # how many of _order
-        self._texts: dict[int, bytes] = {}
+        self.texts: dict[int, bytes] = {}
         self._queue: list[tuple[float, int, int]] = []
 
     def pop(self) -> tuple[int, float, int] | None:
@@ -156,24 +158,12 @@ class _Candidates:
         """Put a document back with a bound computed for a version of the selection."""
         heapq.heappush(self._queue, (-bound, position, version))
 
-    def text(self, position: int) -> bytes:
-        """Return the text of a document that `pop` gave."""
-        return self._texts[position]
-
-    def take(self, position: int) -> bytes:
-        """Return the text of a document that will not come back."""
-        return self._texts.pop(position)
-
     def _fetch(self) -> None:
         read = int(self._ends[self._fetched - 1]) if self._fetched else 0
-        end = int(np.searchsorted(self._ends, max(_FIRST_FETCH, 2 * read), side="right"))
-        end = max(end, self._fetched + 1)
+        end = max(self._fetched + 1, int(np.searchsorted(self._ends, max(_FIRST_FETCH, 2 * read), side="right")))
         wanted = set(self._order[self._fetched : end].tolist())
         self._fetched = end
-        position = 0
-        for batch in self._pool:
-            for text in Texts.of(batch).encoded():
-                if position in wanted:
-                    self._texts[position] = text
-                    self.push(position, float(self._relevance[position]), 0)
-                position += 1
+        for position, text in enumerate(text for batch in self._pool for text in Texts.of(batch).encoded()):
+            if position in wanted:
+                self.texts[position] = text
+                self.push(position, float(self._relevance[position]), 0)

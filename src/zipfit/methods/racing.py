@@ -28,17 +28,18 @@ docs/racing.md says how often.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import need
 from zipfit.methods.base import Reach
 from zipfit.methods.zipfit import ZipFit
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -73,8 +74,7 @@ class Racing:
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
         """Prepare the n target examples and return self; raises as `ZipFit.fit`."""
-        if not self.confidence > 0:
-            raise ZipfitError(f"racing needs a confidence above 0, not {self.confidence}")
+        need(self.confidence > 0, f"racing needs a confidence above 0, not {self.confidence}")
         self._exact = ZipFit(self.compressor, self.level).fit(target)
         self.engine = self._exact.engine
         return self
@@ -92,7 +92,7 @@ class Racing:
         done, until = 0, min(_FIRST, n)
         while done < n:
             columns = order[done:until]
-            compared = list(pool.map(self._distances(columns), race.alive))
+            compared = list(pool.map(partial(self._distances, columns=columns), race.alive))
             if compared:  # not where no document is left
                 race.run(columns, *(np.concatenate(arrays) for arrays in zip(*compared, strict=True)))
             if until < n:
@@ -109,10 +109,9 @@ class Racing:
         yield from zip(positions[best].tolist(), scores[best].tolist(), strict=True)
 
     def _distances(
-        self, columns: NDArray[np.int32]
-    ) -> Callable[[Sequence[str]], tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        pairs = self._exact.pairs
-        return lambda batch: pairs.distances(Texts.of(batch), columns)
+        self, batch: Sequence[str], columns: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return self._exact.pairs.distances(Texts.of(batch), columns)
 
 
 class _Race:
@@ -184,5 +183,4 @@ class _Race:
     def alignments(self) -> NDArray[np.float64]:
         """The survivors' alignments, once all targets were seen: the very sums of `ZipFit`, in the targets' order."""
         in_order = self._distances[:, np.argsort(self._columns)]
-        scores: NDArray[np.float64] = 1.0 - np.add.accumulate(in_order, axis=1)[:, -1] / len(self._target_sizes)
-        return scores
+        return 1.0 - np.add.accumulate(in_order, axis=1)[:, -1] / len(self._target_sizes)

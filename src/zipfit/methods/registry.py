@@ -9,7 +9,7 @@ import reprlib
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method:
         ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
     """
     method_class = _method_class(name)
-    if not isinstance(method_class, type):
-        raise ZipfitError(f"method {name!r}: is no class")
+    need(isinstance(method_class, type), f"method {name!r}: is no class")
     check_method(method_class)
     try:
         method = method_class(**_converted(name, method_class, options))
@@ -60,11 +59,11 @@ def check_method(method: object) -> None:
     Raises:
         ZipfitError: it has not.
     """
-    if not isinstance(method, (Scorer, Selector, Shortlister)):
-        name = method.__name__ if isinstance(method, type) else type(method).__name__
-        raise ZipfitError(
-            f"{name} is no method: it needs fit(target, pool) and score(texts), rank(pool) or shortlist(pool, reach)"
-        )
+    name = method.__name__ if isinstance(method, type) else type(method).__name__
+    need(
+        isinstance(method, (Scorer, Selector, Shortlister)),
+        f"{name} is no method: it needs fit(target, pool) and score(texts), rank(pool) or shortlist(pool, reach)",
+    )
 
 
 def need_consent(name: str, allow_code: Collection[str]) -> None:

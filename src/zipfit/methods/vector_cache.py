@@ -77,10 +77,10 @@ class VectorCache:
     def put(self, rows: Mapping[bytes, Row]) -> None:
         """Store the rows, all of them or, if the process dies meanwhile, none."""
         with self._open() as database:
-            database.executemany(
-                "INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)",
-                [_packed(key, row) for key, row in rows.items()],
-            )
+            for key, row in rows.items():
+                truncated, vector = int(row.truncated), row.vector.astype("<f4").tobytes()
+                values = key, truncated, vector, _checksum(truncated, vector)
+                database.execute("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?, ?)", values)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -98,11 +98,6 @@ class VectorCache:
                 f"the embedding cache {self.path} cannot be used ({error}): delete the file if it is damaged,"
                 " point ZIPFIT_CACHE to another folder, or switch it off with cache=false"
             ) from error
-
-
-def _packed(key: bytes, row: Row) -> tuple[bytes, int, bytes, int]:
-    vector = row.vector.astype("<f4").tobytes()
-    return key, int(row.truncated), vector, _checksum(int(row.truncated), vector)
 
 
 def _checksum(truncated: int, vector: bytes) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zipfit.compression.compressors import get_compressor
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class ZipFit:
         Raises:
             ZipfitError: no target example, a lone surrogate in one, an unknown compressor, or a level out of its range.
         """
-        if len(target) == 0:
-            raise ZipfitError("the target is empty: there is nothing to align with")
+        need(len(target) > 0, "the target is empty: there is nothing to align with")
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
         self.pairs_per_document = len(target)

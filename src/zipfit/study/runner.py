@@ -27,11 +27,10 @@ from zipfit.study.plan import Part, plan
 from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, MeasuredOn, Overlap, SelectionRecord, StepLoss
 from zipfit.study.store import Store
 from zipfit.system.runtime import available_cores, library_versions, zipfit_commit
-from zipfit.training.course import Course, HeldOut
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer
 from zipfit.training.precision import in_float32
-from zipfit.training.run import Unobserved
+from zipfit.training.run import Course, HeldOut, Unobserved
 from zipfit.training.train import train
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,14 @@ from zipfit.system.texts import Texts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 
-def wrong_type(name: str, wanted: str, value: object) -> TypeError:
-    """The error for an argument of a wrong type."""
-    return TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+def instance(value: Any, name: str, kind: type[T], wanted: str = "") -> T:
+    """Return a value of a type, which messages call `wanted` if its own name does not say it; TypeError for another."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {wanted or kind.__name__}, not {type(value).__name__}")
+    return value
 
 
 def integer(value: Any, name: str, lowest: int, highest: int) -> int:
@@ -28,25 +32,13 @@ def integer(value: Any, name: str, lowest: int, highest: int) -> int:
 
 def array(value: Any, name: str, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
     """Return an array; TypeError unless it is contiguous and of this very type."""
-    if (
-        not isinstance(value, np.ndarray)
-        or value.dtype != dtype
-        or value.ndim != dimensions
-        or not value.flags.c_contiguous
-    ):
-        raise wrong_type(name, f"a contiguous array of {np.dtype(dtype)} with {dimensions} dimensions", value)
-    return value
+    wanted = f"a contiguous array of {np.dtype(dtype)} with {dimensions} dimensions"
+    found = instance(value, name, np.ndarray, wanted)
+    if not (found.dtype == dtype and found.ndim == dimensions and found.flags.c_contiguous):
+        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    return found
 
 
 def batch(value: Any, name: str) -> Texts:
     """Return texts; TypeError if they are anything else."""
-    if not isinstance(value, Texts):
-        raise wrong_type(name, "Texts", value)
-    return value
-
-
-def single(value: Any) -> bytes:
-    """Return a text; TypeError if it is anything else."""
-    if not isinstance(value, bytes):
-        raise wrong_type("text", "bytes", value)
-    return value
+    return instance(value, name, Texts)

@@ -19,11 +19,9 @@ class Advance(Protocol):
 
     def raw(self, amount: int) -> None:
         """So much of the input's own size (bytes of files, rows of tables) was read."""
-        ...
 
     def documents(self, count: int) -> None:
         """So many documents are done."""
-        ...
 
 
 class Progress(Protocol):
@@ -34,7 +32,6 @@ class Progress(Protocol):
 
         `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
         """
-        ...
 
 
 class Silent:
@@ -44,11 +41,9 @@ class Silent:
     def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
         yield self
 
-    def raw(self, amount: int) -> None:
-        pass
+    def raw(self, amount: int) -> None: ...
 
-    def documents(self, count: int) -> None:
-        pass
+    def documents(self, count: int) -> None: ...
 
 
 class TerminalProgress:
@@ -73,8 +68,7 @@ class _Bar:
 
     def documents(self, count: int) -> None:
         self._documents += count
-        elapsed = self._bar.tasks[0].elapsed or 0.0
-        if elapsed > 0:
+        if elapsed := self._bar.tasks[0].elapsed:
             rate = self._documents * (self._pairs or 1) / elapsed
             unit = "pairs/s" if self._pairs else "documents/s"
             self._bar.update(self._task, done=self._documents, rate=f"{rate:,.0f} {unit}")

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -45,10 +46,8 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of those of the libraries that are installed."""
     versions = {}
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return versions
 
 

@@ -64,19 +64,15 @@ class Texts(Sequence[str]):
         """
         if isinstance(texts, Texts):
             return texts
-        try:
-            return cls.join([str.encode(text) for text in texts])
-        except (TypeError, UnicodeEncodeError):
-            for number, text in enumerate(texts):
-                if not isinstance(text, str):
-                    raise ZipfitError(f"text {number} is a {type(text).__name__}, not a string") from None
-                try:
-                    text.encode()
-                except UnicodeEncodeError as error:
-                    raise ZipfitError(
-                        f"text {number}: lone surrogate at character {error.start} of the text"
-                    ) from error
-            raise
+        encoded = []
+        for number, text in enumerate(texts):
+            try:
+                encoded.append(str.encode(text))
+            except TypeError:
+                raise ZipfitError(f"text {number} is a {type(text).__name__}, not a string") from None
+            except UnicodeEncodeError as error:
+                raise ZipfitError(f"text {number}: lone surrogate at character {error.start} of the text") from error
+        return cls.join(encoded)
 
     @classmethod
     def join(cls, encoded: Sequence[bytes]) -> Texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import MissingExtraError
+from zipfit.errors import needing
 from zipfit.system.networks import quiet
 from zipfit.training.quantization import forget_quantization, is_four_bits, plain_layer
 
@@ -18,10 +18,8 @@ def add_adapters(network: Any, settings: Settings) -> Any:
     Raises:
         MissingExtraError: peft is not installed.
     """
-    try:
+    with needing(f"adapter {settings.adapter}", "train"):
         import peft
-    except ImportError as error:
-        raise MissingExtraError(f"adapter {settings.adapter}", "train") from error
     if settings.adapter == "qlora":
         network = peft.prepare_model_for_kbit_training(
             network, use_gradient_checkpointing=settings.gradient_checkpointing

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,18 +48,16 @@ def make_blocks(
     Raises:
         ZipfitError: budget or documents do not fill one block.
     """
-    if budget is not None and budget < block_size:
-        raise ZipfitError(f"a budget of {budget} tokens is less than one block of {block_size}: lower the block size")
+    enough = budget is None or budget >= block_size
+    need(enough, f"a budget of {budget} tokens is less than one block of {block_size}: lower the block size")
     documents: list[NDArray[np.int32]] = []
     total = 0
-    for start in range(0, len(texts), _RUN):
-        for tokens in encode(texts[start : start + _RUN], tokenizer):
-            if budget is not None and total >= budget:
-                break
-            documents.append(np.array([*tokens, tokenizer.eos_token_id], dtype=np.int32))
-            total += len(documents[-1])
+    runs = (encode(texts[start : start + _RUN], tokenizer) for start in range(0, len(texts), _RUN))
+    for tokens in chain.from_iterable(runs):
         if budget is not None and total >= budget:
             break
+        documents.append(np.array([*tokens, tokenizer.eos_token_id], dtype=np.int32))
+        total += len(documents[-1])
     wanted = total if budget is None else min(total, budget)
     if wanted < block_size:
         raise ZipfitError(

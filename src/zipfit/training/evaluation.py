@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import need
 from zipfit.training.blocks import encode
 from zipfit.training.precision import in_float32
 
@@ -98,25 +98,23 @@ def cross_entropy(
     prepared = [
         _Prepared(text, tokens, start, limit) for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)
     ]
-    if not any(len(document.tokens) > 1 for document in prepared):
-        raise ZipfitError("the test set holds no text")
-    nats = [0.0] * len(prepared)
+    need(any(len(document.tokens) > 1 for document in prepared), "the test set holds no text")
+    nats: dict[int, float] = {}
     training = network.training
     network.eval()
     try:
         with in_float32(network):
             for batch in _batches(prepared):
                 costs = _nats(network, [prepared[index].tokens for index in batch], start)
-                for index, cost in zip(batch, costs, strict=True):
-                    nats[index] = cost
+                nats.update(zip(batch, costs, strict=True))
                 if on_documents is not None:
                     on_documents(len(batch))
     finally:
         network.train(training)
     return Evaluation(
         [
-            DocumentLoss(len(document.tokens) - 1, document.bytes(tokenizer), cost, document.truncated)
-            for document, cost in zip(prepared, nats, strict=True)
+            DocumentLoss(len(document.tokens) - 1, document.bytes(tokenizer), nats[index], document.truncated)
+            for index, document in enumerate(prepared)
         ]
     )
 
@@ -124,26 +122,18 @@ def cross_entropy(
 def _nats(network: Any, documents: Sequence[Sequence[int]], start: int) -> list[float]:
     """The sum of -ln p over each document's tokens but the first, from one pass over them all."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    longest = max(map(len, documents))
-    tokens = torch.full((len(documents), longest), start)
-    mask = torch.zeros((len(documents), longest), dtype=torch.long)
-    for row, document in enumerate(documents):
-        tokens[row, : len(document)] = torch.tensor(document)
-        mask[row, : len(document)] = 1
-    tokens, mask = tokens.to(network.device), mask.to(network.device)
+    rows = [torch.tensor(document, device=network.device) for document in documents]
+    tokens = pad_sequence(rows, batch_first=True, padding_value=start)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     with torch.inference_mode():
         logits = network(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-        return [
-            float(
-                torch.nn.functional.cross_entropy(
-                    logits[row, : len(document) - 1].float(), tokens[row, 1 : len(document)], reduction="none"
-                )
-                .double()
-                .sum()
-            )
-            for row, document in enumerate(documents)
-        ]
+        costs = (
+            torch.nn.functional.cross_entropy(predicted[: len(row) - 1].float(), row[1:], reduction="none")
+            for predicted, row in zip(logits, rows, strict=True)
+        )
+        return [float(cost.double().sum()) for cost in costs]
 
 
 class _Prepared:

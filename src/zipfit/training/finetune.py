@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.system.runtime import library_versions
-from zipfit.training.course import Checkpoints, Course, Earlier, HeldOut
 from zipfit.training.models import ModelSource, load_model
-from zipfit.training.run import Measured, Run, Unobserved
+from zipfit.training.run import Checkpoints, Course, Earlier, HeldOut, Measured, Run, Unobserved
 from zipfit.training.settings import PRESETS
 from zipfit.training.train import train
 
@@ -115,8 +114,7 @@ def finetune(
     if test is not None:
         reading = Reading(options.get("test_field"), options.get("test_template"))
         held_out = HeldOut(_texts("test set", test, reading))
-        if not held_out.texts:
-            raise ZipfitError("the test set is empty: it holds no document")
+        need(len(held_out.texts) > 0, "the test set is empty: it holds no document")
     described = {
         "model": source.name,
         "revision": source.revision,
@@ -131,7 +129,8 @@ def finetune(
     if earlier is None:
         _make_anew(folder)
     checkpoints = Checkpoints(folder / CHECKPOINTS, options.get("checkpoint_every"), earlier)
-    with _Record(folder / RESULTS, described, observer or Unobserved()) as record:
+    with (folder / RESULTS).open("a", encoding="utf-8") as stream:
+        record = _Record(stream, described, observer or Unobserved())
         try:
             run = train(loaded, texts, settings, course, held_out=held_out, checkpoints=checkpoints, observer=record)
         except ZipfitError as error:
@@ -150,41 +149,35 @@ def _texts(role: str, documents: Documents, reading: Reading) -> list[str]:
     return [text for text, _ in read_documents(role, documents, reading)]
 
 
+@dataclass
 class _Record:
     """Writes down each measurement as it comes, and hands it on."""
 
-    def __init__(self, path: Path, described: dict[str, Any], observer: Observer) -> None:
-        self._described = described
-        self._stream = path.open("a", encoding="utf-8")
-        self._observer = observer
-
-    def __enter__(self) -> _Record:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+    stream: TextIO
+    described: dict[str, Any]
+    observer: Observer
 
     def write(self, event: str, **values: Any) -> None:
-        self._stream.write(json.dumps({"event": event, **values}) + "\n")
-        self._stream.flush()
+        self.stream.write(json.dumps({"event": event, **values}) + "\n")
+        self.stream.flush()
 
     def started(self, run: Run) -> None:
         if not run.train:  # of a resumed run, the beginning is written already
             overlap = None if run.overlap is None else asdict(run.overlap)
             versions = library_versions(("zipfit", "torch", "transformers"))
-            self.write("start", **self._described, overlap=overlap, versions=versions)
-        self._observer.started(run)
+            self.write("start", **self.described, overlap=overlap, versions=versions)
+        self.observer.started(run)
 
     def trained(self, run: Run, measured: Measured) -> None:
         self.write("train", tokens=measured.tokens, loss=measured.loss)
-        self._observer.trained(run, measured)
+        self.observer.trained(run, measured)
 
     def tested(self, run: Run, measured: Measured) -> None:
         self.write("test", **asdict(measured))
-        self._observer.tested(run, measured)
+        self.observer.tested(run, measured)
 
     def stopping(self, run: Run) -> None:
-        self._observer.stopping(run)
+        self.observer.stopping(run)
 
 
 def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> Earlier | None:
@@ -193,13 +186,10 @@ def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> Earlier |
     events = _read_events(results)
     if not any(event["event"] == "train" for event in events):  # what failed at once is no run
         return None
-    if not resume:
-        raise ZipfitError(f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
+    need(resume, f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
     changed = [name for name, value in described.items() if events[0].get(name) != json.loads(json.dumps(value))]
-    if changed:
-        raise ZipfitError(f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
-    if events[-1]["event"] == "end":
-        raise ZipfitError(f"{folder}: its run is finished (give --overwrite to run it again)")
+    need(not changed, f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
+    need(events[-1]["event"] != "end", f"{folder}: its run is finished (give --overwrite to run it again)")
     # Of a checkpoint, the trainer's state is written last.
     whole = [path.parent for path in (folder / CHECKPOINTS).glob("checkpoint-*/trainer_state.json")]
     if not whole:

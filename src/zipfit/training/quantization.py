@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import need
 from zipfit.training.precision import trains_in_bf16
 
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ def four_bits(settings: Settings) -> dict[str, Any]:
     import torch
     import transformers
 
-    if not torch.cuda.is_available():
-        raise ZipfitError("qlora keeps the model in 4 bits, which needs an NVIDIA GPU: use lora")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ZipfitError("qlora needs bitsandbytes: pip install bitsandbytes")
+    need(torch.cuda.is_available(), "qlora keeps the model in 4 bits, which needs an NVIDIA GPU: use lora")
+    there = importlib.util.find_spec("bitsandbytes") is not None
+    need(there, "qlora needs bitsandbytes: pip install bitsandbytes")
     configuration = transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

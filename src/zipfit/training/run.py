@@ -1,4 +1,4 @@
-"""What came of a fine-tuning run, measurement by measurement, and who is told of it."""
+"""A fine-tuning run: how it goes, what came of it, measurement by measurement, and who is told of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zipfit.training.evaluation import Evaluation
     from zipfit.training.overlap import Overlap
 
 
@@ -58,37 +62,80 @@ class Run:
         return self.done_tokens == self.tokens
 
 
+@dataclass(frozen=True)
+class Course:
+    """How a run goes.
+
+    Attributes:
+        budget: training tokens of an epoch, taken from the first documents on; None for all. See `make_blocks`.
+        seed: of the order of documents and blocks, dropout and fresh adapters.
+        evaluate_every: training tokens between evaluations; None for before and after alone.
+    """
+
+    budget: int | None = None
+    seed: int = 0
+    evaluate_every: int | None = None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Documents that the loss is measured on before, during and after a run.
+
+    Attributes:
+        texts: the documents.
+        before: what they cost the untrained model, if it is known already.
+    """
+
+    texts: Sequence[str]
+    before: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An interrupted run as far as its newest checkpoint goes, and that checkpoint."""
+
+    run: Run
+    checkpoint: Path
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a run leaves checkpoints.
+
+    Attributes:
+        folder: for those of Transformers' Trainer.
+        every: training tokens between them; None for one at an interruption alone.
+        earlier: what to go on from, to the same end; None for a run from the start.
+    """
+
+    folder: Path
+    every: int | None = None
+    earlier: Earlier | None = None
+
+
 class Observer(Protocol):
     """Told of a run as it goes."""
 
     def started(self, run: Run) -> None:
         """The blocks are made; on a resumed run, `run` holds what was measured before."""
-        ...
 
     def trained(self, run: Run, measured: Measured) -> None:
         """An optimizer step is done."""
-        ...
 
     def tested(self, run: Run, measured: Measured) -> None:
         """The test set was scored."""
-        ...
 
     def stopping(self, run: Run) -> None:
         """Ctrl-C was pressed: the run ends after its current step, or at once if it is pressed again."""
-        ...
 
 
 class Unobserved:
     """An observer that ignores everything."""
 
-    def started(self, run: Run) -> None:
-        pass
+    def started(self, run: Run) -> None: ...
 
-    def trained(self, run: Run, measured: Measured) -> None:
-        pass
+    def trained(self, run: Run, measured: Measured) -> None: ...
 
-    def tested(self, run: Run, measured: Measured) -> None:
-        pass
+    def tested(self, run: Run, measured: Measured) -> None: ...
 
-    def stopping(self, run: Run) -> None:
-        pass
+    def stopping(self, run: Run) -> None: ...

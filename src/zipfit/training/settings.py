@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,7 @@ class Settings:
             self._need(name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
 
     def _need(self, name: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ZipfitError(f"{name} must be {wanted}, not {getattr(self, name)}")
+        need(holds, f"{name} must be {wanted}, not {getattr(self, name)}")
 
 
 PRESETS: dict[str, Settings] = {
@@ -92,13 +91,11 @@ def build_settings(preset: str, changes: Mapping[str, Any]) -> Settings:
     Raises:
         ZipfitError: there is no such preset or setting, or a value is of the wrong type or out of range.
     """
-    if preset not in PRESETS:
-        raise ZipfitError(f"there is no preset {preset!r}: there are {', '.join(PRESETS)}")
+    need(preset in PRESETS, f"there is no preset {preset!r}: there are {', '.join(PRESETS)}")
     types = {field.name: str(field.type) for field in fields(Settings)}
     checked: dict[str, Any] = {}
     for name, value in changes.items():
-        if name not in types:
-            raise ZipfitError(f"there is no setting {name!r}: there are {', '.join(types)}")
+        need(name in types, f"there is no setting {name!r}: there are {', '.join(types)}")
         checked[name] = _as_type(name, value, types[name])
     return replace(PRESETS[preset], **checked)
 

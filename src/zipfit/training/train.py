@@ -10,9 +10,10 @@ import math
 import tempfile
 import time
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import ZipfitError, need, needing
 from zipfit.training.blocks import make_blocks
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.interruption import Interruption
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.training.blocks import Blocks
-    from zipfit.training.course import Checkpoints, Course, HeldOut
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
-    from zipfit.training.run import Observer
+    from zipfit.training.run import Checkpoints, Course, HeldOut, Observer
     from zipfit.training.settings import Settings
 
 
@@ -61,17 +61,15 @@ def train(
         ZipfitError: the documents do not fill a block, a block is longer than the model reads, the loss is not a
             number, or memory ran out.
     """
-    try:
+    with needing("fine-tuning", "train"):
         import accelerate  # noqa: F401  # the Trainer needs it, and says so in a longer way
         import torch
         import transformers
-    except ImportError as error:
-        raise MissingExtraError("fine-tuning", "train") from error
-    longest = getattr(model.network.config, "max_position_embeddings", None)
-    if longest is not None and settings.block_size > longest:
-        raise ZipfitError(f"block_size {settings.block_size} is more than model {model.name} reads ({longest} tokens)")
+    size, longest = settings.block_size, getattr(model.network.config, "max_position_embeddings", None)
+    fits = longest is None or size <= longest
+    need(fits, f"block_size {size} is more than model {model.name} reads ({longest} tokens)")
     transformers.set_seed(course.seed)
-    blocks = make_blocks(texts, model.tokenizer, settings.block_size, course.budget, course.seed)
+    blocks = make_blocks(texts, model.tokenizer, size, course.budget, course.seed)
     earlier = checkpoints.earlier if checkpoints is not None else None
     run = earlier.run if earlier is not None else Run()
     run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
@@ -82,86 +80,67 @@ def train(
     observer.started(run)
     measurements = _Measurements(model, held_out, settings.test_tokens, course.evaluate_every, run, observer)
     try:
-        _run_trainer(model, blocks, settings, course.seed, measurements, checkpoints)
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(settings) from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "out of memory" in str(error):
+        _run_trainer(blocks, settings, course.seed, measurements, checkpoints)
+    except (RuntimeError, MemoryError) as error:
+        kinds = torch.OutOfMemoryError, MemoryError
+        if isinstance(error, kinds) or "not enough memory" in str(error) or "out of memory" in str(error):
             raise _out_of_memory(settings) from error
         raise
     return run
 
 
+@dataclass
 class _Measurements:
     """Takes the run's measurements as the Trainer's steps go by."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        held_out: HeldOut | None,
-        test_tokens: int,
-        evaluate_every: int | None,
-        run: Run,
-        observer: Observer,
-    ) -> None:
-        self.run = run
-        self._model = model
-        self._held_out = held_out
-        self._test_tokens = test_tokens
-        self._every = evaluate_every
-        self._observer = observer
-        self._since = 0.0
+    model: LanguageModel
+    held_out: HeldOut | None
+    test_tokens: int
+    every: int | None
+    run: Run
+    observer: Observer
+    since: float = 0.0
 
     def begin(self) -> None:
-        if self._held_out is not None and not self.run.test:
-            self._test(self._held_out, self._held_out.before)
-        self._since = time.perf_counter()
+        if self.held_out is not None and not self.run.test:
+            self._test(self.held_out, self.held_out.before)
+        self.since = time.perf_counter()
 
     def step(self, tokens: int, loss: float) -> None:
         """A step is done, which leaves `tokens` trained on; `loss` is its own."""
-        if not math.isfinite(loss):
-            raise ZipfitError(
-                f"the training loss is not a number after {tokens:,} tokens: lower the learning rate, or use fp32"
-            )
+        advice = "lower the learning rate, or use fp32"
+        need(math.isfinite(loss), f"the training loss is not a number after {tokens:,} tokens: {advice}")
         run = self.run
         previous, run.done_tokens = run.done_tokens, tokens
         now = time.perf_counter()
-        run.seconds += now - self._since
-        self._since = now
+        run.seconds += now - self.since
+        self.since = now
         run.train.append(Measured(tokens, loss))
-        self._observer.trained(run, run.train[-1])
+        self.observer.trained(run, run.train[-1])
         last = tokens == run.tokens
-        due = self._every is not None and tokens // self._every > previous // self._every
-        if self._held_out is not None and (last or due):
-            self._test(self._held_out)
-            self._since = time.perf_counter()
-
-    def stopping(self) -> None:
-        """Ctrl-C was pressed."""
-        self._observer.stopping(self.run)
+        due = self.every is not None and tokens // self.every > previous // self.every
+        if self.held_out is not None and (last or due):
+            self._test(self.held_out)
+            self.since = time.perf_counter()
 
     def _test(self, held_out: HeldOut, known: Evaluation | None = None) -> None:
-        evaluation = known or cross_entropy(self._model, held_out.texts, self._test_tokens)
-        if not math.isfinite(evaluation.loss):
-            raise ZipfitError(f"the test loss is not a number after {self.run.done_tokens:,} training tokens")
-        measured = Measured(self.run.done_tokens, evaluation.loss, evaluation.bits_per_byte)
+        evaluation = known or cross_entropy(self.model, held_out.texts, self.test_tokens)
+        done, loss = self.run.done_tokens, evaluation.loss
+        need(math.isfinite(loss), f"the test loss is not a number after {done:,} training tokens")
+        measured = Measured(done, loss, evaluation.bits_per_byte)
         self.run.test.append(measured)
-        self._observer.tested(self.run, measured)
+        self.observer.tested(self.run, measured)
 
 
 def _run_trainer(
-    model: LanguageModel,
-    blocks: Blocks,
-    settings: Settings,
-    seed: int,
-    measurements: _Measurements,
-    checkpoints: Checkpoints | None,
+    blocks: Blocks, settings: Settings, seed: int, measurements: _Measurements, checkpoints: Checkpoints | None
 ) -> None:
     import torch
     import transformers
     from transformers.trainer_callback import PrinterCallback
 
-    run, device = measurements.run, model.network.device.type
+    run, network = measurements.run, measurements.model.network
+    device = network.device.type
     step_tokens = settings.batch_size * settings.block_size
     steps_per_epoch = math.ceil(len(blocks.tokens) / settings.batch_size)
 
@@ -216,19 +195,19 @@ def _run_trainer(
         if settings.gradient_checkpointing:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # Transformers 5 has another name for it
-                model.network.gradient_checkpointing_enable({"use_reentrant": False})
+                network.gradient_checkpointing_enable({"use_reentrant": False})
         trainer = Trainer(
-            model=model.network,
+            model=network,
             args=arguments,
             train_dataset=_BlockDataset(blocks),
             data_collator=transformers.default_data_collator,
             callbacks=[Callback()],
         )
         trainer.remove_callback(PrinterCallback)
-        with Interruption(measurements.stopping) as interruption:
+        with Interruption(lambda: measurements.observer.stopping(run)) as interruption:
             trainer.train(resume_from_checkpoint=None if earlier is None else str(earlier.checkpoint))
     run.interrupted = interruption.requested
-    model.network.eval()
+    network.eval()
 
 
 class _BlockDataset:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 REASONS = ("passed", "exception", "timeout", "memory", "files", "exited", "killed")
 """How a program can end: see `Outcome.reason`."""
@@ -52,10 +52,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not value > 0:
-                raise ZipfitError(f"{name} must be above 0, not {value}")
-        if self.cpu_seconds != int(self.cpu_seconds):
-            raise ZipfitError(f"cpu_seconds must be a whole number of seconds, not {self.cpu_seconds}")
+            need(value > 0, f"{name} must be above 0, not {value}")
+        whole = self.cpu_seconds == int(self.cpu_seconds)
+        need(whole, f"cpu_seconds must be a whole number of seconds, not {self.cpu_seconds}")
 
 
 @dataclass(frozen=True)
