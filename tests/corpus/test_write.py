@@ -196,7 +196,7 @@ def test_columnar_records_as_json(tmp_path):
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
 @pytest.mark.parametrize("split", [False, True])
 def test_what_a_column_cannot_hold_is_an_error(tmp_path, monkeypatch, values, field, kind, split):
-    monkeypatch.setattr("zipfit.corpus.spool._BATCH", 1 if split else 4096)
+    monkeypatch.setattr("zipfit.corpus.write._BATCH", 1 if split else 4096)
     path = tmp_path / f"a.{kind}"
     lines = [b'{"text": "t", "a": %b}' % value.encode() for value in values]
     if values == ["{}", "{}"] and kind == "arrow":
@@ -210,7 +210,7 @@ def test_what_a_column_cannot_hold_is_an_error(tmp_path, monkeypatch, values, fi
 
 @pytest.mark.parametrize("split", [False, True])
 def test_columns_of_records_whose_fields_differ(tmp_path, monkeypatch, split):
-    monkeypatch.setattr("zipfit.corpus.spool._BATCH", 1 if split else 4096)
+    monkeypatch.setattr("zipfit.corpus.write._BATCH", 1 if split else 4096)
     lines = [b'{"text": "a"}', b'{"n": 1, "l": []}', b'{"n": null, "l": ["x"], "text": "c"}']
     write(tmp_path / "a.parquet", [lines], range(3), None)
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [

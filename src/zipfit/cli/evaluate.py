@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.write import write_records
 from zipfit.errors import ZipfitError
 from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
-from zipfit.system.progress import Silent, TerminalProgress, is_watched
+from zipfit.system.progress import TerminalProgress, is_watched
 from zipfit.system.runtime import available_cores
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def evaluate_command(
         outputs.check([*names_of(documents), *([] if completions is None else [completions])])
     said: dict[str, Any] = {"model": model}
     lines: list[str] = []
-    progress = TerminalProgress() if common.show_progress(quiet) else Silent()
+    told = TerminalProgress().begin(None, 0) if common.show_progress(quiet) else nullcontext()
     judging = Judging(_numbers(k), _range(rows), available_cores(), timeout, allow_code_execution)
     if model is not None:
         if on_humaneval:
@@ -81,14 +82,14 @@ def evaluate_command(
 
         loaded = load_model(ModelSource(model, revision, trust_remote_code))
         if test is not None:
-            with progress.begin(None, 0) as advance:
+            with told as advance:
                 evaluation = evaluate(
                     loaded,
                     documents,
                     test_tokens=test_tokens,
                     text_field=text_field,
                     template=template,
-                    on_documents=advance.documents,
+                    on_documents=None if advance is None else advance.documents,
                 )
             if outputs is not None:
                 _write_documents(evaluation, outputs)

@@ -176,6 +176,9 @@ class Reading:
         return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else plain(value, name)
 
     def _recognised(self, record: Mapping[str, Any]) -> str:
+        text = record.get("text")
+        if isinstance(text, str) and text:  # most often
+            return text
         first = None
         for shape in _SHAPES:
             if _is_there(shape, record):

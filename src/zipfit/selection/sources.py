@@ -8,7 +8,7 @@ import time
 from array import array
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,7 @@ from zipfit.corpus.inputs import ObjectInput, open_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import close_after
 from zipfit.errors import BadRecordError, ZipfitError
-from zipfit.system.progress import Silent, TerminalProgress
+from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 from zipfit.system.texts import Texts
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from zipfit.corpus.corpus import Rejected
     from zipfit.corpus.inputs import Documents
     from zipfit.corpus.outputs import Writing
-    from zipfit.system.progress import Advance, Progress
 
 T = TypeVar("T")
 
@@ -120,13 +119,13 @@ class CorpusPool:
     Args:
         corpus: what to read.
         threads: how many threads `map` computes with, at least 1.
-        progress: told of what is read in each pass.
+        progress: told of what is read in each pass; None to tell nobody.
 
     Attributes:
         pairs_per_document: pairs that a document stands for in what is told; 0 to tell of documents alone.
     """
 
-    def __init__(self, corpus: Corpus, threads: int, progress: Progress) -> None:
+    def __init__(self, corpus: Corpus, threads: int, progress: TerminalProgress | None) -> None:
         self.corpus = corpus
         self.pairs_per_document = 0
         self._threads = threads
@@ -143,14 +142,20 @@ class CorpusPool:
 
     def _computed(self, function: Callable[[Texts], T] | None, only: NDArray[np.bool_] | None) -> Iterator[Any]:
         """Yield each batch, or what `function` makes of it, and tell of the documents that are done."""
-        with self._progress.begin(self.corpus.size(), self.pairs_per_document) as advance:
-            batches = self._batches(advance)
+        told = self._progress and self._progress.begin(self.corpus.size(), self.pairs_per_document)
+        with told or nullcontext() as advance:
+
+            def done(count: int) -> None:
+                if advance is not None:
+                    advance.documents(count)
+
+            batches = self._batches(None if advance is None else advance.raw)
             if only is not None:
                 batches = _marked(batches, only)
             if function is None or self._threads == 1:
                 for batch in batches:
                     yield batch if function is None else function(batch)
-                    advance.documents(len(batch))
+                    done(len(batch))
                 return
             # The window bounds memory: reading waits while this many batches are unfinished.
             window = 3 * self._threads
@@ -160,7 +165,7 @@ class CorpusPool:
                 def first() -> Iterator[T]:
                     count, future = pending.popleft()
                     yield future.result()
-                    advance.documents(count)
+                    done(count)
 
                 try:
                     for batch in batches:
@@ -172,7 +177,7 @@ class CorpusPool:
                 finally:
                     executor.shutdown(wait=True, cancel_futures=True)
 
-    def _batches(self, advance: Advance) -> Iterator[Texts]:
+    def _batches(self, read: Callable[[int], None] | None) -> Iterator[Texts]:
         """The texts in batches: those kept, or read anew; the first pass gathers the facts."""
         if self._kept is not None:
             yield from self._kept
@@ -181,7 +186,7 @@ class CorpusPool:
         kept_bytes = 0
         lengths, hashes, labels = array("q"), array("Q"), array("i")
         label_codes: dict[str, int] = {}
-        for batch in self.corpus.read(advance.raw):
+        for batch in self.corpus.read(read):
             if self._facts is None:
                 lengths.frombytes(batch.texts.lengths.tobytes())
                 hashes.extend(map(_hash, batch.texts.encoded()))
@@ -366,7 +371,7 @@ def open_sources(
         target_reading,
         threads,
         progress,
-        CorpusPool(corpus, threads or available_cores(), TerminalProgress() if progress else Silent()),
+        CorpusPool(corpus, threads or available_cores(), TerminalProgress() if progress else None),
         examples,
         Texts.join([text for batch in batches for text in batch.texts.encoded()]),
         [label for batch in batches for label in batch.labels],

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -24,33 +23,15 @@ class Advance(Protocol):
         """So many documents are done."""
 
 
-class Progress(Protocol):
-    """Where a job tells how far it is."""
-
-    def begin(self, size: int | None, pairs: int) -> AbstractContextManager[Advance]:
-        """Begin a pass over inputs of this total size, if it is known.
-
-        `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
-        """
-
-
-class Silent:
-    """Tells nobody; both a `Progress` and an `Advance`."""
-
-    @contextmanager
-    def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:  # noqa: ARG002
-        yield self
-
-    def raw(self, amount: int) -> None: ...
-
-    def documents(self, count: int) -> None: ...
-
-
 class TerminalProgress:
     """A bar on standard error."""
 
     @contextmanager
     def begin(self, size: int | None, pairs: int) -> Iterator[Advance]:
+        """Begin a pass over inputs of this total size, if it is known.
+
+        `pairs` is how many pairs a document stands for, to tell pairs a second; 0 to tell documents a second.
+        """
         with build_bar("{task.fields[done]:,} documents {task.fields[rate]}") as bar:
             task = bar.add_task("", total=size, done=0, rate="")
             yield _Bar(bar, task, pairs)
