@@ -77,7 +77,7 @@ def need_consent(name: str, allow_code: Collection[str]) -> None:
         ZipfitError: it is neither one of zipfit's own nor agreed to.
     """
     module = METHODS.get(name, name).partition(":")[0]
-    if ":" in name and not module.startswith("zipfit.methods.") and module not in allow_code:
+    if ":" in name and module and not module.startswith("zipfit.methods.") and module not in allow_code:
         raise ZipfitError(
             f"method {name!r} would run the code of the module {module}: if you trust it, agree with "
             f"--allow-code {module} (in Python: allow_code=[{module!r}])"
