@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
+    import pyarrow as pa
+
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.streams import HashedFile, OnRead
 
@@ -306,8 +308,10 @@ def _columnar(
         size = file.bytes or 0
         done = row = 0
         try:
-            for batch, share in _parquet_batches(source, columns) if kind == "parquet" else _arrow_batches(source):
-                need_distinct(file.path, batch.schema.names)
+            read = (
+                _parquet_batches(file.path, source, columns) if kind == "parquet" else _arrow_batches(file.path, source)
+            )
+            for batch, share in read:
                 for start in range(0, batch.num_rows, CHUNK_RECORDS):
                     yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
                 row += batch.num_rows
@@ -318,21 +322,39 @@ def _columnar(
             raise ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})") from error
 
 
-def need_distinct(name: str, columns: Sequence[str]) -> None:
-    """Check that no two columns have one name, as one of the two would be lost.
+def need_distinct(name: str, columns: Sequence[str], of: str = "column") -> None:
+    """Check that no two columns, or fields of a struct, have one name, as one of the two would be lost.
 
     Raises:
         ZipfitError: two have.
     """
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
-        raise ZipfitError(f"{name}: has the column {twice!r} twice")
+        raise ZipfitError(f"{name}: has the {of} {twice!r} twice")
 
 
-def _parquet_batches(source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
+def check_schema(name: str, schema: pa.Schema) -> None:
+    """Check that no name is there twice, in the schema or in a struct of it.
+
+    Raises:
+        ZipfitError: one is.
+    """
+    import pyarrow as pa
+
+    need_distinct(name, schema.names)
+    kinds = list(schema.types)
+    for kind in kinds:  # which grows by what each holds
+        if pa.types.is_struct(kind):
+            need_distinct(name, [field.name for field in kind], "field")
+            kinds += [field.type for field in kind]
+        kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
+
+
+def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source) as parquet:
+        check_schema(name, parquet.schema_arrow)
         # All of them where no field is named, or the one named is missing: a message names the rest.
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
@@ -342,7 +364,7 @@ def _parquet_batches(source: Any, columns: Sequence[str] | None) -> Iterator[tup
             yield batch, done / total
 
 
-def _arrow_batches(source: Any) -> Iterator[tuple[Any, float]]:
+def _arrow_batches(name: str, source: Any) -> Iterator[tuple[Any, float]]:
     """Batches of an Arrow IPC file or, as Hugging Face `datasets` keeps them, an IPC stream."""
     import pyarrow as pa
 
@@ -351,9 +373,11 @@ def _arrow_batches(source: Any) -> Iterator[tuple[Any, float]]:
         stream.seek(0)
         if is_file:
             with pa.ipc.open_file(stream) as reader:
+                check_schema(name, reader.schema)
                 for index in range(reader.num_record_batches):
                     yield reader.get_batch(index), (index + 1) / reader.num_record_batches
         else:
             with pa.ipc.open_stream(stream) as reader:
+                check_schema(name, reader.schema)
                 for batch in reader:
                     yield batch, stream.tell() / max(stream.size(), 1)

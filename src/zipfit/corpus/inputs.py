@@ -26,6 +26,7 @@ from zipfit.corpus.formats import (
     CHUNK_RECORDS,
     FORMATS,
     SAMPLE_BY,
+    check_schema,
     detect_format,
     format_of_name,
     need_distinct,
@@ -94,7 +95,7 @@ class TableInput(_Read):
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         for start in range(0, self._rows, CHUNK_RECORDS):
             table = self._slice(start, CHUNK_RECORDS)
-            need_distinct(self.name, table.column_names)
+            check_schema(self.name, table.schema)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
             for batch in table.combine_chunks().to_batches():
@@ -105,8 +106,10 @@ class TableInput(_Read):
     def identity(self) -> dict[str, object]:
         if self._fingerprint is not None:
             return {"format": "dataset", "rows": self._rows, "fingerprint": self._fingerprint}
+        from zipfit.corpus.rows import rows_of
+
         slices = (self._slice(start, CHUNK_RECORDS) for start in range(0, self._rows, CHUNK_RECORDS))
-        rows = (row for table in slices for row in table.to_pylist())
+        rows = (row for table in slices for batch in table.to_batches() for row in rows_of(batch))
         return {"format": "table", "rows": self._rows, "sha256": _sha256_of(rows)}
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import BadRecordError, ZipfitError
@@ -79,14 +80,13 @@ class TableChunk:
         return int(self._batch.num_rows)
 
     def record(self, index: int) -> dict[str, Any]:
-        if self._rows is None:
-            try:
-                self._rows = rows_of(self._batch)
-            except UnicodeDecodeError:  # some row's; the others are good
-                return self._record_alone(index)
-        return self._rows[index]
+        from zipfit.corpus.rows import rows_of
 
-    def _record_alone(self, index: int) -> dict[str, Any]:
+        if self._rows is None:
+            with suppress(UnicodeDecodeError):  # some row's; the others are good
+                self._rows = rows_of(self._batch)
+        if self._rows is not None:
+            return self._rows[index]
         try:
             return rows_of(self._batch.slice(index, 1))[0]
         except UnicodeDecodeError as error:
@@ -96,7 +96,9 @@ class TableChunk:
         return f"record {self.first_row + index + 1}"
 
     def raw(self, index: int) -> bytes:
-        return repr(self._batch.slice(index, 1).to_pydict()).encode("utf-8", "backslashreplace")
+        from zipfit.corpus.rows import rows_of
+
+        return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
         try:
@@ -131,28 +133,6 @@ class ObjectChunk:
 
     def take(self, indices: Sequence[int]) -> list[bytes]:
         return [dump_record(self.record(index)) for index in indices]
-
-
-def rows_of(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows of an Arrow batch as Python values.
-
-    A time that Python has no type for (nanoseconds, the year 10000) becomes the text that Arrow prints for it.
-
-    Raises:
-        UnicodeDecodeError: a string is not UTF-8.
-    """
-    columns = {name: _column_values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _column_values(column: pa.Array) -> list[Any]:
-    try:
-        values: list[Any] = column.to_pylist()
-    except UnicodeDecodeError:
-        raise
-    except (OverflowError, ValueError):
-        values = column.cast("string").to_pylist()
-    return values
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

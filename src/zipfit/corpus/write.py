@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.records import dump_record, parse_record, rows_of
+from zipfit.corpus.records import dump_record, parse_record
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import ZipfitError
 
@@ -63,11 +63,7 @@ class LineSpool:
         self._offsets = array("q", [0])
 
     def add(self, records: Records) -> None:
-        try:
-            lines = records if isinstance(records, list) else [dump_record(record) for record in rows_of(records)]
-        except UnicodeDecodeError as error:
-            raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
-        for line in lines:
+        for line in records if isinstance(records, list) else _lines_of(records):
             self._file.write(line)
             self._offsets.append(self._offsets[-1] + len(line))
 
@@ -137,6 +133,15 @@ class TableSpool:
     def close(self) -> None:
         self._writer.close()
         self._file.close()
+
+
+def _lines_of(batch: pa.RecordBatch) -> list[bytes]:
+    from zipfit.corpus.rows import rows_of
+
+    try:
+        return [dump_record(record) for record in rows_of(batch)]
+    except UnicodeDecodeError as error:
+        raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
 
 
 def _columns_text(schema: pa.Schema) -> str:
