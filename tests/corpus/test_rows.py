@@ -137,7 +137,9 @@ def test_the_output_is_the_same_with_and_without_pandas(tmp_path):
     pq.write_table(table, tmp_path / "pool.parquet", row_group_size=7)
     hashes = []
     for which in ("with", "without"):
-        outputs = [str(tmp_path / f"{which}-{kind}.{kind}") for kind in ("jsonl", "json", "csv", "tsv", "parquet", "arrow")]
+        outputs = [
+            str(tmp_path / f"{which}-{kind}.{kind}") for kind in ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
+        ]
         run = [sys.executable, "-c", WITHOUT, which, str(tmp_path / "pool.parquet"), *outputs]
         hashes.append(subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True).stdout.split())
     assert len(hashes[0]) == 6

@@ -132,13 +132,22 @@ def rerun_command(
 ) -> None:
     """Make a selection again from its manifest, and check that it is the same, bit for bit."""
     progress = common.show_progress(quiet)
-    _, same = rerun(manifest, output, overwrite=overwrite, progress=progress, allow_code=allow_code or ())
+    _, same = rerun(
+        manifest,
+        output,
+        overwrite=overwrite,
+        progress=progress,
+        allow_code=allow_code or (),
+        announce=None if quiet else functools.partial(common.say, on_error=True),
+    )
     if not same:
         common.fail(
             f"{manifest}: the selection was made again, but its output differs from the one that the manifest names"
         )
-    if not quiet:
-        print(json.dumps({"identical": True}) if as_json else "identical, bit for bit")
+    if as_json:
+        print(json.dumps({"identical": True}))
+    elif not quiet:
+        print("identical, bit for bit")
 
 
 def _options(params: list[str], named: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,12 @@ from zipfit.selection.manifest import files_of, read_manifest, whereabouts
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from zipfit.selection.selection import Selection
+
+_SHOWN = 8
+"""Files of each kind that are announced by name."""
 
 
 def rerun(
@@ -26,6 +29,7 @@ def rerun(
     overwrite: bool = False,
     progress: bool = False,
     allow_code: Collection[str] = (),
+    announce: Callable[[str], None] | None = None,
 ) -> tuple[Selection, bool]:
     """Make a selection again with the inputs, method and parameters of its manifest, and save it.
 
@@ -35,6 +39,7 @@ def rerun(
         overwrite: replace what is there.
         progress: show a progress bar on standard error.
         allow_code: modules that may be imported for a method of a user's own, which a manifest only names.
+        announce: told which files will be read and which written, before any is.
 
     Returns:
         The selection, and whether its output has the hash that the manifest names.
@@ -56,6 +61,8 @@ def rerun(
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
     Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(target)])
+    if announce is not None:
+        announce(f"reads {_some(source.paths)} for {_some(target.paths)}, and writes {output}")
     parameters = {**manifest["parameters"], "progress": progress}
     if parameters["tokenizer"] is not None and os.path.exists(
         tokenizer := whereabouts(parameters["tokenizer"], manifest)
@@ -64,3 +71,8 @@ def rerun(
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
     new = selection.save(output, order=saved["order"], add_fields=saved["add_fields"], overwrite=overwrite)
     return selection, new["output"]["sha256"] == saved["sha256"]
+
+
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:_SHOWN])
+    return shown if len(paths) <= _SHOWN else f"{shown} and {len(paths) - _SHOWN:,} more"
