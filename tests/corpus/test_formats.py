@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
+import re
+import tracemalloc
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -320,3 +323,54 @@ def test_a_frame_with_a_column_of_mixed_types_is_one_sentence():
 
     with pytest.raises(ZipfitError, match=r"source: the frame has a column that is none of a table .* column mixed"):
         select(pd.DataFrame({"text": ["a", "b"], "mixed": [1, "x"]}), ["a"], top=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "sample_by", "content", "place"),
+    [
+        ("a.jsonl", "line", b'{"text": "a"}\n{"text": "' + b"a" * 100 + b'"}\n', ", line 2"),
+        ("a.txt", "line", b"a\n" + b"a" * 101, ", line 2"),
+        ("a.txt", "paragraph", b"a\n\n" + b"a\n" * 101, ", line 3"),
+        ("a.txt", "document", b"a\n" * 51, ""),
+        ("a.csv", "line", b"text\na\n" + b'"' + b"a\n" * 50 + b'"', ", line 3"),
+        ("a.tsv", "line", b"text\n" + b"a" * 101, ", line 2"),
+        ("a.json", "line", b'[{"text": "a"},\n\n{"text": "' + b"a" * 100 + b'"}]', ", line 3"),
+    ],
+)
+def test_a_record_larger_than_the_limit_is_an_error_that_names_it(
+    tmp_path, monkeypatch, name, sample_by, content, place
+):
+    file = saved(tmp_path, content, name)
+    monkeypatch.setenv("ZIPFIT_MAX_RECORD_BYTES", "100")
+    message = f"{file}{place}: the record has more than 100 bytes (to read it, set the environment variable "
+    with pytest.raises(ZipfitError, match=re.escape(message + "ZIPFIT_MAX_RECORD_BYTES to more)")):
+        chunks(file, sample_by=sample_by)
+    monkeypatch.setenv("ZIPFIT_MAX_RECORD_BYTES", "200")
+    whole = chunks(file, sample_by=sample_by)
+    monkeypatch.delenv("ZIPFIT_MAX_RECORD_BYTES")
+    assert list(map(len, chunks(file, sample_by=sample_by))) == list(map(len, whole))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e6", "much", "9" * 5000])
+def test_a_limit_that_is_none_is_an_error(tmp_path, monkeypatch, value):
+    monkeypatch.setenv("ZIPFIT_MAX_RECORD_BYTES", value)
+    with pytest.raises(ZipfitError, match=f"ZIPFIT_MAX_RECORD_BYTES must be a number of bytes, not '{value}'"):
+        chunks(saved(tmp_path, b"{}\n", "a.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt", "a.json"])
+def test_a_bomb_without_a_line_break_takes_no_more_memory_than_the_limit(tmp_path, monkeypatch, name):
+    start = {"a.json": b'["', "a.csv": b'text\n"'}.get(name, b"")
+    path = tmp_path / f"{name}.gz"
+    with gzip.open(path, "wb") as stream:
+        stream.write(start)
+        for _ in range(64):
+            stream.write(b"a" * (1 << 20))
+    monkeypatch.setenv("ZIPFIT_MAX_RECORD_BYTES", str(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ZipfitError, match="the record has more than 1,048,576 bytes"):
+            chunks(path)
+        assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    finally:
+        tracemalloc.stop()

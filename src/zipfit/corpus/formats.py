@@ -5,17 +5,19 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import os
 import re
 import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.records import JsonChunk, TableChunk, dump_record
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_compressed, is_remote, naming
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     import io
@@ -45,6 +47,9 @@ SAMPLE_BY = ("line", "paragraph", "document")
 # handing it over costs nothing beside scoring it.
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 18
+
+# No document is so long: what has no end of a line is another format, or meant to fill the memory.
+_MAX_RECORD_BYTES = 1 << 28
 
 _BOM = codecs.BOM_UTF8
 
@@ -109,11 +114,12 @@ def read_chunks(
         return
     with file.open(progress) as stream:
         if kind == "jsonl":
-            yield from _chunked((f"line {number}", line, None) for number, line in _lines(stream) if line.strip())
+            lines = _lines(file.path, stream)
+            yield from _chunked((f"line {number}", line, None) for number, line in lines if line.strip())
         elif kind == "json":
             yield from _chunked((f"record {n + 1}", raw, None) for n, raw in enumerate(_array_items(file.path, stream)))
         elif kind == "text":
-            yield from _chunked(_text_units(stream, sample_by))
+            yield from _chunked(_text_units(file.path, stream, sample_by))
         else:
             yield from _chunked(_csv_rows(file.path, stream, "\t" if kind == "tsv" else ","))
 
@@ -137,44 +143,95 @@ def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:
         yield JsonChunk(first_row, places, texts, errors)
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+def max_record_bytes() -> int:
+    """The most bytes that a record of a row format may have: `$ZIPFIT_MAX_RECORD_BYTES`, else 256 MiB.
+
+    Raises:
+        ZipfitError: the variable holds no positive whole number.
+    """
+    given = os.environ.get("ZIPFIT_MAX_RECORD_BYTES")
+    if not given:
+        return _MAX_RECORD_BYTES
+    need(
+        given.isdecimal() and 0 < len(given.lstrip("0")) < 19,
+        f"ZIPFIT_MAX_RECORD_BYTES must be a number of bytes, not {given!r}",
+    )
+    return int(given)
+
+
+def _too_large(place: str, limit: int) -> ZipfitError:
+    return ZipfitError(
+        f"{place}: the record has more than {limit:,} bytes (to read it, set the environment variable "
+        "ZIPFIT_MAX_RECORD_BYTES to more)"
+    )
+
+
+def _raw_lines(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
+    limit = max_record_bytes()
+    for number, line in enumerate(iter(partial(stream.readline, limit + 1), b""), 1):
+        if len(line) > limit:
+            raise _too_large(f"{path}, line {number}", limit)
+        yield line
+
+
+def _lines(path: str, stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
     """Lines without their ends, numbered from 1; a byte order mark at the start is not part of the first."""
-    for number, line in enumerate(stream, 1):
+    for number, line in enumerate(_raw_lines(path, stream), 1):
         text = line.removesuffix(b"\n").removesuffix(b"\r")
         yield number, text.removeprefix(_BOM) if number == 1 else text
 
 
-def _text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[Item]:
-    for place, raw in _raw_text_units(stream, sample_by):
+def _text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterator[Item]:
+    for place, raw in _raw_text_units(path, stream, sample_by):
         error = _invalid_utf8(raw, sample_by)
         yield place, raw if error is not None else dump_record({"text": raw.decode("utf-8")}), error
 
 
-def _raw_text_units(stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
+def _raw_text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
     if sample_by == "document":
-        yield "line 1", stream.read().removeprefix(_BOM)
+        limit = max_record_bytes()
+        text = stream.read(limit + 1)
+        if len(text) > limit:
+            raise _too_large(path, limit)
+        yield "line 1", text.removeprefix(_BOM)
         return
-    for blank, lines in groupby(_lines(stream), lambda numbered: not numbered[1].strip()):
+    for blank, lines in groupby(_lines(path, stream), lambda numbered: not numbered[1].strip()):
         if sample_by == "line" and not blank:
             yield from ((f"line {number}", line) for number, line in lines)
         elif not blank:
-            numbers, paragraph = zip(*lines, strict=True)
-            yield f"line {numbers[0]}", b"\n".join(paragraph)
+            yield _paragraph(path, lines)
+
+
+def _paragraph(path: str, lines: Iterable[tuple[int, bytes]]) -> tuple[str, bytes]:
+    limit = max_record_bytes()
+    place, texts, size = "", [], 0
+    for number, line in lines:
+        place = place or f"line {number}"
+        texts.append(line)
+        size += len(line)
+        if size > limit:
+            raise _too_large(f"{path}, {place}", limit)
+    return place, b"\n".join(texts)
 
 
 def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[Item]:
     csv.field_size_limit(sys.maxsize)  # the library's own limit of 128 KiB a field is too low for documents
+    limit = max_record_bytes()
     consumed: list[str] = []
+    size, line = 0, 1
 
     def decoded() -> Iterator[str]:
-        for number, line in enumerate(stream):
-            text = (line.removeprefix(_BOM) if number == 0 else line).decode("utf-8", "surrogateescape")
+        nonlocal size
+        for number, part in enumerate(_raw_lines(path, stream)):
+            size += len(part)
+            if size > limit:
+                raise _too_large(f"{path}, line {line}", limit)
+            text = (part.removeprefix(_BOM) if number == 0 else part).decode("utf-8", "surrogateescape")
             consumed.append(text)
             yield text
 
     rows = csv.reader(decoded(), delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    line = 1
     while True:
         error = None
         try:
@@ -183,6 +240,7 @@ def _csv_rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[
             row, error = [], f"broken CSV: {reason}"
         raw, place = "".join(consumed).encode("utf-8", "surrogateescape"), f"line {line}"
         consumed.clear()
+        size = 0
         line = rows.line_num + 1
         if row is None:
             return
@@ -221,14 +279,23 @@ def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
     """The elements of a JSON array, each as its own JSON text, decoding no more than a window of it at a time."""
     decoder = json.JSONDecoder()
     utf8 = codecs.getincrementaldecoder("utf-8")()
+    limit = max_record_bytes()
     window, start, ended, line = "", 0, False, 1
     wanted = CHUNK_BYTES
 
+    def line_here() -> int:
+        return line + window.count("\n", 0, start)
+
+    def need_size(end: int) -> None:
+        if end - start > limit:
+            raise _too_large(f"{path}, line {line_here()}", limit)
+
     def more() -> None:
         nonlocal window, start, ended, line, wanted
+        need_size(len(window))
         data = stream.read(wanted)
         wanted = max(CHUNK_BYTES, len(window) - start)  # doubling, so that one huge element costs linear time
-        line += window.count("\n", 0, start)
+        line = line_here()
         try:
             window = window[start:] + utf8.decode(data, final=not data)
         except UnicodeDecodeError as error:
@@ -247,7 +314,7 @@ def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
             more()
 
     def broken(reason: str) -> ZipfitError:
-        return ZipfitError(f"{path}, line {line + window.count(chr(10), 0, start)}: broken JSON: {reason}")
+        return ZipfitError(f"{path}, line {line_here()}: broken JSON: {reason}")
 
     if skip_space() == "\ufeff":
         start += 1
@@ -274,6 +341,7 @@ def _array_items(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
                 if ended:
                     raise broken(error.msg if isinstance(error, json.JSONDecodeError) else str(error)) from error
             more()
+        need_size(end)
         yield _LINE_BREAK.sub(" ", window[start:end]).encode("utf-8", "surrogatepass")
         start = end
     start += 1
