@@ -27,6 +27,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,8 @@ KNOWN = [
         "test losses of runs in bfloat16 are computed in float32",
     ),
     (r"wrong-no-method", r"stderr", "there is a third kind of method"),
+    (r"(kept-)?rerun.*", r"stderr", "a rerun says first what it will read and write"),
+    (r"score-csv", r"scores\.csv", "a position counts the records that are passed over"),
 ]
 
 # Keys of the JSON that zipfit writes about its own work that no two runs agree in.
@@ -77,7 +80,8 @@ ABOUT_ITSELF = re.compile(
 # A study's page, tables and figures show times, so they are compared where both builds draw the same results.
 SHOWS_TIMES = re.compile(r"study/(report\.html|tables\.md|figures/.*)")
 
-# NAME COMMAND [< STDIN]; $in is the pool with the target, $to the output, $out the command's own folder.
+# NAME COMMAND [< STDIN]; $in is the pool with the target, $to the output, $out the command's own folder, $own the
+# consent to the module of a method of the user's own, from a build that asks for it.
 COMMANDS = """
 top                 select $in --top 20 -o $to
 top-json            select $in --top 20 -o $to --json
@@ -177,7 +181,7 @@ rerun-dedup         rerun out/dedup-near/selected.manifest.json -o $out/again.js
 rerun-share         rerun out/max-share-tokens/selected.manifest.json -o $out/again.jsonl
 rerun-groups        rerun out/dsir-proportions/selected.manifest.json -o $out/again.jsonl
 rerun-racing        rerun out/racing/selected.manifest.json -o $out/again.jsonl
-rerun-own           rerun out/own-scorer-option/selected.manifest.json -o $out/again.jsonl
+rerun-own           rerun out/own-scorer-option/selected.manifest.json -o $out/again.jsonl $own
 wrong-rerun         rerun out/own-plain/selected.manifest.json -o $out/again.jsonl
 rerun-skip-bad      rerun out/skip-bad/selected.manifest.json -o $out/again.jsonl
 python              python api.py
@@ -251,14 +255,14 @@ d4                  select small.jsonl -t target.jsonl -m d4 -p r_dedup=0.9 -p c
 
 MODEL = """
 tokens-model        select $in --tokens 2000 --tokenizer ./tiny -o $to --json
-study-check         study check study.yaml --json
-study-part          study run study.yaml -o $out/study --arm zipfit --seed 1 --budget 256
-study-no-report     study run study.yaml -o $out/study --arm near --budget 256 --no-excerpts --no-report
-study               study run study.yaml -o $out/study
-study-again         study run study.yaml -o out/study/study --no-report
-wrong-study-part    study run study.yaml -o $out/study --arm zipfti
+study-check         study check study.yaml --json $own
+study-part          study run study.yaml -o $out/study --arm zipfit --seed 1 --budget 256 $own
+study-no-report     study run study.yaml -o $out/study --arm near --budget 256 --no-excerpts --no-report $own
+study               study run study.yaml -o $out/study $own
+study-again         study run study.yaml -o out/study/study --no-report $own
+wrong-study-part    study run study.yaml -o $out/study --arm zipfti $own
 wrong-study-file    study run wrong.yaml -o $out/study
-wrong-study-label   study run lost.yaml -o $out/study --arm lost --no-report
+wrong-study-label   study run lost.yaml -o $out/study --arm lost --no-report $own
 finetune            finetune pool.jsonl --model ./tiny --tokens 600 --block-size 64 --batch-size 2 -o $out/tuned -q
 finetune-test       finetune small.jsonl --model ./tiny --test target.jsonl --tokens 600 --block-size 64 --precision fp32 -o $out/tuned -q
 finetune-bf16       finetune small.jsonl --model ./tiny --test target.jsonl --tokens 600 --block-size 64 --precision bf16 -o $out/tuned -q
@@ -277,7 +281,7 @@ kept-rerun-racing   rerun kept/racing/selected.manifest.json -o $to
 KEPT_STUDY = """
 kept-report         study report kept/study/study
 kept-report-part    study report kept/study-part/study
-kept-study          study run study.yaml -o kept/study/study --no-report
+kept-study          study run study.yaml -o kept/study/study --no-report $own
 """
 
 OWN = '''
@@ -446,6 +450,11 @@ class Build:
     path: str | None
     folder: Path
 
+    @cached_property
+    def consent(self) -> str:
+        shown = self._start(["-c", RUN, "rerun", "--help"], b"").stdout
+        return "--allow-code own" if b"--allow-code" in shown else ""
+
     def has(self, *packages: str) -> bool:
         code = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {packages})))"
         return subprocess.run([self.python, "-c", code]).returncode == 0
@@ -455,24 +464,28 @@ class Build:
         name, _, rest = line.partition(" ")
         out = Path("out") / name
         (self.folder / out).mkdir(parents=True)
-        within = {"in": "pool.jsonl -t target.jsonl", "to": f"{out}/selected.jsonl", "out": str(out)}
+        within = {
+            "in": "pool.jsonl -t target.jsonl",
+            "to": f"{out}/selected.jsonl",
+            "out": str(out),
+            "own": self.consent,
+        }
         command, _, stdin = Template(rest).substitute(within).partition(" < ")
         program, *arguments = shlex.split(command)
         start = [arguments.pop(0)] if program == "python" else ["-c", RUN, program]
-        path = os.pathsep.join([*([self.path] if self.path else []), "."])
-        settings = {"COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        environment = os.environ | settings | {"PYTHONPATH": path, "ZIPFIT_CACHE": str(self.folder / "cache")}
-        ran = subprocess.run(
-            [self.python, *start, *arguments],
-            cwd=self.folder,
-            env=environment,
-            input=(self.folder / stdin.strip()).read_bytes() if stdin else b"",
-            capture_output=True,
-        )
+        given = (self.folder / stdin.strip()).read_bytes() if stdin else b""
+        ran = self._start([*start, *arguments], given)
         found = {"status": str(ran.returncode).encode(), "stdout": ran.stdout, "stderr": ran.stderr}
         folder = self.folder / (arguments[-1] if "study report" in rest else out)
         found |= {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
         return {place: self.comparable(place, content, "--json" in rest) for place, content in found.items()}
+
+    def _start(self, arguments: list[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+        path = os.pathsep.join([*([self.path] if self.path else []), "."])
+        settings = {"COLUMNS": "120", "TERM": "dumb", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+        environment = os.environ | settings | {"PYTHONPATH": path, "ZIPFIT_CACHE": str(self.folder / "cache")}
+        command = [self.python, *arguments]
+        return subprocess.run(command, cwd=self.folder, env=environment, input=stdin, capture_output=True)
 
     def comparable(self, place: str, content: bytes, is_json: bool) -> bytes:
         """The content less what varies from run to run."""
