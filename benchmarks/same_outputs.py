@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 # Differences that are wanted: patterns of the command's name and of the place where it shows, and why.
 KNOWN = [
     (
-        r"(rerun-)?racing.*",
+        r"((kept-)?rerun-)?racing.*",
         r".*: method\.options\.top",
         "racing learns of the budget by the protocol, not by an option",
     ),
