@@ -12,29 +12,26 @@ There are three kinds of `Input`, each read as often as needed, and all of them 
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zipfit.corpus.folders import expand
 from zipfit.corpus.formats import (
     CHUNK_RECORDS,
     FORMATS,
     SAMPLE_BY,
     check_schema,
     detect_format,
-    format_of_name,
     need_distinct,
     read_chunks,
 )
-from zipfit.corpus.outputs import COMPANIONS
 from zipfit.corpus.records import ObjectChunk, TableChunk
-from zipfit.corpus.streams import file_at, file_system, is_remote, naming
+from zipfit.corpus.streams import file_at
 from zipfit.errors import ZipfitError, need, needing
 
 if TYPE_CHECKING:
@@ -146,8 +143,8 @@ class Files:
     """Documents by path.
 
     Attributes:
-        paths: files, globs, folders, remote paths, `-` for standard input, or `hub:NAME[:CONFIG]@SPLIT` for a Hugging
-            Face data set (needs the extra `hub`).
+        paths: files, globs, folders or `FOLDER@SPLIT`, remote paths, `-` for standard input, or
+            `hub:NAME[:CONFIG]@SPLIT` for a Hugging Face data set (needs the extra `hub`).
         format: one of `FORMATS`; None to tell by name and content.
         sample_by: what one document of a text file is: a `line`, a blank-line `paragraph` or the whole `document`.
     """
@@ -157,7 +154,7 @@ class Files:
     sample_by: str = "line"
 
     def open(self) -> tuple[list[Input], list[str]]:
-        """Return the inputs, and the files of folders that were passed over as no format is known for their names.
+        """Return the inputs, and the files of folders that were passed over; see `expand`.
 
         Raises:
             ZipfitError: as `expand`, or a format is unknown or cannot be told.
@@ -177,92 +174,6 @@ class Files:
                 file = file_at(name)
                 inputs.append(FileInput(file, kind or detect_format(file), unit))
         return inputs, passed_over
-
-
-def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], list[str]]:
-    """Expand globs and folders into files, sorted by name within each; the order of `paths` is kept.
-
-    A folder is searched at every depth for files whose names tell a format that can be read. Hidden files and folders
-    (names that begin with a dot) and the files that zipfit writes beside a selection are left out.
-
-    Args:
-        paths: files, globs, folders, remote paths, or `-` for standard input.
-        any_format: take every file of a folder, whatever its name (when the format was given by hand).
-
-    Returns:
-        The files, and those of the folders' files that were passed over because their names tell no format.
-
-    Raises:
-        ZipfitError: something does not exist, or a glob or folder holds nothing that can be read.
-    """
-    files: list[str] = []
-    passed_over: list[str] = []
-    for path in paths:
-        found = _expand_remote(path) if is_remote(path) else _expand_local(path)
-        if found is None:
-            files.append(path)
-            continue
-        known = [name for name in found if any_format or format_of_name(name) is not None]
-        if not known:
-            raise ZipfitError(f"{path}: holds no file whose name tells a format that zipfit reads (give --format)")
-        files += known
-        passed_over += [name for name in found if name not in set(known)]
-    return files, passed_over
-
-
-def _expand_local(path: str) -> list[str] | None:
-    """The files of a folder or glob in order; None for a path that names one file, or standard input."""
-    if path == "-":
-        return None
-    if os.path.isdir(path):
-        return _walk(path)
-    if os.path.exists(path):
-        return None
-    if glob.has_magic(path):
-        found = sorted(glob.glob(path, recursive=True))
-        if not found:
-            raise ZipfitError(f"{path}: matches no file")
-        return [name for match in found for name in (_walk(match) if os.path.isdir(match) else [match])]
-    raise ZipfitError(f"{path}: no such file or folder")
-
-
-def _walk(folder: str) -> list[str]:
-    with naming(folder):
-        return [str(path) for path in _files_below(Path(folder), ())]
-
-
-def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """The files of a folder, those of folders within it too, by name; links are followed, but not back up."""
-    status = folder.stat()
-    here = status.st_dev, status.st_ino
-    if here in above:
-        return
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _files_below(path, (*above, here))
-        elif path.is_file() and not _is_ours(path.name):
-            yield path
-
-
-def _is_ours(name: str) -> bool:
-    return name.endswith(COMPANIONS)
-
-
-def _expand_remote(path: str) -> list[str] | None:
-    fs, inner = file_system(path)
-    protocol = path.split("://", 1)[0]
-    with naming(path):
-        if glob.has_magic(path):
-            found = sorted(fs.glob(inner))
-            if not found:
-                raise ZipfitError(f"{path}: matches no file")
-        elif protocol not in ("http", "https") and fs.isdir(inner):
-            found = sorted(name for name in fs.find(inner) if not _is_ours(name.rsplit("/", 1)[-1]))
-        else:
-            return None
-    return [fs.unstrip_protocol(name) for name in found]
 
 
 def as_files(documents: Documents) -> Files | None:

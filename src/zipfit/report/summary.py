@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.folders import split_of
 from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from zipfit.selection.selection import Selection
 
 _EXAMPLES = 3
+_FILES = 5
 _LABELS_SHOWN = 15
 _BINS = 12
 _WIDTH = 30
@@ -36,6 +38,9 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
     return {
         **{key: manifest[key] for key in ("pool", "selection", "output", "method", "seconds")},
+        "files_passed_over": manifest["files_passed_over"],
+        "text_files": sum(item["format"] == "text" for item in manifest["source"]["inputs"]),
+        "files": len(manifest["source"]["inputs"]),
         "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
         "scores": _score_bins(selection.scores, selection.pool_scores),
         "labels": [
@@ -106,6 +111,15 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
     if notes:
         console.print("; ".join(notes), highlight=False)
+    if 0 < summary["text_files"] < summary["files"]:
+        what = f"text and records are mixed: {summary['text_files']:,} of {summary['files']:,} files are text"
+        console.print(what, highlight=False)
+    if files := summary["files_passed_over"]:
+        shown = ", ".join(map(harmless, files[:_FILES])) + (", …" if len(files) > _FILES else "")
+        what = f"{len(files):,} files of folders passed over ({shown})"
+        if any(map(split_of, files)):
+            what += "; FOLDER@SPLIT reads another split"
+        console.print(what, highlight=False, markup=False, soft_wrap=True)
     racing = summary["method"]["notes"]
     if racing.get("statistical"):
         console.print(

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.folders import expand
 from zipfit.corpus.formats import FORMATS, SAMPLE_BY
-from zipfit.corpus.inputs import HUB_NAME, expand
+from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError

@@ -1,0 +1,36 @@
+"""Folders as they are found, by the command line."""
+
+from __future__ import annotations
+
+import json
+
+from support import pool_records, write_jsonl
+
+
+def test_the_summary_names_what_was_passed_over(zipfit, folder):
+    for split in ("train", "test"):
+        (folder / "hub" / split).mkdir(parents=True)
+        write_jsonl(folder / "hub" / split / "a.jsonl", pool_records())
+    (folder / "hub" / "README.md").write_text("lemma river")
+    ran = zipfit("select", "hub", "-t", "target.jsonl", "-k", 5, "-o", "out.jsonl")
+    assert ran.status == 0
+    assert "5 of 40 documents selected" in ran.out
+    passed = "2 files of folders passed over (hub/README.md, hub/test/a.jsonl); FOLDER@SPLIT reads another split\n"
+    assert passed in ran.out
+    manifest = json.loads((folder / "out.manifest.json").read_text())
+    assert manifest["files_passed_over"] == ["hub/README.md", "hub/test/a.jsonl"]
+    assert zipfit("rerun", "out.manifest.json", "-o", "again.jsonl").out == "identical, bit for bit\n"
+    ran = zipfit("select", "hub@test", "-t", "target.jsonl", "-k", 5, "-o", "test.jsonl", "--json")
+    assert json.loads(ran.out)["files_passed_over"] == ["hub/README.md", "hub/train/a.jsonl"]
+    assert json.loads((folder / "test.manifest.json").read_text())["source"]["inputs"][0]["name"] == "hub/test/a.jsonl"
+
+
+def test_the_summary_says_when_text_and_records_are_mixed(zipfit, folder):
+    (folder / "mixed").mkdir()
+    write_jsonl(folder / "mixed" / "a.jsonl", pool_records())
+    (folder / "mixed" / "b.txt").write_text("lemma river\n")
+    ran = zipfit("select", "mixed", "-t", "target.jsonl", "-k", 5, "-o", "out.jsonl")
+    assert "5 of 41 documents selected" in ran.out
+    assert "text and records are mixed: 1 of 2 files are text\n" in ran.out
+    ran = zipfit("select", "mixed/a.jsonl", "-t", "target.jsonl", "-k", 5, "-o", "one.jsonl")
+    assert "mixed" not in ran.out.split("written to")[0]
