@@ -189,7 +189,7 @@ def test_a_json_array_keeps_each_elements_own_text(tmp_path, monkeypatch):
     ]
     path = saved(tmp_path, BOM + b" [\n" + b" ,\n ".join(elements) + b"\n]\n")
     found = [chunk.raw(i) for chunk in chunks(path) for i in range(len(chunk))]
-    assert found == [b'{"a": 1.10, "b": [1, 2]}', *elements[1:]]
+    assert found == [b'{"a": 1.10, "b": [1, 2]}', *elements[1:3], b'{"text": "x"}', b"null"]
 
 
 @given(
@@ -211,7 +211,8 @@ def test_a_json_array_is_read_as_the_library_reads_it(tmp_path_factory, values, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(formats, "CHUNK_BYTES", window)
         found = [chunk.raw(i) for chunk in chunks(path, "json") for i in range(len(chunk))]
-    assert repr([json.loads(raw) for raw in found]) == repr(values)
+    expected = [{"text": value} if isinstance(value, str) else value for value in values]
+    assert repr([json.loads(raw) for raw in found]) == repr(expected)
 
 
 @pytest.mark.parametrize(
@@ -374,3 +375,22 @@ def test_a_bomb_without_a_line_break_takes_no_more_memory_than_the_limit(tmp_pat
         assert tracemalloc.get_traced_memory()[1] < 12 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json"])
+def test_strings_in_json_are_records_of_text(tmp_path, kind):
+    texts = ["a", "", 'a "quoted" \n line', "é\ud800", "{}"]
+    content = (
+        json.dumps([*texts, {"text": "b"}, 5]) if kind == "json" else "\n".join(map(json.dumps, texts)) + '\n "c"\n5\n'
+    )
+    found = outcomes(saved(tmp_path, content.encode(), f"a.{kind}"))
+    assert found[:5] == [{"text": text} for text in texts]
+    assert found[5] == {"text": "b" if kind == "json" else "c"}
+    assert found[6] == ("record 7" if kind == "json" else "line 7", "the JSON value is not an object")
+
+
+@pytest.mark.parametrize("line", [b'"a', b'"a" "b"', b'"\xff"', b'"a": "b"'])
+def test_a_broken_string_is_a_bad_record(tmp_path, line):
+    ((place, reason),) = outcomes(saved(tmp_path, line + b"\n", "a.jsonl"))
+    assert place == "line 1"
+    assert "invalid UTF-8" in reason or "broken JSON" in reason

@@ -115,13 +115,24 @@ def read_chunks(
     with file.open(progress) as stream:
         if kind == "jsonl":
             lines = _lines(file.path, stream)
-            yield from _chunked((f"line {number}", line, None) for number, line in lines if line.strip())
+            yield from _chunked((f"line {number}", _object(line), None) for number, line in lines if line.strip())
         elif kind == "json":
-            yield from _chunked((f"record {n + 1}", raw, None) for n, raw in enumerate(_array_items(file.path, stream)))
+            items = enumerate(_array_items(file.path, stream), 1)
+            yield from _chunked((f"record {number}", _object(item), None) for number, item in items)
         elif kind == "text":
             yield from _chunked(_text_units(file.path, stream, sample_by))
         else:
             yield from _chunked(_csv_rows(file.path, stream, "\t" if kind == "tsv" else ","))
+
+
+def _object(value: bytes) -> bytes:
+    """A JSON string as the record `{"text": string}`, as in memory; what is none is left as it is."""
+    if not value.lstrip().startswith(b'"'):
+        return value
+    try:
+        return dump_record({"text": json.loads(value)})
+    except ValueError:
+        return value
 
 
 def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:
