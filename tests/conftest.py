@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from support import pool_records, target_texts, write_jsonl
+from support import COMMAND, pool_records, target_texts, write_jsonl
 
 from zipfit.cli import common, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-COMMAND = [sys.executable, "-c", "from zipfit.cli import main; main()"]
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would the commands that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,6 +19,9 @@ import zstandard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+COMMAND = [sys.executable, "-c", "from zipfit.cli import main; main()"]
+"""The command line as a process of its own."""
+
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".zst": zstandard.ZstdCompressor().compress,

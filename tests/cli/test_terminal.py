@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import COMMAND
-from support import target_texts
+from support import COMMAND, target_texts
 
 from zipfit.system.terminal import harmless
 
