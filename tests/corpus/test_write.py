@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import datetime
 import decimal
+import gzip
 import json
 
 import numpy as np
@@ -248,3 +249,47 @@ def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
     assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
     with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
         write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)
+
+
+NAN = [
+    {"text": "a NaN b", "x": float("nan"), "in": {"list": [float("inf"), 1.5, None]}},
+    {"text": "Infinity", "x": -float("inf"), "in": {"list": []}},
+]
+
+
+def no_constant(name):
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("source", ["objects", "table", "array"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz"])
+def test_json_out_has_no_number_that_json_has_not(tmp_path, source, name):
+    import zipfit
+
+    documents = {
+        "objects": NAN,
+        "table": pa.Table.from_pylist(NAN),
+        "array": [NAN[0], {**NAN[1], "x": np.array([np.nan])}],
+    }[source]
+    manifest = zipfit.select(documents, ["NaN b"], top=2).save(tmp_path / name, order="source", add_fields=False)
+    assert manifest["output"]["numbers_made_null"] == 3
+    text = gzip.decompress(content) if (content := (tmp_path / name).read_bytes())[:1] == b"\x1f" else content
+    found = json.loads(
+        text if name == "a.json" else b"[" + text.replace(b"}\n{", b"},{") + b"]", parse_constant=no_constant
+    )
+    last = [None] if source == "array" else None
+    assert [record["text"] for record in found] == ["a NaN b", "Infinity"]
+    assert [record["x"] for record in found] == [None, last]
+    assert found[0]["in"] == {"list": [None, 1.5, None]}
+
+
+def test_json_text_and_formats_that_have_nan_keep_it(tmp_path):
+    import zipfit
+
+    (tmp_path / "pool.jsonl").write_text('{"text": "a", "x": NaN}\n')
+    manifest = zipfit.select(tmp_path / "pool.jsonl", ["a"], top=1).save(tmp_path / "a.jsonl", add_fields=False)
+    assert (tmp_path / "a.jsonl").read_text() == '{"text": "a", "x": NaN}\n'
+    assert "numbers_made_null" not in manifest["output"]
+    for source in (NAN[:1], pa.Table.from_pylist(NAN[:1]), tmp_path / "pool.jsonl"):
+        zipfit.select(source, ["a"], top=1).save(tmp_path / "a.parquet", overwrite=True)
+        assert np.isnan(pq.read_table(tmp_path / "a.parquet")["x"][0].as_py())

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Chunk: TypeAlias = "JsonChunk | TableChunk | ObjectChunk"
-    Records: TypeAlias = list[bytes] | pa.RecordBatch
-    """Records on their way out: JSON texts (each one line, without its end), or an Arrow batch."""
+    Records: TypeAlias = list[bytes] | list[dict[str, Any]] | pa.RecordBatch
+    """Records on their way out: JSON texts (each one line, without its end), Python's, or an Arrow batch."""
 
 
 class JsonChunk:
@@ -131,8 +131,8 @@ class ObjectChunk:
     def raw(self, index: int) -> bytes:
         return repr(self._objects[index]).encode("utf-8", "backslashreplace")
 
-    def take(self, indices: Sequence[int]) -> list[bytes]:
-        return [dump_record(self.record(index)) for index in indices]
+    def take(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        return [self.record(index) for index in indices]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -177,6 +177,15 @@ def dump_record(record: dict[str, Any]) -> bytes:
         TypeError: a value has no JSON form.
     """
     return json.dumps(record, ensure_ascii=False, default=_json_value).encode("utf-8", "backslashreplace")
+
+
+def without_nan(text: bytes) -> tuple[bytes, int]:
+    """A record's JSON text with null for NaN and infinity, which Python writes and JSON has not, and their number."""
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text, 0
+    found: list[str] = []
+    record = json.loads(text, parse_constant=found.append)
+    return (dump_record(record), len(found)) if found else (text, 0)
 
 
 def _json_value(value: Any) -> Any:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.records import dump_record, parse_record
+from zipfit.corpus.records import dump_record, parse_record, without_nan
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import ZipfitError
 
@@ -56,16 +56,32 @@ class LineSpool:
     """Chosen records as JSON texts in a temporary file: added in source order, read back in any.
 
     So a selection may be far larger than memory; 8 bytes a record, its offset, stay in it.
+
+    Args:
+        strict: write null for NaN and infinity of records that were no JSON text, as JSON has neither.
+
+    Attributes:
+        nulled: how many.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self.nulled = 0
         self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="zipfit-spool-"))
         self._offsets = array("q", [0])
 
     def add(self, records: Records) -> None:
-        for line in records if isinstance(records, list) else _lines_of(records):
+        for record in records if isinstance(records, list) else _rows(records):
+            line = record if isinstance(record, bytes) else self._line(record)
             self._file.write(line)
             self._offsets.append(self._offsets[-1] + len(line))
+
+    def _line(self, record: dict[str, Any]) -> bytes:
+        text = dump_record(record)
+        if self._strict:
+            text, nulled = without_nan(text)
+            self.nulled += nulled
+        return text
 
     def lines(self, order: Sequence[int]) -> Iterator[bytes]:
         """The records at indices `order`."""
@@ -135,11 +151,11 @@ class TableSpool:
         self._file.close()
 
 
-def _lines_of(batch: pa.RecordBatch) -> list[bytes]:
+def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     from zipfit.corpus.rows import rows_of
 
     try:
-        return [dump_record(record) for record in rows_of(batch)]
+        return rows_of(batch)
     except UnicodeDecodeError as error:
         raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
 
@@ -199,7 +215,7 @@ def write_records(
     batches: Iterable[Records],
     order: Sequence[int],
     added: Sequence[tuple[float, int]] | None,
-) -> None:
+) -> int:
     """Write records in a path's format.
 
     Args:
@@ -213,14 +229,15 @@ def write_records(
         ZipfitError: the records do not fit the format (columns without a common type, say).
     """
     kind = output_format(path)
+    strict = kind in ("jsonl", "json")
     spool: LineSpool | TableSpool | None = None
     try:
         for batch in batches:
             if spool is None:
                 as_table = kind in _TABLE_FORMATS and not isinstance(batch, list)
-                spool = TableSpool(batch.schema) if as_table else LineSpool()  # type: ignore[union-attr]
+                spool = TableSpool(batch.schema) if as_table else LineSpool(strict)  # type: ignore[union-attr]
             spool.add(batch)
-        spool = spool or LineSpool()
+        spool = spool or LineSpool(strict)
         if kind in _TABLE_FORMATS:
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
@@ -231,6 +248,7 @@ def write_records(
                     _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
                 else:
                     _write_json(output, _with_fields(spool.lines(order), added), as_array=kind == "json")
+        return spool.nulled if isinstance(spool, LineSpool) else 0
     finally:
         if spool is not None:
             spool.close()

@@ -120,6 +120,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         if any(map(split_of, files)):
             what += "; FOLDER@SPLIT reads another split"
         console.print(what, highlight=False, markup=False, soft_wrap=True)
+    if nulled := output.get("numbers_made_null"):
+        console.print(f"{nulled:,} numbers that JSON has not (NaN, infinity) written as null", highlight=False)
     racing = summary["method"]["notes"]
     if racing.get("statistical"):
         console.print(

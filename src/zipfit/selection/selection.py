@@ -190,14 +190,15 @@ class Selection:
         ranks = by_source if order == "source" else np.arange(len(self))
         added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if add_fields else None
         with files.open(path) as written:
-            write_records(
+            nulled = write_records(
                 written.file,
                 path,
                 self._pool.corpus.records(self.cut.indices[by_source]),
                 place[ranks].tolist(),
                 added,
             )
-        return {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
+        about = {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
+        return about | {"numbers_made_null": nulled} if nulled else about
 
     def _write_duplicates(self, files: Writing, path: str | None) -> None:
         pairs = [(item.position, item.duplicate_of) for item in self.cut.dropped if item.duplicate_of is not None]
