@@ -237,15 +237,57 @@ def test_inputs_of_both_kinds(tmp_path):
     assert [record["text"] for record in read_back(tmp_path / "a.jsonl")] == ["b", "a"]
     with pytest.raises(ZipfitError, match="the inputs mix columnar and row formats"):
         write(tmp_path / "a.parquet", [table, line], [1, 0], None)
-    with pytest.raises(ZipfitError, match="the inputs' columns differ"):
-        write(tmp_path / "a.parquet", [table, pa.table({"other": ["a"]}).to_batches()[0]], [1, 0], None)
     write(tmp_path / "b.parquet", [line, table], [1, 0], None)
     assert [record["text"] for record in read_back(tmp_path / "b.parquet")] == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_inputs_whose_columns_differ_are_brought_to_one_schema(tmp_path, name):
+    tables = [
+        pa.table({"text": pa.array(["a"], pa.string()), "n": pa.array([1], pa.int64()), "url": pa.nulls(1)}),
+        pa.table({"url": ["u"], "n": pa.array([0.5]), "text": pa.array(["b"], pa.large_string())}),
+        pa.table({"text": ["c"], "meta": [{"x": 1}]}),
+        pa.table({"text": ["d"], "meta": [{"x": 1.5, "y": "z"}]}),
+    ]
+    write(tmp_path / name, [table.to_batches()[0] for table in tables], [3, 2, 1, 0], None)
+    assert read_back(tmp_path / name) == [
+        {"text": "d", "n": None, "url": None, "meta": {"x": 1.5, "y": "z"}},
+        {"text": "c", "n": None, "url": None, "meta": {"x": 1.0, "y": None}},
+        {"text": "b", "n": 0.5, "url": "u", "meta": None},
+        {"text": "a", "n": 1.0, "url": None, "meta": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        (pa.array(["a"]), pa.array([1]), "Field x has incompatible types: string vs int64"),
+        (pa.array([2**53 + 1]), pa.array([0.5]), "9007199254740993 not in range"),
+    ],
+)
+def test_columns_that_do_not_go_together_are_an_error(tmp_path, one, other, reason):
+    batches = [pa.table({"x": column}).to_batches()[0] for column in (one, other)]
+    with pytest.raises(
+        ZipfitError, match=rf"columns do not go together \(.*{reason}.*\): write the selection as .jsonl"
+    ):
+        write(tmp_path / "a.parquet", batches, [0, 1], None)
+    assert not (tmp_path / "a.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.arrow"])
+def test_views_of_strings_are_written_as_strings(tmp_path, name):
+    table = pa.table(
+        {"text": pa.array(["a", None, "c"], pa.string_view()), "raw": pa.array([b"a"] * 3, pa.binary_view())}
+    )
+    corpus = Corpus(open_documents("source", table)[0], Reading(skip_bad=True), on_rejected=lambda _: None)
+    assert [text for batch in corpus.read() for text in batch.texts] == ["a", "c"]
+    write(tmp_path / name, corpus.records(np.array([0, 1])), [1, 0], None)
+    assert [record["text"] for record in read_back(tmp_path / name)] == ["c", "a"]
+
+
 def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
-    table = pa.table({"text": ["a"], "view": pa.array(["a"], pa.string_view())})
-    corpus = Corpus(open_documents("source", table)[0], Reading())
+    views = pa.StructArray.from_arrays([pa.array(["a"], pa.string_view())], ["inner"])
+    corpus = Corpus(open_documents("source", pa.table({"text": ["a"], "view": views}))[0], Reading())
     assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
     with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
         write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)

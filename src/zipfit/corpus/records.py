@@ -102,9 +102,21 @@ class TableChunk:
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
         try:
-            return self._batch.take(list(indices))
+            return _without_views(self._batch).take(list(indices))
         except NotImplementedError as error:  # of Arrow, for its rarer types
             raise ZipfitError(f"a column has a type that records cannot be picked from ({error})") from error
+
+
+_WITHOUT_VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
+
+
+def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch with views of strings, as polars writes them, as strings: Arrow picks no rows of views."""
+    for index, field in enumerate(batch.schema):
+        if plain := _WITHOUT_VIEWS.get(str(field.type)):
+            column = batch.column(index).cast(plain)
+            batch = batch.set_column(index, field.with_type(column.type), column)
+    return batch
 
 
 class ObjectChunk:

@@ -9,7 +9,7 @@ import io
 import json
 import tempfile
 from array import array
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -114,41 +114,57 @@ class LineSpool:
 
 
 class TableSpool:
-    """Chosen records as Arrow batches of one schema in a temporary, memory-mapped file; see `LineSpool`.
+    """Chosen records as Arrow batches in temporary, memory-mapped files, one for each run of a schema; see `LineSpool`.
 
-    The file is an Arrow stream, since an Arrow file takes no column whose dictionary differs from batch to batch.
+    They are Arrow streams, since an Arrow file takes no column whose dictionary differs from batch to batch.
     """
 
-    def __init__(self, schema: pa.Schema) -> None:
-        import pyarrow as pa
-
-        self._file = tempfile.NamedTemporaryFile(prefix="zipfit-spool-")
-        self._schema = schema
-        self._writer: Any = pa.ipc.new_stream(self._file.name, schema)
+    def __init__(self) -> None:
+        self._schemas: list[pa.Schema] = []
+        self._files: list[Any] = []
+        self._writers: list[Any] = []
 
     def add(self, records: Records) -> None:
-        if isinstance(records, list):
-            raise ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
-        if not records.schema.equals(self._schema):
-            raise ZipfitError(
-                f"the inputs' columns differ ({_columns_text(self._schema)}; {_columns_text(records.schema)}): "
-                "write the selection as .jsonl"
-            )
-        self._writer.write_batch(records)
-
-    def tables(self, order: Sequence[int]) -> Iterator[pa.Table]:
-        """The records at indices `order`, as Arrow tables of a few thousand rows."""
         import pyarrow as pa
 
-        self._writer.close()
-        with pa.memory_map(self._file.name) as source:
-            table = pa.ipc.open_stream(source).read_all().unify_dictionaries()
+        if isinstance(records, list):
+            raise ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
+        if not self._schemas or not records.schema.equals(self._schemas[-1]):
+            self._schemas.append(records.schema)
+            self._files.append(tempfile.NamedTemporaryFile(prefix="zipfit-spool-"))
+            self._writers.append(pa.ipc.new_stream(self._files[-1].name, records.schema))
+        self._writers[-1].write_batch(records)
+
+    def tables(self, order: Sequence[int]) -> Iterator[pa.Table]:
+        """The records at indices `order`, as Arrow tables of a few thousand rows and one schema.
+
+        A column that an input has not is null there; integers become floats, and so on, where no value changes by it.
+
+        Raises:
+            ZipfitError: a column's types have none in common.
+        """
+        import pyarrow as pa
+
+        for writer in self._writers:
+            writer.close()
+        with ExitStack() as stack:
+            sources = [stack.enter_context(pa.memory_map(file.name)) for file in self._files]
+            parts = [pa.ipc.open_stream(source).read_all() for source in sources]
+            try:
+                table = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                reason = str(error).splitlines()[0]
+                raise ZipfitError(
+                    f"the inputs' columns do not go together ({reason}): write the selection as .jsonl"
+                ) from error
             for start in range(0, len(order), _BATCH):
                 yield table.take(list(order[start : start + _BATCH]))
 
     def close(self) -> None:
-        self._writer.close()
-        self._file.close()
+        for writer in self._writers:
+            writer.close()
+        for file in self._files:
+            file.close()
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -158,10 +174,6 @@ def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
         return rows_of(batch)
     except UnicodeDecodeError as error:
         raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
-
-
-def _columns_text(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name}: {field.type}" for field in schema)
 
 
 def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.DataType:
@@ -235,7 +247,7 @@ def write_records(
         for batch in batches:
             if spool is None:
                 as_table = kind in _TABLE_FORMATS and not isinstance(batch, list)
-                spool = TableSpool(batch.schema) if as_table else LineSpool(strict)  # type: ignore[union-attr]
+                spool = TableSpool() if as_table else LineSpool(strict)
             spool.add(batch)
         spool = spool or LineSpool(strict)
         if kind in _TABLE_FORMATS:
