@@ -324,13 +324,6 @@ def test_without_matplotlib_the_extra_is_named():
     assert "pip install 'zipfit[plots]'" in ran.stderr
 
 
-def test_without_msgspec_the_extra_is_named():
-    program = "import sys; sys.modules['msgspec'] = None; import zipfit.report.study"
-    ran = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert "MissingExtraError" in ran.stderr
-    assert "pip install 'zipfit[train]'" in ran.stderr
-
-
 def test_the_arrow_may_join_other_arms(rich):
     chart = loss_against_tokens(rich, "smollm2", arrow=("zipfit", "d4"))
     assert "zipfit is as low as d4 ever gets" in chart.finding

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import hashlib
 import json
 import os
+import random
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from support import pool_records, target_texts, write_jsonl
 
 import zipfit
 from zipfit.corpus.outputs import manifest_path
+from zipfit.errors import ZipfitError
 
 
 @pytest.mark.parametrize(
@@ -188,3 +193,62 @@ def test_a_file_name_that_is_not_utf8(folder):
     zipfit.select(name, target_texts(), top=3).save("out.jsonl")
     manifest = json.loads((folder / "out.manifest.json").read_text())
     assert manifest["source"]["inputs"][0]["name"] == name
+
+
+STRANGE = [None, 0, -1, 1.5, 10**30, "x", "", "../x", "\ud800", "\0", [], [[]], [1], {}, {"a": 1}, {"\ud800": 1}, True]
+
+
+def places(value, above=()):
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*above, key)
+        if isinstance(inner, (dict, list)):
+            yield from places(inner, (*above, key))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_manifest_is_a_sentence_or_does_no_harm(folder, saved, seed):
+    saved()
+    whole = json.loads((folder / "out.manifest.json").read_text())
+    random_ = random.Random(seed)
+    (folder / "damaged.jsonl").write_bytes((folder / "out.jsonl").read_bytes())
+    for _ in range(40):
+        manifest = copy.deepcopy(whole)
+        for _ in range(random_.randint(1, 3)):
+            *above, last = random_.choice(list(places(manifest)))
+            inner = functools.reduce(lambda value, key: value[key], above, manifest)
+            if random_.random() < 0.4:
+                del inner[last]
+            else:
+                inner[last] = random_.choice(STRANGE)
+        (folder / "damaged.manifest.json").write_text(json.dumps(manifest))
+        for use in (
+            lambda: zipfit.verify("damaged.manifest.json"),
+            lambda: zipfit.rerun("damaged.manifest.json", "again.jsonl", overwrite=True),
+            lambda: zipfit.explain("damaged.jsonl", rank=1),
+            lambda: zipfit.explain("damaged.jsonl", position=1),
+        ):
+            with contextlib.suppress(ZipfitError):
+                use()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"parameters": 5}, "parameters: expected `object`, got `int`"),
+        ({"output": {"path": "x"}}, "it lacks output.order"),
+        ({"target": {"files": None, "inputs": [{"name": "a\0"}]}}, r"target.inputs\[0\].name: expected `str`"),
+        ({"working_directory": 5}, "working_directory: expected `str`, got `int`"),
+    ],
+)
+def test_what_a_manifest_lacks_is_named(folder, saved, change, message):
+    saved()
+    manifest = json.loads((folder / "out.manifest.json").read_text()) | change
+    (folder / "damaged.manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ZipfitError, match=f"damaged.manifest.json: is not a whole manifest: {message}"):
+        zipfit.verify("damaged.manifest.json")
+
+
+def test_a_manifest_nested_without_end_is_broken_json(folder):
+    (folder / "deep.manifest.json").write_text("[" * 200_000)
+    with pytest.raises(ZipfitError, match=r"deep\.manifest\.json: broken JSON"):
+        zipfit.verify("deep.manifest.json")

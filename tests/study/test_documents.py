@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 pytest.importorskip("yaml")
-pytest.importorskip("msgspec")
 from support import pool_records, target_texts, write_jsonl
 
 from zipfit import select

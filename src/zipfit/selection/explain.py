@@ -13,6 +13,7 @@ from zipfit.corpus.inputs import Files
 from zipfit.corpus.outputs import manifest_path
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.methods.registry import METHODS, build_method
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.manifest import files_of, read_manifest, readings_of
 from zipfit.system.texts import Texts
@@ -87,9 +88,9 @@ def explain(selected: str, *, rank: int | None = None, position: int | None = No
     else:
         record = _record_at(files_of(manifest, "source"), reading, position or 0)
     target_texts = _texts(files_of(manifest, "target"), target_reading)
-    method = ZipFit()
-    if manifest["method"]["class"].endswith(":ZipFit"):
-        method = ZipFit(manifest["method"]["options"]["compressor"], manifest["method"]["options"]["level"])
+    chosen_by = manifest["method"]
+    method = build_method("zipfit", (chosen_by["class"] == METHODS["zipfit"] and chosen_by["options"]) or {})
+    assert isinstance(method, ZipFit)
     fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
     try:
         text = reading.text(record)
@@ -123,6 +124,8 @@ def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[s
     if not 1 <= rank <= count:
         raise ZipfitError(f"{selected}: has ranks 1 to {count}, not {rank}")
     output = manifest["output"]
+    if output is None:
+        raise ZipfitError(f"{selected}: its manifest names no output")
     for place, record in enumerate(_records(selected), 1):
         at_rank = str(record.get(RANK_FIELD)) == str(rank) if output["add_fields"] else place == rank
         if at_rank and (output["add_fields"] or output["order"] == "rank"):
@@ -133,6 +136,8 @@ def _ranked_record(selected: str, rank: int, manifest: dict[str, Any]) -> dict[s
 def _record_at(files: Files, reading: Reading, position: int) -> dict[str, Any]:
     corpus = Corpus(files.open()[0], reading, on_rejected=(lambda _: None) if reading.skip_bad else None)
     documents = sum(len(batch.texts) for batch in corpus.read())
+    if not documents:
+        raise ZipfitError("the source holds no document")
     positions = corpus.source_positions(np.arange(documents))
     found = np.flatnonzero(positions == position)
     if not len(found):

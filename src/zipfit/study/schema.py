@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
-from zipfit.corpus.streams import is_remote
-from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.training.settings import Settings  # noqa: TC001 (read at run time, as are the types of all fields)
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to_builtins
 
-try:
-    from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to_builtins
-except ImportError as error:
-    raise MissingExtraError("a study", "train") from error
+from zipfit.corpus.streams import is_remote
+from zipfit.errors import ZipfitError
+from zipfit.training.settings import Settings  # noqa: TC001 (read at run time, as are the types of all fields)
 
 FORMAT = 1
 """Of every file in a results folder."""

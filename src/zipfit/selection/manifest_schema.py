@@ -1,0 +1,104 @@
+"""What checking, explaining and repeating a selection read of its manifest, which a stranger may have written."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, ValidationError, convert, field
+
+from zipfit.errors import ZipfitError
+
+# All that a path can hold here: no NUL, and of surrogates those that stand for bytes which are no UTF-8.
+_Path = Annotated[str, Meta(pattern="^[^\x00\ud800-\udc7f\udd00-\udfff]+$")]
+_LACKING = re.compile(r"Object missing required field `(\w+)`")
+
+_Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class _Files(Struct, forbid_unknown_fields=True):
+    paths: list[_Path]
+    format: str | None
+    sample_by: str
+
+
+class _Input(Struct):
+    name: _Path
+    bytes: _Count | None = None
+    sha256: str | None = None
+    format: str | None = None
+
+
+class _Documents(Struct):
+    files: _Files | None
+    inputs: list[_Input]
+
+
+class _Method(Struct):
+    class_: str = field(name="class")
+    options: dict[str, Any] | None
+
+
+class _Parameters(Struct, forbid_unknown_fields=True):
+    tokenizer: _Path | None
+    text_field: str | None
+    template: str | None
+    target_field: str | None
+    target_template: str | None
+    by: str | None
+    target_by: str | None
+    min_bytes: _Count
+    max_bytes: _Count | None
+    dedup: str | None
+    dedup_threshold: float
+    max_share: float | None
+    skip_bad: bool
+    threads: _Count | None
+    progress: bool
+    top: _Count | None
+    fraction: float | None
+    tokens: _Count | None
+    min_score: float | None
+    allow_fewer: bool
+    roles: str | None = None
+    role_labels: bool = True
+
+
+class _Selection(Struct):
+    documents: _Count
+
+
+class _Output(Struct):
+    path: _Path
+    order: str
+    add_fields: bool
+    bytes: _Count
+    sha256: str
+
+
+class _Manifest(Struct):
+    working_directory: _Path
+    source: _Documents
+    target: _Documents
+    method: _Method
+    parameters: _Parameters
+    selection: _Selection
+    output: _Output | None
+
+
+def check_manifest(path: str, manifest: dict[str, Any]) -> None:
+    """Check that a manifest has all that is read of it, of the right types.
+
+    Raises:
+        ZipfitError: it has not; the message names the key.
+    """
+    try:
+        convert(manifest, _Manifest)
+    except (ValidationError, UnicodeEncodeError) as error:  # the latter of a surrogate where no text belongs
+        reason, _, place = str(error).partition(" - at `$.")
+        place, reason = place.removesuffix("`"), reason.partition(" matching regex")[0]
+        if lacking := _LACKING.match(reason):
+            reason = f"it lacks {place}.{lacking.group(1)}" if place else f"it lacks {lacking.group(1)}"
+        elif place:
+            reason = f"{place}: {reason[0].lower()}{reason[1:]}"
+        raise ZipfitError(f"{path}: is not a whole manifest: {reason}") from error
