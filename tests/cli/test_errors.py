@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from support import COMPRESS, WORDS, read_jsonl, write_jsonl
+from support import COMMAND, COMPRESS, WORDS, read_jsonl, write_jsonl
 
 GOOD = b'{"text": "a good document"}\n'
 
@@ -147,6 +147,10 @@ def test_a_bad_record(fails, folder, content, message, role):
         (["score", "pool.jsonl", "target.jsonl", "-c", "lz4", "-l", "17"],
          "level 17 is out of range: lz4 has levels 0 to 16"),
         (["verify", "missing.manifest.json"], "missing.manifest.json: no such file"),
+        ([*selecting(), "--method", "random", "--seed", -1], "the seed must be at least 0, not -1"),
+        ([*selecting(), "--racing", "--seed", -1], "the seed must be at least 0, not -1"),
+        ([*selecting(), "--method", "dsir", "--seed", -1], "the seed must be at least 0, not -1"),
+        ([*selecting(), "--min-bytes", -5], "min-bytes must be at least 0, not -5"),
         (["verify", "pool.jsonl"], "pool.jsonl: broken JSON"),
         (["verify", "there.jsonl"], "there.jsonl: is not a zipfit manifest"),
         (["verify", "kept.manifest.json"], "kept.manifest.json: is not a whole manifest: it lacks working_directory"),
@@ -382,3 +386,11 @@ def test_a_reader_that_stops_reading(started, folder):
     assert process.stderr.read() == b""
     assert process.wait(60) == 1
     process.stderr.close()
+
+
+def test_a_closed_standard_input(folder):
+    command = [*COMMAND, *map(str, selecting(pool="-"))]
+    ran = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *command], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (2, "zipfit: error: -: standard input is closed\n")

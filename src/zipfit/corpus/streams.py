@@ -348,6 +348,8 @@ def _close(file: Any) -> None:
 def file_at(path: str) -> HashedFile:
     """Return the input for a path; `-` is standard input, and what cannot be read twice is spooled to disk."""
     if path == "-":
+        if sys.stdin is None:  # closed by whatever started the process
+            raise ZipfitError("-: standard input is closed")
         return SpooledFile("-", sys.stdin.buffer)
     if not is_remote(path) and Path(path).is_fifo():
         with naming(path), open(path, "rb") as pipe:

@@ -82,6 +82,7 @@ class D4:
             ZipfitError: an option is wrong, the encoder cannot be loaded, or the target is none that a method takes.
         """
         Texts.of(target)
+        need(self.seed >= 0, f"the seed must be at least 0, not {self.seed}")
         need(0 < self.r_dedup <= 1, f"r_dedup must be above 0 and at most 1, got {self.r_dedup}")
         need(0 <= (self.epsilon or 0) <= 2, f"epsilon must lie between 0 and 2, got {self.epsilon}")
         need(self.clusters >= 0, f"clusters must not be negative, got {self.clusters}")

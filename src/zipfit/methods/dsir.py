@@ -98,6 +98,7 @@ class Dsir:
         Raises:
             ZipfitError: as `fit`, or a target has no words.
         """
+        need(self.seed >= 0, f"the seed must be at least 0, not {self.seed}")
         need(self.ngrams >= 1, f"dsir's ngrams must be at least 1, not {self.ngrams}")
         buckets = self.buckets
         need(1 <= buckets <= MAX_BUCKETS, f"dsir's buckets must be between 1 and {MAX_BUCKETS}, not {buckets}")

@@ -74,6 +74,7 @@ class Racing:
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
         """Prepare the n target examples and return self; raises as `ZipFit.fit`."""
+        need(self.seed >= 0, f"the seed must be at least 0, not {self.seed}")
         need(self.confidence > 0, f"racing needs a confidence above 0, not {self.confidence}")
         self._exact = ZipFit(self.compressor, self.level).fit(target)
         self.engine = self._exact.engine

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zipfit.errors import need
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Random:
     seed: int = 0
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
-        """Learn nothing; ZipfitError for a target that no method takes."""
+        """Learn nothing; ZipfitError for a target that no method takes, or a seed below 0."""
+        need(self.seed >= 0, f"the seed must be at least 0, not {self.seed}")
         Texts.of(target)
         return self
 

@@ -114,6 +114,8 @@ class Rules:
     max_share: float | None = None
 
     def __post_init__(self) -> None:
+        if self.min_bytes < 0:
+            raise ZipfitError(f"min-bytes must be at least 0, not {self.min_bytes}")
         if self.max_bytes is not None and self.max_bytes < self.min_bytes:
             raise ZipfitError(f"max-bytes ({self.max_bytes}) is below min-bytes ({self.min_bytes})")
         if self.max_share is not None and not 0 < self.max_share <= 1:
