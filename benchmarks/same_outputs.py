@@ -65,6 +65,7 @@ KNOWN = [
     ),
     (r"wrong-no-method", r"stderr", "there is a third kind of method"),
     (r"(kept-)?rerun.*", r"stderr", "a rerun says first what it will read and write"),
+    (r".*", r"std(out|err): (files_passed_over|text_files|files)", "the summary says which files make the source"),
     (r"score-csv", r"scores\.csv", "a position counts the records that are passed over"),
 ]
 
