@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from support import pool_records, write_jsonl
 
 
@@ -34,3 +36,9 @@ def test_the_summary_says_when_text_and_records_are_mixed(zipfit, folder):
     assert "text and records are mixed: 1 of 2 files are text\n" in ran.out
     ran = zipfit("select", "mixed/a.jsonl", "-t", "target.jsonl", "-k", 5, "-o", "one.jsonl")
     assert "mixed" not in ran.out.split("written to")[0]
+
+
+def test_the_summary_counts_what_json_has_not(zipfit, folder):
+    pq.write_table(pa.table({"text": ["lemma river", "stone"], "x": [float("nan"), 1.0]}), folder / "pool.parquet")
+    ran = zipfit("select", "pool.parquet", "-t", "target.jsonl", "-k", 2, "-o", "out.jsonl")
+    assert "written as null, as JSON has no NaN and no infinity: 1\n" in ran.out

@@ -121,7 +121,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             what += "; FOLDER@SPLIT reads another split"
         console.print(what, highlight=False, markup=False, soft_wrap=True)
     if nulled := output.get("numbers_made_null"):
-        console.print(f"{nulled:,} numbers that JSON has not (NaN, infinity) written as null", highlight=False)
+        console.print(f"written as null, as JSON has no NaN and no infinity: {nulled:,}", highlight=False)
     racing = summary["method"]["notes"]
     if racing.get("statistical"):
         console.print(
