@@ -59,7 +59,8 @@ def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], l
         if not known:
             raise ZipfitError(f"{path}: holds no file whose name tells a format that zipfit reads (give --format)")
         files += known
-        passed_over += [name for name in found if name not in set(known)]
+        taken = set(known)
+        passed_over += [name for name in found if name not in taken]
     return files, passed_over
 
 

@@ -199,8 +199,8 @@ def _text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterato
 
 
 def _raw_text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterator[tuple[str, bytes]]:
+    limit = max_record_bytes()
     if sample_by == "document":
-        limit = max_record_bytes()
         text = stream.read(limit + 1)
         if len(text) > limit:
             raise _too_large(path, limit)
@@ -210,11 +210,10 @@ def _raw_text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Ite
         if sample_by == "line" and not blank:
             yield from ((f"line {number}", line) for number, line in lines)
         elif not blank:
-            yield _paragraph(path, lines)
+            yield _paragraph(path, lines, limit)
 
 
-def _paragraph(path: str, lines: Iterable[tuple[int, bytes]]) -> tuple[str, bytes]:
-    limit = max_record_bytes()
+def _paragraph(path: str, lines: Iterable[tuple[int, bytes]], limit: int) -> tuple[str, bytes]:
     place, texts, size = "", [], 0
     for number, line in lines:
         place = place or f"line {number}"

@@ -92,7 +92,8 @@ class TableInput(_Read):
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         for start in range(0, self._rows, CHUNK_RECORDS):
             table = self._slice(start, CHUNK_RECORDS)
-            check_schema(self.name, table.schema)
+            if start == 0:  # the others have the same
+                check_schema(self.name, table.schema)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
             for batch in table.combine_chunks().to_batches():

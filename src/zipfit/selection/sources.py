@@ -297,7 +297,7 @@ class Sources:
         texts: the n target examples.
         groups: for each of them, the label that tells several targets apart.
         rejected: the records passed over, or None if the first bad one is an error.
-        passed_over: files of folders whose names tell no format.
+        passed_over: files of folders that are not read; see `folders.expand`.
         seconds: by stage, spent so far.
     """
 
