@@ -45,6 +45,7 @@ MAIN_ARMS = [
     arm("random", method="random"),
     arm("target", train_on="target"),
 ]
+FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 
 LABELS = (
     "proofnet-train", "lean4-putnam", "lean-workbook", "mma", "algebraic-stack", "stack-exchange-math", "mathlib-docs",

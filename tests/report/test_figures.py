@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_results import HOSTILE, MAIN_ARMS, RICH_ARMS, arm, swept, write_json, write_results, write_rich_results
+from synthetic_results import (
+    FEW,
+    HOSTILE,
+    MAIN_ARMS,
+    RICH_ARMS,
+    arm,
+    swept,
+    write_json,
+    write_results,
+    write_rich_results,
+)
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
@@ -42,7 +52,6 @@ from zipfit.report.wording import short_names, tidy
 from zipfit.study.results import load_results
 
 NAMES = {draw.__name__ for draw in CHARTS}
-FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 
 
 @pytest.fixture(scope="module")

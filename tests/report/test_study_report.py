@@ -10,7 +10,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from synthetic_results import HOSTILE, MAIN_ARMS, arm, write_json, write_results, write_rich_results
+from synthetic_results import FEW, HOSTILE, arm, write_json, write_results, write_rich_results
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
@@ -32,7 +32,6 @@ from zipfit.report.tables import (
 from zipfit.report.verdict import verdict
 from zipfit.study.results import load_results
 
-FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic_results import MAIN_ARMS, arm, write_json, write_results, write_rich_results
+from synthetic_results import FEW, MAIN_ARMS, arm, write_json, write_results, write_rich_results
 
 from zipfit.errors import ZipfitError
 from zipfit.report.statistics import (
@@ -35,8 +35,6 @@ from zipfit.report.tables import (
     top_documents,
 )
 from zipfit.study.results import load_results
-
-FEW = [item for item in MAIN_ARMS if item["name"] in ("zipfit", "dsir", "random", "target")]
 
 
 @pytest.fixture(scope="module")
