@@ -285,12 +285,70 @@ def test_views_of_strings_are_written_as_strings(tmp_path, name):
     assert [record["text"] for record in read_back(tmp_path / name)] == ["c", "a"]
 
 
-def test_a_column_that_records_cannot_be_picked_from_is_an_error(tmp_path):
-    views = pa.StructArray.from_arrays([pa.array(["a"], pa.string_view())], ["inner"])
-    corpus = Corpus(open_documents("source", pa.table({"text": ["a"], "view": views}))[0], Reading())
-    assert [text for batch in corpus.read() for text in batch.texts] == ["a"]
-    with pytest.raises(ZipfitError, match="a column has a type that records cannot be picked from"):
-        write(tmp_path / "a.jsonl", corpus.records(np.array([0])), [0], None)
+RUN_ENDS = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", None]))
+VIEWS = pa.array(["x", None, "yy"], pa.string_view())
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.arrow"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        RUN_ENDS,
+        pa.StructArray.from_arrays([RUN_ENDS, pa.StructArray.from_arrays([VIEWS], ["in"])], ["runs", "views"]),
+        pa.StructArray.from_arrays([RUN_ENDS], ["runs"], mask=pa.array([False, True, False])),
+        pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), VIEWS),
+        pa.ListViewArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array([1, 1, 1], pa.int32()), VIEWS),
+        pa.MapArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.array(["k", "l", "m"]), VIEWS),
+        pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.StructArray.from_arrays([VIEWS], ["in"])),
+    ],
+    ids=lambda column: str(column.type)[:40],
+)
+def test_views_and_runs_within_columns_are_written_as_plain_values(tmp_path, name, column):
+    corpus = Corpus(open_documents("source", pa.table({"text": ["a", "b", "c"], "x": column}))[0], Reading())
+    assert [text for batch in corpus.read() for text in batch.texts] == ["a", "b", "c"]
+    write(tmp_path / name, corpus.records(np.array([0, 1, 2])), [2, 1, 0], None)
+    expected = json.loads(json.dumps(column.to_pylist()[::-1]))  # pairs of a map are lists in JSON
+    assert json.loads(json.dumps([record["x"] for record in read_back(tmp_path / name)])) == expected
+
+
+def test_a_column_that_rows_cannot_be_picked_of_is_an_error_when_it_is_opened():
+    runs = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), RUN_ENDS)
+    corpus = Corpus(open_documents("source", pa.table({"text": ["a", "b", "c"], "x": runs}))[0], Reading())
+    with pytest.raises(ZipfitError, match=r"^source: rows cannot be picked of the column 'x': list<.*run_end_encoded"):
+        list(corpus.read())
+
+
+def test_bytes_that_the_text_is_read_from_are_text_and_others_base64(tmp_path):
+    records = {
+        "text": [b"na\xc3\xafve", None],
+        "prompt": [b"\xff", b"p"],
+        "completion": ["c", "d"],
+        "raw": [b"r", b"s"],
+    }
+    corpus = Corpus(open_documents("source", pa.table(records))[0], Reading())
+    assert [text for batch in corpus.read() for text in batch.texts] == ["naïve", "p\nd"]
+    for name in ("a.jsonl", "a.csv"):
+        with replacing(str(tmp_path / name)) as written:
+            chosen = corpus.records(np.array([0, 1]))
+            write_records(written.file, str(tmp_path / name), chosen, [0, 1], None, Reading().text_columns)
+        first, second = read_back(tmp_path / name)
+        assert (first["text"], first["prompt"], first["raw"]) == ("naïve", "/w==", "cg==")
+        assert (second["prompt"], second["raw"]) == ("p", "cw==")
+    write(tmp_path / "a.parquet", corpus.records(np.array([0, 1])), [0, 1], None)
+    assert pq.read_table(tmp_path / "a.parquet").to_pydict() == records
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (object(), "a value of type object has no JSON form"), (1j, "a value of type complex has no JSON form"),
+        ({(1, 2): 3}, "keys must be str, int, float, bool or None, not tuple"), ([float("nan"), object()], "a value of type object"),
+        ({1: 2, "1": 3}, "an object has the field '1' twice"),
+    ],
+)  # fmt: skip
+def test_a_record_of_python_that_cannot_be_written_is_an_error(tmp_path, value, reason):
+    with pytest.raises(ZipfitError, match=f"a chosen record (has no JSON form|cannot be written): {reason}"):
+        write(tmp_path / "a.csv", [[{"text": "a", "x": value}]], [0], None)
 
 
 NAN = [

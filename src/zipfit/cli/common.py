@@ -33,6 +33,11 @@ TargetTemplate = Annotated[str | None, reading(help="As --template, for the targ
 _FORMAT = "The source's format where name and content don't tell: jsonl, json, csv, tsv, text, parquet, arrow."
 Format = Annotated[str | None, reading("--format", help=_FORMAT)]
 TargetFormat = Annotated[str | None, reading(help="As --format, for the target.")]
+_ENCODING = "The source's encoding where it is not UTF-8 and has no mark, as latin-1 or utf-16-le."
+Encoding = Annotated[str | None, reading(help=_ENCODING)]
+TargetEncoding = Annotated[str | None, reading(help="As --encoding, for the target.")]
+Delimiter = Annotated[str | None, reading(help="The character between fields of the source's CSV, as ';'.")]
+TargetDelimiter = Annotated[str | None, reading(help="As --delimiter, for the target.")]
 SampleBy = Annotated[str, reading(help="A document of a text file: line, paragraph or document.")]
 TargetSampleBy = Annotated[str, reading(help="As --sample-by, for the target.")]
 SkipBad = Annotated[bool, reading("--skip-bad", help="Pass over records that give no text; keep them.")]

@@ -53,6 +53,8 @@ def evaluate_command(
     template: common.Template = None,
     format_name: common.Format = None,
     sample_by: common.SampleBy = "line",
+    encoding: common.Encoding = None,
+    delimiter: common.Delimiter = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -65,7 +67,7 @@ def evaluate_command(
         raise ZipfitError("--humaneval has the model write completions, --completions takes ready ones: give one")
     if output is not None and test is None:
         raise ZipfitError("--output is for the documents of --test")
-    documents = Files(test or [], format_name, sample_by)
+    documents = Files(test or [], format_name, sample_by, encoding, delimiter)
     outputs = None if output is None else Outputs(output, overwrite=overwrite)
     if outputs is not None:
         outputs.check([*names_of(documents), *([] if completions is None else [completions])])

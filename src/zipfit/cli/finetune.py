@@ -63,6 +63,8 @@ def finetune_command(
     test_template: Annotated[str | None, common.reading(help="As --template, for the test set.")] = None,
     format_name: common.Format = None,
     sample_by: common.SampleBy = "line",
+    encoding: common.Encoding = None,
+    delimiter: common.Delimiter = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -89,7 +91,7 @@ def finetune_command(
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         run = finetune(
-            Files(documents, format_name, sample_by),
+            Files(documents, format_name, sample_by, encoding, delimiter),
             model,
             output,
             test=None if test is None else Files(test),

@@ -38,6 +38,10 @@ def preview_command(
     target_format: common.TargetFormat = None,
     sample_by: common.SampleBy = "line",
     target_sample_by: common.TargetSampleBy = "line",
+    encoding: common.Encoding = None,
+    target_encoding: common.TargetEncoding = None,
+    delimiter: common.Delimiter = None,
+    target_delimiter: common.TargetDelimiter = None,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -52,8 +56,8 @@ def preview_command(
     """
     methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
     sources = open_sources(
-        Files(pool, format_name, sample_by),
-        Files(target, target_format, target_sample_by),
+        Files(pool, format_name, sample_by, encoding, delimiter),
+        Files(target, target_format, target_sample_by, target_encoding, target_delimiter),
         Reading(text_field, template, None, skip_bad, roles, not no_role_labels),
         Reading(target_field, target_template, None, skip_bad, roles, not no_role_labels),
         threads=threads,

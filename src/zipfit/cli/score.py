@@ -29,6 +29,10 @@ def score_command(
     target_format: common.TargetFormat = None,
     sample_by: common.SampleBy = "line",
     target_sample_by: common.TargetSampleBy = "line",
+    encoding: common.Encoding = None,
+    target_encoding: common.TargetEncoding = None,
+    delimiter: common.Delimiter = None,
+    target_delimiter: common.TargetDelimiter = None,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -38,8 +42,8 @@ def score_command(
 ) -> None:
     """Measure how well SOURCE as a whole is aligned with TARGET: the mean alignment of its documents."""
     result = alignment(
-        Files([source], format_name, sample_by),
-        Files([target], target_format, target_sample_by),
+        Files([source], format_name, sample_by, encoding, delimiter),
+        Files([target], target_format, target_sample_by, target_encoding, target_delimiter),
         compressor=compressor or "gzip",
         level=level,
         output=output,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files, names_of
+from zipfit.corpus.inputs import Files, check_output, names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
@@ -69,6 +69,10 @@ def select_command(
     target_format: common.TargetFormat = None,
     sample_by: common.SampleBy = "line",
     target_sample_by: common.TargetSampleBy = "line",
+    encoding: common.Encoding = None,
+    target_encoding: common.TargetEncoding = None,
+    delimiter: common.Delimiter = None,
+    target_delimiter: common.TargetDelimiter = None,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -77,8 +81,10 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
-    source, examples = Files(pool, format_name, sample_by), Files(target, target_format, target_sample_by)
+    source = Files(pool, format_name, sample_by, encoding, delimiter)
+    examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter)
     Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(examples)])
+    check_output(output, source)
     if racing and method != "zipfit":
         raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)

@@ -21,22 +21,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.folders import expand
-from zipfit.corpus.formats import (
-    CHUNK_RECORDS,
-    FORMATS,
-    SAMPLE_BY,
-    check_schema,
-    detect_format,
-    need_distinct,
-    read_chunks,
-)
-from zipfit.corpus.records import ObjectChunk, TableChunk
-from zipfit.corpus.streams import file_at
-from zipfit.errors import ZipfitError, need, needing
+from zipfit.corpus.formats import TABLES, Layout, read_chunks
+from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
+from zipfit.corpus.streams import file_at, is_pipe
+from zipfit.corpus.tables import check_schema, need_distinct, schema_of
+from zipfit.corpus.write import check_schemas
+from zipfit.errors import ZipfitError, needing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeAlias
+
+    import pyarrow as pa
 
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.streams import HashedFile, OnRead
@@ -61,20 +57,27 @@ class _Read:
 class FileInput(_Read):
     """Documents in a file."""
 
-    def __init__(self, file: HashedFile, kind: str, sample_by: str) -> None:
+    def __init__(self, file: HashedFile, layout: Layout) -> None:
         super().__init__(file.path)
         self._file = file
-        self._kind = kind
-        self._sample_by = sample_by
+        self._layout = layout.of(file)
 
     def size(self) -> int | None:
         return self._file.size()
 
+    @property
+    def is_table(self) -> bool:
+        return self._layout.format in TABLES
+
+    def schema(self) -> pa.Schema | None:
+        """The schema of a table; None where it cannot be told without reading all of it."""
+        return schema_of(self._file, str(self._layout.format))
+
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
-        return read_chunks(self._file, self._kind, sample_by=self._sample_by, columns=columns, progress=progress)
+        return read_chunks(self._file, self._layout, columns, progress)
 
     def identity(self) -> dict[str, object]:
-        return {"format": self._kind, "bytes": self._file.bytes, "sha256": self._file.sha256}
+        return {"format": self._layout.format, "bytes": self._file.bytes, "sha256": self._file.sha256}
 
 
 class TableInput(_Read):
@@ -146,34 +149,39 @@ class Files:
     Attributes:
         paths: files, globs, folders or `FOLDER@SPLIT`, remote paths, `-` for standard input, or
             `hub:NAME[:CONFIG]@SPLIT` for a Hugging Face data set (needs the extra `hub`).
-        format: one of `FORMATS`; None to tell by name and content.
-        sample_by: what one document of a text file is: a `line`, a blank-line `paragraph` or the whole `document`.
+        format: see `formats.Layout`, as for the others.
+        sample_by: likewise.
+        encoding: likewise.
+        delimiter: likewise.
     """
 
     paths: Sequence[str]
     format: str | None = None
     sample_by: str = "line"
+    encoding: str | None = None
+    delimiter: str | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """How the files hold their documents."""
+        return Layout(self.format, self.sample_by, self.encoding, self.delimiter)
 
     def open(self) -> tuple[list[Input], list[str]]:
         """Return the inputs, and the files of folders that were passed over; see `expand`.
 
         Raises:
-            ZipfitError: as `expand`, or a format is unknown or cannot be told.
+            ZipfitError: as `expand` and `Layout.of`.
         """
-        kind, unit = self.format, self.sample_by
-        need(kind is None or kind in FORMATS, f"unknown format {kind!r}: choose from {', '.join(FORMATS)}")
-        need(unit in SAMPLE_BY, f"unknown sample-by {unit!r}: choose from {', '.join(SAMPLE_BY)}")
+        layout = self.layout
         inputs: list[Input] = []
         passed_over: list[str] = []
         for path in self.paths:
             if path.startswith("hub:"):
                 inputs.append(_hub_input(path))
                 continue
-            names, unknown = expand([path], any_format=kind is not None)
+            names, unknown = expand([path], any_format=self.format is not None)
             passed_over += unknown
-            for name in names:
-                file = file_at(name)
-                inputs.append(FileInput(file, kind or detect_format(file), unit))
+            inputs += [FileInput(file_at(name), layout) for name in names]
         return inputs, passed_over
 
 
@@ -197,6 +205,23 @@ def names_of(documents: Documents) -> list[str]:
         return []
     paths = [path for path in files.paths if not path.startswith("hub:")]
     return expand(paths, any_format=files.format is not None)[0]
+
+
+def check_output(path: str, documents: Documents) -> None:
+    """Check before the work that the records of files go into an output's format, as far as their schemas tell.
+
+    Raises:
+        ZipfitError: they do not; or as `Files.open`.
+    """
+    files = as_files(documents)
+    if files is None:
+        return
+    names = [name for name in names_of(files) if name != "-" and not is_pipe(name)]  # which can be read only once
+    layout = files.layout
+    inputs = [FileInput(file_at(name), layout) for name in names]
+    tables = [item for item in inputs if item.is_table]
+    schemas = [schema for item in tables if (schema := item.schema()) is not None]
+    check_schemas(path, schemas, mixed=0 < len(tables) < len(inputs))
 
 
 def open_documents(name: str, documents: Documents) -> tuple[list[Input], list[str]]:

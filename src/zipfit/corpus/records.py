@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import BadRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     Chunk: TypeAlias = "JsonChunk | TableChunk | ObjectChunk"
     Records: TypeAlias = list[bytes] | list[dict[str, Any]] | pa.RecordBatch
     """Records on their way out: JSON texts (each one line, without its end), Python's, or an Arrow batch."""
+
+
+# A chunk is what one thread scores at a time: small enough to share out evenly and to show progress, large enough that
+# handing it over costs nothing beside scoring it.
+CHUNK_RECORDS = 512
+CHUNK_BYTES = 1 << 18
 
 
 class JsonChunk:
@@ -101,22 +107,54 @@ class TableChunk:
         return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
-        try:
-            return _without_views(self._batch).take(list(indices))
-        except NotImplementedError as error:  # of Arrow, for its rarer types
-            raise ZipfitError(f"a column has a type that records cannot be picked from ({error})") from error
+        batch = self._batch
+        for index, (field, column) in enumerate(zip(batch.schema, map(pickable, batch.columns), strict=True)):
+            if column.type != field.type:
+                batch = batch.set_column(index, field.with_type(column.type), column)
+        return batch.take(list(indices))
 
 
-_WITHOUT_VIEWS = {"string_view": "large_string", "binary_view": "large_binary"}
+def pickable(column: pa.Array) -> pa.Array:
+    """The column in a type that Arrow picks rows of: strings for views of them, plain values for run-end-encoded ones.
+
+    Raises:
+        pa.ArrowException: it cannot be brought to one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_run_end_encoded(column.type):
+        column = pc.run_end_decode(column)
+    elif pa.types.is_struct(column.type) and "run_end_encoded" in str(column.type):
+        children = [pickable(child) for child in column.flatten()]
+        column = pa.StructArray.from_arrays(
+            children, names=[field.name for field in column.type], mask=column.is_null()
+        )
+    kind = _without_views(column.type)
+    return column if kind == column.type else column.cast(kind)
 
 
-def _without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with views of strings, as polars writes them, as strings: Arrow picks no rows of views."""
-    for index, field in enumerate(batch.schema):
-        if plain := _WITHOUT_VIEWS.get(str(field.type)):
-            column = batch.column(index).cast(plain)
-            batch = batch.set_column(index, field.with_type(column.type), column)
-    return batch
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """A type with strings for views of strings, as polars writes them, also within it."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_string_view(kind):
+        return pa.large_string()
+    if types.is_binary_view(kind):
+        return pa.large_binary()
+    if "_view" not in str(kind):
+        return kind
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type))
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
+    if types.is_list(kind) or types.is_large_list(kind):
+        make = pa.list_ if types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_without_views(kind.value_type)))
+    return kind
 
 
 class ObjectChunk:

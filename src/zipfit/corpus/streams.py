@@ -345,13 +345,18 @@ def _close(file: Any) -> None:
         file.close()
 
 
+def is_pipe(path: str) -> bool:
+    """Whether a path names a pipe, which can be read only once."""
+    return not is_remote(path) and Path(path).is_fifo()
+
+
 def file_at(path: str) -> HashedFile:
     """Return the input for a path; `-` is standard input, and what cannot be read twice is spooled to disk."""
     if path == "-":
         if sys.stdin is None:  # closed by whatever started the process
             raise ZipfitError("-: standard input is closed")
         return SpooledFile("-", sys.stdin.buffer)
-    if not is_remote(path) and Path(path).is_fifo():
+    if is_pipe(path):
         with naming(path), open(path, "rb") as pipe:
             return SpooledFile(path, pipe)
     return HashedFile(path)

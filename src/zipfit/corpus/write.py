@@ -9,17 +9,17 @@ import io
 import json
 import tempfile
 from array import array
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.records import dump_record, parse_record, without_nan
+from zipfit.corpus.records import dump_record, parse_record, pickable, without_nan
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -59,13 +59,15 @@ class LineSpool:
 
     Args:
         strict: write null for NaN and infinity of records that were no JSON text, as JSON has neither.
+        text_columns: the fields whose bytes are UTF-8.
 
     Attributes:
         nulled: how many.
     """
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, text_columns: Collection[str]) -> None:
         self._strict = strict
+        self._text_columns = text_columns
         self.nulled = 0
         self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="zipfit-spool-"))
         self._offsets = array("q", [0])
@@ -77,7 +79,14 @@ class LineSpool:
             self._offsets.append(self._offsets[-1] + len(line))
 
     def _line(self, record: dict[str, Any]) -> bytes:
-        text = dump_record(record)
+        for name, value in record.items():
+            if isinstance(value, bytes) and name in self._text_columns:
+                with suppress(UnicodeDecodeError):  # the text was another column's
+                    record = record | {name: value.decode("utf-8")}
+        try:
+            text = dump_record(record)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ZipfitError(f"a chosen record has no JSON form: {error}") from error
         if self._strict:
             text, nulled = without_nan(text)
             self.nulled += nulled
@@ -128,7 +137,7 @@ class TableSpool:
         import pyarrow as pa
 
         if isinstance(records, list):
-            raise ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
+            raise _mixed()
         if not self._schemas or not records.schema.equals(self._schemas[-1]):
             self._schemas.append(records.schema)
             self._files.append(tempfile.NamedTemporaryFile(prefix="zipfit-spool-"))
@@ -150,13 +159,7 @@ class TableSpool:
         with ExitStack() as stack:
             sources = [stack.enter_context(pa.memory_map(file.name)) for file in self._files]
             parts = [pa.ipc.open_stream(source).read_all() for source in sources]
-            try:
-                table = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                reason = str(error).splitlines()[0]
-                raise ZipfitError(
-                    f"the inputs' columns do not go together ({reason}): write the selection as .jsonl"
-                ) from error
+            table = _together(parts).unify_dictionaries()
             for start in range(0, len(order), _BATCH):
                 yield table.take(list(order[start : start + _BATCH]))
 
@@ -174,6 +177,46 @@ def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
         return rows_of(batch)
     except UnicodeDecodeError as error:
         raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        reason = str(error).splitlines()[0]
+        message = f"the inputs' columns do not go together ({reason}): write the selection as .jsonl"
+        raise ZipfitError(message) from error
+
+
+def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
+    """Check that a path's format can hold records of tables of these schemas, as far as these tell.
+
+    Args:
+        path: an output.
+        schemas: of each table.
+        mixed: whether there are records of row formats as well.
+
+    Raises:
+        ZipfitError: it cannot.
+    """
+    kind = output_format(path)
+    if kind in _TABLE_FORMATS and mixed:
+        raise _mixed()
+    if kind in _TABLE_FORMATS and schemas:
+        _write_tables(io.BytesIO(), path, kind, iter([_together([_empty(schema) for schema in schemas])]))
+
+
+def _empty(schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    columns = [pickable(pa.nulls(0, field.type)) for field in schema]
+    return pa.Table.from_arrays(columns, names=schema.names)
+
+
+def _mixed() -> ZipfitError:
+    return ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
 
 
 def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.DataType:
@@ -227,6 +270,7 @@ def write_records(
     batches: Iterable[Records],
     order: Sequence[int],
     added: Sequence[tuple[float, int]] | None,
+    text_columns: Collection[str] = (),
 ) -> int:
     """Write records in a path's format.
 
@@ -236,6 +280,10 @@ def write_records(
         batches: the records in source order.
         order: index of each record to write among those of `batches`, in the order of writing.
         added: for each record of `order`, the score and rank that are added as fields; None to add nothing.
+        text_columns: the fields whose bytes are UTF-8, which formats of text write as text; other bytes become base64.
+
+    Returns:
+        How many numbers became null, as the format has no NaN and no infinity.
 
     Raises:
         ZipfitError: the records do not fit the format (columns without a common type, say).
@@ -247,9 +295,9 @@ def write_records(
         for batch in batches:
             if spool is None:
                 as_table = kind in _TABLE_FORMATS and not isinstance(batch, list)
-                spool = TableSpool() if as_table else LineSpool(strict)
+                spool = TableSpool() if as_table else LineSpool(strict, text_columns)
             spool.add(batch)
-        spool = spool or LineSpool(strict)
+        spool = spool or LineSpool(strict, text_columns)
         if kind in _TABLE_FORMATS:
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
@@ -261,6 +309,8 @@ def write_records(
                 else:
                     _write_json(output, _with_fields(spool.lines(order), added), as_array=kind == "json")
         return spool.nulled if isinstance(spool, LineSpool) else 0
+    except BadRecordError as error:
+        raise ZipfitError(f"{path}: a chosen record cannot be written: {error}") from error
     finally:
         if spool is not None:
             spool.close()

@@ -115,9 +115,14 @@ def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
 
 def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
     files = as_files(documents)
-    paths = None if files is None else {**vars(files), "paths": list(files.paths)}
+    given = None
+    if files is not None:
+        given = {**vars(files), "paths": list(files.paths)}
+        for name in ("encoding", "delimiter"):  # named only where they are given, so that other manifests stay
+            if given[name] is None:
+                del given[name]
     return {
-        "files": paths,
+        "files": given,
         "inputs": [
             {"name": item.name, **item.identity(), "documents": item.documents, "skipped": item.skipped}
             for item in inputs

@@ -20,6 +20,8 @@ class _Files(Struct, forbid_unknown_fields=True):
     paths: list[_Path]
     format: str | None
     sample_by: str
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 class _Input(Struct):

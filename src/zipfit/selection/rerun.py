@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.corpus.inputs import names_of
+from zipfit.corpus.inputs import check_output, names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
@@ -61,6 +61,7 @@ def rerun(
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
     Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(target)])
+    check_output(output, source)
     if announce is not None:
         announce(f"reads {_some(source.paths)} for {_some(target.paths)}, and writes {output}")
     parameters = {**manifest["parameters"], "progress": progress}

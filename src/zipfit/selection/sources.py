@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus
-from zipfit.corpus.formats import CHUNK_RECORDS
 from zipfit.corpus.inputs import ObjectInput, open_documents
 from zipfit.corpus.reading import Reading
+from zipfit.corpus.records import CHUNK_RECORDS
 from zipfit.corpus.streams import close_after
 from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.progress import TerminalProgress

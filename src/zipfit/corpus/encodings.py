@@ -1,0 +1,76 @@
+"""Text in any encoding as UTF-8, which is what everything else reads."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
+
+_BLOCK = 1 << 20
+
+# The marks by which a file says its encoding; that of UTF-32 begins with one of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+# What cannot be decoded becomes a byte that is not UTF-8 either, so that the record it stands in is a bad one.
+_INVALID = "zipfit-invalid"
+codecs.register_error(_INVALID, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of text by this name."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), name)  # which refuses encodings of bytes, as base64
+        codecs.getincrementaldecoder(name)(_INVALID).decode(b"a", final=True)
+    except (LookupError, ValueError):  # UnicodeError is a ValueError
+        return False
+    return bool(name)
+
+
+def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
+    """Text as UTF-8 without a byte order mark; `peek` gives a mebibyte of it, or all that there is.
+
+    Args:
+        stream: the bytes.
+        encoding: as Python names it; None for UTF-8, or what a byte order mark says.
+    """
+    return io.BufferedReader(_Utf8Reader(stream, encoding), _BLOCK)
+
+
+class _Utf8Reader(io.RawIOBase):
+    def __init__(self, stream: BinaryIO, encoding: str | None) -> None:
+        self._stream = stream
+        self._output = stream.read(_BLOCK)
+        self._decoder: IncrementalDecoder | None = None
+        if encoding is None:
+            encoding = next((name for mark, name in _MARKS.items() if self._output.startswith(mark)), "utf-8")
+        if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
+            self._decoder = codecs.getincrementaldecoder(encoding)(_INVALID)
+            self._output = self._transcoded(self._output)
+        self._output = self._output.removeprefix(codecs.BOM_UTF8)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._output:
+            data = self._stream.read(_BLOCK)
+            self._output = self._transcoded(data)
+            if not data:
+                break
+        count = min(len(buffer), len(self._output))
+        buffer[:count] = self._output[:count]
+        self._output = self._output[count:]
+        return count
+
+    def _transcoded(self, data: bytes) -> bytes:
+        if self._decoder is None:
+            return data
+        return self._decoder.decode(data, final=not data).encode("utf-8", "surrogateescape")

@@ -1,0 +1,179 @@
+"""Parquet and Arrow: rows in batches, of one schema a file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable
+from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.errors import ZipfitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from zipfit.corpus.streams import HashedFile, OnRead
+
+
+@contextmanager
+def _random_access(file: HashedFile) -> Iterator[Any]:
+    """What Arrow can read at random: where the file lies or, if that is not here, a stream of it."""
+    if is_remote(file.path):
+        fs, inner = file_system(file.path)
+        with fs.open(inner, "rb") as stream:
+            yield stream
+    else:
+        yield file.local_path
+
+
+@contextmanager
+def _decompressed(file: HashedFile) -> Iterator[Any]:
+    """The same of a file that may be compressed, by a temporary copy."""
+    if not is_compressed(file.local_path):
+        with _random_access(file) as source:
+            yield source
+        return
+    with tempfile.NamedTemporaryFile(prefix="zipfit-input-") as copy:
+        with file.open() as stream:
+            shutil.copyfileobj(stream, copy)
+        copy.flush()
+        yield copy.name
+
+
+def read_tables(
+    file: HashedFile, kind: str, columns: Sequence[str] | None, progress: OnRead | None
+) -> Iterator[TableChunk]:
+    """Read a file's rows in order; arguments and errors as of `formats.read_chunks`."""
+    import pyarrow as pa
+
+    file.hash_contents()
+    with naming(file.path), _decompressed(file) as source:
+        size = file.bytes or 0
+        done = row = 0
+        try:
+            batches = _parquet_batches if kind == "parquet" else _arrow_batches
+            for batch, share in batches(file.path, source, columns):
+                for start in range(0, batch.num_rows, CHUNK_RECORDS):
+                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
+                row += batch.num_rows
+                if progress is not None:
+                    progress(int(size * share) - done)
+                    done = int(size * share)
+        except pa.ArrowException as error:
+            raise _unreadable(file, kind, error) from error
+
+
+def need_distinct(name: str, columns: Sequence[str], of: str = "column") -> None:
+    """Check that no two columns, or fields of a struct, have one name, as one of the two would be lost.
+
+    Raises:
+        ZipfitError: two have.
+    """
+    twice = next((column for column in columns if columns.count(column) > 1), None)
+    if twice is not None:
+        raise ZipfitError(f"{name}: has the {of} {twice!r} twice")
+
+
+def check_schema(name: str, schema: pa.Schema) -> None:
+    """Check that no name is there twice, in the schema or in a struct of it, and that rows can be picked.
+
+    Raises:
+        ZipfitError: one is; or Arrow can pick no rows of a column of its type.
+    """
+    import pyarrow as pa
+
+    need_distinct(name, schema.names)
+    kinds = list(schema.types)
+    for kind in kinds:  # which grows by what each holds
+        if pa.types.is_struct(kind):
+            need_distinct(name, [field.name for field in kind], "field")
+            kinds += [field.type for field in kind]
+        kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
+    for field in schema:
+        try:
+            pickable(pa.nulls(0, field.type)).take(pa.array([], pa.int64()))
+        except pa.ArrowException as error:
+            raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
+
+
+def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
+    """The schema of a file, of which no row is read; None for a compressed one.
+
+    Raises:
+        ZipfitError: as `check_schema`, or the file is not of its format.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with naming(file.path):
+        if is_compressed(file.local_path):
+            return None
+        with _random_access(file) as source:
+            try:
+                if kind == "parquet":
+                    schema = pq.read_schema(source)
+                else:
+                    with _arrow_reader(source, None) as (reader, _):
+                        schema = reader.schema
+            except pa.ArrowException as error:
+                raise _unreadable(file, kind, error) from error
+    check_schema(file.path, schema)
+    return schema
+
+
+def _unreadable(file: HashedFile, kind: str, error: Exception) -> ZipfitError:
+    return ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})")
+
+
+def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source) as parquet:
+        check_schema(name, parquet.schema_arrow)
+        # All of them where no field is named, or the one named is missing: a message names the rest.
+        wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
+        total = max(parquet.metadata.num_rows, 1)
+        done = 0
+        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted):
+            done += batch.num_rows
+            yield batch, done / total
+
+
+def _arrow_batches(name: str, source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
+    with _arrow_reader(source, None) as (reader, _):
+        check_schema(name, reader.schema)
+        wanted = [index for index, column in enumerate(reader.schema.names) if column in (columns or ())] or None
+    with _arrow_reader(source, wanted) as (reader, stream):
+        if stream is None:
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index), (index + 1) / reader.num_record_batches
+        else:
+            for batch in reader:
+                yield batch, stream.tell() / max(stream.size(), 1)
+
+
+@contextmanager
+def _arrow_reader(source: Any, fields: list[int] | None) -> Iterator[tuple[Any, Any]]:
+    """A reader of an Arrow IPC file or, as Hugging Face `datasets` keeps them, an IPC stream, which comes with it.
+
+    Args:
+        source: see `_random_access`.
+        fields: indices of the columns to decode; None for all.
+    """
+    import pyarrow as pa
+
+    options = pa.ipc.IpcReadOptions(included_fields=fields)
+    with pa.memory_map(source) if isinstance(source, str) else pa.PythonFile(source, "r") as stream:
+        stream.seek(0)
+        is_file = stream.read(6) == b"ARROW1"
+        stream.seek(0)
+        if is_file:
+            with pa.ipc.open_file(stream, options=options) as reader:
+                yield reader, None
+        else:
+            with pa.ipc.open_stream(stream, options=options) as reader:
+                yield reader, stream
