@@ -8,6 +8,7 @@ values within calls and tools are left out: Parquet and Arrow fill in a null whe
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.errors import BadRecordError
@@ -37,6 +38,10 @@ _SPEAKERS = {
 
 # A turn may also hold an exchange under the roles' own names: `{"input": "Hi", "output": "Hello"}`.
 _EXCHANGE_KEYS = frozenset((*_SPEAKERS, "system", "user", "assistant")) - {*_CALL_KEYS, "tools"}
+
+
+_NAMED = 20
+"""Fields that a message names; a dictionary by identifier may have thousands."""
 
 
 class Turn(NamedTuple):
@@ -129,13 +134,18 @@ def tools_text(tools: Any, name: str) -> str:
 
 
 def plain(value: Any, name: str) -> str:
-    """The value, if it is a string.
+    """The value, if it is a string, or bytes of UTF-8, as Parquet files hold text that do not say that it is text.
 
     Raises:
         BadRecordError: it is null, or not text.
     """
     if isinstance(value, str):
         return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadRecordError(f"field {name!r} is bytes, not text: invalid UTF-8 at byte {error.start}") from error
     if value is None:
         raise BadRecordError(f"field {name!r} is null, not text")
     reason = f"field {name!r} is {kind(value)}, not text"
@@ -157,7 +167,10 @@ def kind(value: Any) -> str:
 
 def names(fields: Iterable[Any]) -> str:
     """The names of fields, as messages say them."""
-    return ", ".join(map(repr, fields)) or "no fields"
+    some = [repr(field) for field in islice(fields, _NAMED + 1)]
+    if len(some) > _NAMED:
+        some[-1] = "…"
+    return ", ".join(some) or "no fields"
 
 
 def _items(value: Any) -> Sequence[Any]:

@@ -6,6 +6,7 @@ import json
 import string
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tools_text
@@ -133,6 +134,8 @@ class Reading:
             value = record
             for part in self.by.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "backslashreplace")
         return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
     @property
@@ -146,6 +149,12 @@ class Reading:
             return None
         names.append(self.by or _DEFAULT_LABEL)
         return [column for name in names for column in (name, name.split(".")[0])]
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """Top-level fields that text and label may be read from: where they are bytes, they are text."""
+        given = self.columns
+        return frozenset(chain(*_SHAPES, _BEFORE, (self.by or _DEFAULT_LABEL,)) if given is None else given)
 
     @cached_property
     def _template_parts(self) -> list[tuple[str, str | None]]:
@@ -227,7 +236,7 @@ def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
 
 
 def _is_filled(value: Any) -> bool:
-    return isinstance(value, (str, list, tuple, dict)) and len(value) > 0
+    return isinstance(value, (str, bytes, list, tuple, dict)) and len(value) > 0
 
 
 def _turns(record: Mapping[str, Any], shape: tuple[str, ...]) -> tuple[list[Turn], bool]:

@@ -196,6 +196,7 @@ class Selection:
                 self._pool.corpus.records(self.cut.indices[by_source]),
                 place[ranks].tolist(),
                 added,
+                self.ranking.sources.reading.text_columns,
             )
         about = {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
         return about | {"numbers_made_null": nulled} if nulled else about
