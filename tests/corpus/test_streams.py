@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import http.server
 import io
 import os
+import tarfile
 import threading
 import tracemalloc
+import zipfile
 from contextlib import suppress
 
 import fsspec
+import lz4.block
+import lz4.frame
 import pytest
 import zstandard
 from support import COMPRESS
@@ -41,11 +46,75 @@ def test_reads_all_of_several_streams_one_after_another(tmp_path, suffix):
     assert read(path) == CONTENT + b"more"
 
 
-def test_skippable_frames_of_zstd_are_skipped(tmp_path):
-    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"abcd"
+@pytest.mark.parametrize("suffix", [".zst", ".lz4"])
+@pytest.mark.parametrize("size", [0, 4, 5000])
+def test_skippable_frames_are_passed_over(tmp_path, suffix, size):
     path = tmp_path / "data"
-    path.write_bytes((skippable + COMPRESS[".zst"](CONTENT)) * 2)
-    assert read(path) == CONTENT * 2
+    for low in range(0x50, 0x60):
+        skippable = bytes([low]) + b"\x2a\x4d\x18" + size.to_bytes(4, "little") + bytes(size)
+        path.write_bytes((skippable * 2 + COMPRESS[suffix](CONTENT)) * 2 + skippable)
+        assert read(path) == CONTENT * 2
+        path.write_bytes(skippable)
+        assert read(path) == b""
+        for cut in [1, 4, 7] if size == 0 else [1, size + 3]:
+            path.write_bytes(COMPRESS[suffix](CONTENT) + skippable[:-cut])
+            with pytest.raises(ZipfitError, match="data: the compressed file is"):
+                read(path)
+
+
+def zstd_with_dictionary():
+    samples = [CONTENT[i : i + 300] for i in range(0, len(CONTENT), 300)]
+    return zstandard.ZstdCompressor(dict_data=zstandard.train_dictionary(1024, samples)).compress(CONTENT)
+
+
+def lz4_with_dictionary():
+    frame = bytearray(lz4.frame.compress(CONTENT))
+    frame[4] |= 1
+    return bytes(frame)
+
+
+def zipped():
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("a.jsonl", CONTENT)
+    return data.getvalue()
+
+
+def in_tar():
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.jsonl"), io.BytesIO(b""))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (zstd_with_dictionary(), "a zstd file that needs a dictionary"),
+        (b"\x28\xb5\x2f\xfd\x00\xb0\x01\x00\x00", "a zstd file with a window of more than 2 GiB"),
+        (lz4_with_dictionary(), "an lz4 file that needs a dictionary"),
+        (b"\x02\x21\x4c\x18" + lz4.block.compress(CONTENT), "an lz4 file of the legacy format: decompress it, .*"),
+        (zipped(), "a zip archive: unpack it first"),
+        (in_tar(), "a tar archive, as WebDataset has them: unpack it first"),
+        (gzip.compress(in_tar()), "a tar archive, as WebDataset has them: unpack it first"),
+        (COMPRESS[".zst"](b"WARC/1.0\r\nWARC-Type: response\r\n"), "a WARC archive: extract the texts first"),
+        (b"SQLite format 3\0" + bytes(100), "an SQLite database: export the table first"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.txt.zst", "a"])
+def test_what_is_not_read_is_refused_by_name(tmp_path, name, content, what):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ZipfitError, match=f"^{path}: is {what}$"):
+        read(path)
+
+
+def test_text_that_begins_as_bzip2_does_is_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"BZhang wrote: PK, WARC, ustar")
+    assert read(path) == b"BZhang wrote: PK, WARC, ustar"
+    path.write_bytes(COMPRESS[".bz2"](b""))
+    assert read(path) == b""
 
 
 @pytest.mark.parametrize("zeros", [4, 8, 512, 8192])
@@ -75,7 +144,7 @@ def test_what_follows_a_stream_and_is_none_is_an_error(tmp_path, suffix, follows
 def test_a_damaged_second_stream_is_an_error(tmp_path, suffix):
     path = tmp_path / "data"
     second = bytearray(COMPRESS[suffix](CONTENT))
-    second[2 if suffix == ".gz" else 4] ^= 0xFF  # in the header
+    second[2 if suffix == ".gz" else 4] ^= 0xFE  # in the header
     path.write_bytes(COMPRESS[suffix](CONTENT) + second)
     with pytest.raises(ZipfitError, match=r"data: (the compressed file is (corrupt|cut off)|cannot be read)"):
         read(path)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 from support import COMPRESS
@@ -64,6 +65,15 @@ def test_every_format_brings_records_back_unharmed(tmp_path, name, source):
     batches = [[dump_record(r) for r in RECORDS]] if source == "json" else pa.Table.from_pylist(RECORDS).to_batches()
     write(tmp_path / name, batches)
     assert read_back(tmp_path / name) == with_added(RECORDS)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.zst", "a.json.zst", "a.csv.zst"])
+@pytest.mark.parametrize("count", [0, 1, 3000])
+def test_a_zstd_frame_says_how_long_its_content_is(tmp_path, name, count):
+    write(tmp_path / name, [[{"text": f"text {i}"} for i in range(count)]], range(count), None)
+    data = (tmp_path / name).read_bytes()
+    content = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    assert zstandard.get_frame_parameters(data).content_size == len(content)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.tsv.zst"])

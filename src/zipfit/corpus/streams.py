@@ -29,14 +29,28 @@ if TYPE_CHECKING:
 COMPRESSION_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 
 # The first bytes of each compressed container: what a file is does not depend on what it is called.
-_MAGIC = {
-    b"\x1f\x8b": ".gz",
-    b"\x28\xb5\x2f\xfd": ".zst",
-    b"\x50\x2a\x4d\x18": ".zst",  # the skippable frame that pzstd begins with
-    b"BZh": ".bz2",
-    b"\xfd7zXZ\x00": ".xz",
-    b"\x04\x22\x4d\x18": ".lz4",
+_GZIP = b"\x1f\x8b"
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")  # of a block and of the end, after "BZh" and the level
+_XZ = b"\xfd7zXZ\x00"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_LZ4 = b"\x04\x22\x4d\x18"
+_SKIPPABLE = tuple(bytes([low]) + b"\x2a\x4d\x18" for low in range(0x50, 0x60))  # frames that both may have
+
+# What is none of these, nor a format of documents, and is told by its first bytes.
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive: unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it first",
+    b"\x02\x21\x4c\x18": "an lz4 file of the legacy format: decompress it, and compress it again without -l",
+    b"LZIP\x01": "an lzip file: decompress it first",
+    b"\xff\x06\x00\x00sNaPpY": "a Snappy file: decompress it first",
+    b"\x1f\x9d": "a file of the old program compress: decompress it first",
+    b"WARC/": "a WARC archive: extract the texts first",
+    b"Obj\x01": "an Avro file: convert it to Parquet or JSON Lines first",
+    b"SQLite format 3\x00": "an SQLite database: export the table first",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file: convert it to Parquet or JSON Lines first",
+    b"%PDF-": "a PDF file: extract the text first",
 }
+_TAR, _TAR_PLACE = b"ustar", 257
 
 # Which extra serves a remote protocol whose fsspec file system is not in the core install.
 _PROTOCOL_EXTRAS = {
@@ -54,6 +68,10 @@ _BLOCK = 1 << 20
 # Compressed bytes decompressed at a time. zstandard gives all at once that they stand for, 128 KiB for four bytes at
 # the most: so 64 MiB.
 _PIECE = 2048
+
+# Bytes that tell what a file is, and those of a skippable frame before its content.
+_HEAD = 512
+_HEADER = 8
 
 # The largest window that a zstd frame may ask for, as `zstd --long=31` makes it.
 _WINDOW = 1 << 31
@@ -126,6 +144,10 @@ class _HashingReader(io.RawIOBase):
         super().close()
 
 
+class _RefusedError(Exception):
+    """A file that is as it should be, but nothing that is read here; the message says what it is."""
+
+
 class _ZstdStream:
     """A zstd frame with the interface of Python's own decompressors."""
 
@@ -137,7 +159,16 @@ class _ZstdStream:
         self._frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
 
     def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002 - bounded by the size of the input
-        return self._frame.decompress(data)
+        import zstandard
+
+        try:
+            return self._frame.decompress(data)
+        except zstandard.ZstdError as error:
+            if "too much memory" in str(error):
+                raise _RefusedError("is a zstd file with a window of more than 2 GiB") from error
+            if "Dictionary" in str(error):
+                raise _RefusedError("is a zstd file that needs a dictionary") from error
+            raise
 
     @property
     def eof(self) -> bool:
@@ -146,6 +177,17 @@ class _ZstdStream:
     @property
     def unused_data(self) -> bytes:
         return self._frame.unused_data
+
+
+def _frame(head: bytes) -> Any:
+    """A decompressor of the zstd or lz4 frame that begins so."""
+    if not head.startswith(_LZ4):
+        return _ZstdStream()
+    import lz4.frame
+
+    if head[4:5] and head[4] & 1:
+        raise _RefusedError("is an lz4 file that needs a dictionary")
+    return lz4.frame.LZ4FrameDecompressor()
 
 
 class _StreamsReader(io.RawIOBase):
@@ -157,11 +199,11 @@ class _StreamsReader(io.RawIOBase):
 
     Args:
         raw: the compressed bytes.
-        new_stream: makes a decompressor, as `lzma.LZMADecompressor`.
+        new_stream: makes a decompressor, as `lzma.LZMADecompressor`, for a stream that begins with the bytes given.
         padding: between streams, and after the last, zero bytes may stand, so many or a multiple; 0 for none.
     """
 
-    def __init__(self, raw: io.BufferedReader, new_stream: Callable[[], Any], padding: int = 0) -> None:
+    def __init__(self, raw: io.BufferedReader, new_stream: Callable[[bytes], Any], padding: int = 0) -> None:
         self._raw = raw
         self._new_stream = new_stream
         self._padding = padding
@@ -181,7 +223,7 @@ class _StreamsReader(io.RawIOBase):
                 raise EOFError("the last stream is cut off")
             self._output = self._stream.decompress(data, _BLOCK)
             if self._stream.eof:
-                self._pending = self._stream.unused_data + self._pending
+                self._pending = (self._stream.unused_data or b"") + self._pending
                 self._stream = None
         count = min(len(buffer), len(self._output))
         buffer[:count] = self._output[:count]
@@ -199,8 +241,23 @@ class _StreamsReader(io.RawIOBase):
                 break
         if zeros and zeros % self._padding:
             raise EOFError(f"{zeros} zero bytes follow a stream, which is no padding")
-        self._stream = self._new_stream() if self._pending else None
+        if len(self._pending) < _HEADER:
+            self._pending += self._raw.read(_PIECE)
+        if self._pending.startswith(_SKIPPABLE):
+            self._skip()
+            return self._begin()
+        self._stream = self._new_stream(self._pending) if self._pending else None
         return self._stream is not None
+
+    def _skip(self) -> None:
+        """Pass over a skippable frame."""
+        left = _HEADER + int.from_bytes(self._pending[4:_HEADER], "little")
+        while left > len(self._pending):
+            left -= len(self._pending)
+            self._pending = self._raw.read(_PIECE)
+            if not self._pending:
+                raise EOFError("the last frame is cut off")
+        self._pending = self._pending[left:]
 
     def _more(self) -> bytes:
         data = self._pending[:_PIECE] or self._raw.read(_PIECE)
@@ -208,29 +265,38 @@ class _StreamsReader(io.RawIOBase):
         return data
 
 
+def _is_compressed(head: bytes) -> bool:
+    return head.startswith((_GZIP, _XZ, _ZSTD, _LZ4, *_SKIPPABLE)) or _is_bzip2(head)
+
+
+def _is_bzip2(head: bytes) -> bool:
+    return head.startswith(b"BZh") and head[4:].startswith(_BZIP2)
+
+
 def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     """Wrap a stream in the decompressor that its first bytes call for, if any."""
-    head = stream.peek(8)[:8]
-    kind = next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), None)
-    if kind == ".gz":
+    head = stream.peek(_HEAD)[:_HEAD]
+    if head.startswith(_GZIP):
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
-    if kind == ".bz2":
-        return io.BufferedReader(_StreamsReader(stream, bz2.BZ2Decompressor), _BLOCK)
-    if kind == ".xz":
-        return io.BufferedReader(_StreamsReader(stream, lzma.LZMADecompressor, padding=4), _BLOCK)
-    if kind == ".lz4":
-        import lz4.frame
+    if _is_bzip2(head):
+        return io.BufferedReader(_StreamsReader(stream, lambda _: bz2.BZ2Decompressor()), _BLOCK)
+    if head.startswith(_XZ):
+        return io.BufferedReader(_StreamsReader(stream, lambda _: lzma.LZMADecompressor(), padding=4), _BLOCK)
+    return io.BufferedReader(_StreamsReader(stream, _frame), _BLOCK) if _is_compressed(head) else stream
 
-        return cast("io.BufferedReader", lz4.frame.LZ4FrameFile(stream))
-    if kind == ".zst":
-        return io.BufferedReader(_StreamsReader(stream, _ZstdStream), _BLOCK)
-    return stream
+
+def _refuse_foreign(head: bytes) -> None:
+    what = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+    if what is None and head[_TAR_PLACE:].startswith(_TAR):
+        what = "a tar archive, as WebDataset has them: unpack it first"
+    if what is not None:
+        raise _RefusedError(f"is {what}")
 
 
 def is_compressed(path: str) -> bool:
     """Whether a file's first bytes are those of a compressed container."""
     with _raw(path) as raw:
-        return raw.read(8).startswith(tuple(_MAGIC))
+        return _is_compressed(raw.read(_HEAD))
 
 
 def _raw(path: str) -> BinaryIO:
@@ -257,6 +323,8 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: permission denied") from error
     except IsADirectoryError as error:
         raise ZipfitError(f"{path}: is a folder, not a file") from error
+    except _RefusedError as error:
+        raise ZipfitError(f"{path}: {error}") from error
     except EOFError as error:
         raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
     except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, RuntimeError) as error:
@@ -303,7 +371,11 @@ class HashedFile:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
         with naming(self.path), _HashingReader(_raw(self.local_path), progress) as hashing:
-            stream = _decompressed(io.BufferedReader(hashing, _BLOCK))
+            raw: io.BufferedReader = io.BufferedReader(hashing, _BLOCK)
+            _refuse_foreign(raw.peek(_HEAD))
+            stream = _decompressed(raw)
+            if stream is not raw:
+                _refuse_foreign(stream.peek(_HEAD))
             yield stream
             if stream.read(1) == b"":
                 self._settle(hashing)

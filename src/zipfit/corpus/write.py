@@ -9,7 +9,7 @@ import io
 import json
 import tempfile
 from array import array
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -252,16 +252,27 @@ def _no_column(name: str, error: Exception) -> ZipfitError:
     return ZipfitError(f"field {name!r} cannot be a column ({str(error).splitlines()[0]}): write .jsonl instead")
 
 
-def _compressed(stream: BinaryIO, suffix: str) -> Any:
-    """A file that writes to the stream, compressed as a suffix says: the same bytes each time (no time stamps)."""
-    if suffix == ".gz":
-        return gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0)
-    if suffix == ".zst":
+@contextmanager
+def _compressed(stream: BinaryIO, suffix: str | None) -> Iterator[BinaryIO]:
+    """A file that goes to the stream, compressed as a suffix says: the same bytes each time (no time stamps)."""
+    if suffix is None:
+        yield stream
+    elif suffix == ".zst":
         import zstandard
 
-        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
-    library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
-    return importlib.import_module(library).open(stream, "wb")
+        # A frame says how long its content is, for readers that ask; so it must be known at the beginning.
+        with tempfile.TemporaryFile(prefix="zipfit-spool-") as content:
+            yield cast("BinaryIO", content)
+            size = content.tell()
+            content.seek(0)
+            zstandard.ZstdCompressor().copy_stream(content, stream, size=size)
+    elif suffix == ".gz":
+        with gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0) as file:
+            yield cast("BinaryIO", file)
+    else:
+        library = {".bz2": "bz2", ".xz": "lzma", ".lz4": "lz4.frame"}[suffix]
+        with importlib.import_module(library).open(stream, "wb") as file:
+            yield file
 
 
 def write_records(
@@ -303,7 +314,7 @@ def write_records(
         else:
             assert isinstance(spool, LineSpool)
             suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
-            with _compressed(stream, suffix) if suffix else nullcontext(stream) as output:
+            with _compressed(stream, suffix) as output:
                 if kind in ("csv", "tsv"):
                     _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
                 else:
