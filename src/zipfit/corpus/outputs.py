@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, sha256_of
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
 from zipfit.corpus.write import output_format
 from zipfit.errors import ZipfitError
 
@@ -326,10 +326,11 @@ def _check_place(path: str, overwrite: bool) -> None:
             file.
     """
     if is_remote(path):
-        fs, inner = file_system(path)
-        fs.invalidate_cache()
-        if not overwrite and fs.exists(inner):
-            raise _exists(path)
+        with _naming(path):
+            fs, inner = file_system(path)
+            fs.invalidate_cache()
+            if fs.exists(inner) and not overwrite:  # asked in any case, so that a store which refuses does so now
+                raise _exists(path)
         return
     folders = dict.fromkeys((Path(path).parent, Path(_place(path)).parent))
     for folder in folders:
@@ -367,6 +368,9 @@ def _naming(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from error
+    except Exception as error:
+        raise_remote(path, "cannot be written", error)
+        raise
 
 
 def _remove(path: str) -> None:

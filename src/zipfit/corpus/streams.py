@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import BadRecordError, MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +101,9 @@ def file_system(path: str) -> tuple[Any, str]:
         raise MissingExtraError(f"reading {protocol}:// paths", extra) from error
     except ValueError as error:
         raise ZipfitError(f"{path}: unknown protocol {protocol}://") from error
+    except Exception as error:
+        raise_remote(path, "cannot be opened", error)
+        raise
     return fs, inner
 
 
@@ -318,6 +321,9 @@ def naming(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        cause = error.__cause__
+        if cause is not None and getattr(cause, "status", None) != 404:  # a server that does not answer, say
+            raise_remote(path, "cannot be read", cause)
         raise ZipfitError(f"{path}: no such file") from error
     except PermissionError as error:
         raise ZipfitError(f"{path}: permission denied") from error
@@ -333,6 +339,20 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except Exception as error:
+        raise_remote(path, "cannot be read", error)
+        raise
+
+
+def raise_remote(path: str, what: str, error: BaseException) -> None:
+    """Say what became of a remote path in one sentence; each store's library has errors of its own.
+
+    Raises:
+        ZipfitError: the path is remote, and the error not one of ours already.
+    """
+    if is_remote(path) and not isinstance(error, (ZipfitError, BadRecordError)):
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ZipfitError(f"{path}: {what} ({reason})") from error
 
 
 class HashedFile:
@@ -357,7 +377,7 @@ class HashedFile:
                 fs, inner = file_system(self.path)
                 return cast("int | None", fs.size(inner))
             return os.stat(self.local_path).st_size
-        except (OSError, NotImplementedError):
+        except Exception:  # of whatever store; what is wrong is said when the file is read
             return None
 
     @contextmanager
