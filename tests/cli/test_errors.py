@@ -394,3 +394,16 @@ def test_a_closed_standard_input(folder):
         ["sh", "-c", '"$@" <&-', "sh", *command], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (2, "zipfit: error: -: standard input is closed\n")
+
+
+@pytest.mark.parametrize("option", [("--template", "{id}: {text}"), ("--text-field", "text")])
+def test_a_refusal_of_the_target_names_the_options_of_the_target(zipfit, folder, option):
+    write_jsonl(folder / "target.jsonl", [{"q": "a"}])
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", 1, "-o", "out.jsonl", *option)
+    assert ran.status == 2
+    assert ran.err == (
+        "zipfit: error: target.jsonl, line 1: no text found; the record has 'q' (name one with a text field or a "
+        "template); the target has its own options, --target-field and --target-template\n"
+    )
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", 1, "-o", "out.jsonl")
+    assert ran.err.endswith("(name one with a text field or a template)\n")

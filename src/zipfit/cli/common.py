@@ -41,6 +41,9 @@ TargetDelimiter = Annotated[str | None, reading(help="As --delimiter, for the ta
 SampleBy = Annotated[str, reading(help="A document of a text file: line, paragraph or document.")]
 TargetSampleBy = Annotated[str, reading(help="As --sample-by, for the target.")]
 SkipBad = Annotated[bool, reading("--skip-bad", help="Pass over records that give no text; keep them.")]
+_BAD_FILES = "Pass over files that cannot be read to their end; list them. Reads each once more."
+SkipBadFiles = Annotated[bool, reading("--skip-bad-files", help=_BAD_FILES)]
+MaxBadFiles = Annotated[float, reading(help="With --skip-bad-files: the largest share of files to pass over.")]
 _ROLES = "Roles whose turns make the text, of source and target: user,assistant."
 Roles = Annotated[str | None, reading(help=_ROLES, show_default="all")]
 NoRoleLabels = Annotated[bool, reading("--no-role-labels", help="Don't begin each turn with its role.")]

@@ -12,6 +12,7 @@ from zipfit.cli import common
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.reading import Reading
 from zipfit.methods.registry import build_method
+from zipfit.report.summary import skipped_lines
 from zipfit.selection.preview import preview
 from zipfit.selection.sources import open_sources
 
@@ -45,6 +46,8 @@ def preview_command(
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
+    skip_bad_files: common.SkipBadFiles = False,
+    max_bad_files: common.MaxBadFiles = 0.5,
     threads: common.Threads = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -62,8 +65,12 @@ def preview_command(
         Reading(target_field, target_template, None, skip_bad, roles, not no_role_labels),
         threads=threads,
         progress=common.show_progress(quiet),
+        max_bad_files=max_bad_files if skip_bad_files else None,
     )
     results = preview(methods, sources, budget, seed)
+    skipped = 0 if sources.rejected is None else sources.rejected.count
+    for line in skipped_lines(skipped, sources.unreadable or ()):
+        common.say(line, on_error=True)
     if as_json:
         print(json.dumps([asdict(result) for result in results]))
         return

@@ -9,6 +9,7 @@ import typer
 
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files
+from zipfit.report.summary import skipped_lines
 from zipfit.selection.alignment import alignment
 
 
@@ -36,6 +37,8 @@ def score_command(
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
+    skip_bad_files: common.SkipBadFiles = False,
+    max_bad_files: common.MaxBadFiles = 0.5,
     threads: common.Threads = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -55,6 +58,8 @@ def score_command(
         roles=roles,
         role_labels=not no_role_labels,
         skip_bad=skip_bad,
+        skip_bad_files=skip_bad_files,
+        max_bad_files=max_bad_files,
         threads=threads,
         progress=common.show_progress(quiet),
     )
@@ -66,6 +71,7 @@ def score_command(
             f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)",
             f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
             f"quantiles: {quantiles}",
+            *skipped_lines(result.skipped, result.unreadable),
         ]
     if as_json or not quiet:
         common.say("\n".join(said), on_error=output == "-")

@@ -76,6 +76,8 @@ def select_command(
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
+    skip_bad_files: common.SkipBadFiles = False,
+    max_bad_files: common.MaxBadFiles = 0.5,
     threads: common.Threads = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -84,7 +86,7 @@ def select_command(
     source = Files(pool, format_name, sample_by, encoding, delimiter)
     examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter)
     Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(examples)])
-    check_output(output, source)
+    check_output(output, source, skip_bad_files)
     if racing and method != "zipfit":
         raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
@@ -115,6 +117,8 @@ def select_command(
         roles=roles,
         role_labels=not no_role_labels,
         skip_bad=skip_bad,
+        skip_bad_files=skip_bad_files,
+        max_bad_files=max_bad_files,
         threads=threads,
         progress=common.show_progress(quiet),
     )

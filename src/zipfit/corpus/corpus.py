@@ -61,6 +61,7 @@ class Corpus:
         reading: how records become texts and labels. Its `skip_bad` is the caller's, who gives `on_rejected` for it.
         allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
         on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
+        advice: what the message of that error ends with.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Corpus:
         *,
         allow_empty: bool = True,
         on_rejected: Callable[[Rejected], None] | None = None,
+        advice: str = "",
     ) -> None:
         self.inputs = list(inputs)
         self._reading = reading
         self._allow_empty = allow_empty
         self._on_rejected = on_rejected
+        self._advice = advice
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
 
@@ -128,7 +131,7 @@ class Corpus:
     def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
         name = self.inputs[index].name
         if self._on_rejected is None:
-            raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}")
+            raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}{self._advice}")
         self._bad_rows[index].add(chunk.first_row + i)
         self._on_rejected(Rejected(name, chunk.place(i), reason, chunk.raw(i)))
 

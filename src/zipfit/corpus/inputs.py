@@ -166,8 +166,15 @@ class Files:
         """How the files hold their documents."""
         return Layout(self.format, self.sample_by, self.encoding, self.delimiter)
 
-    def open(self) -> tuple[list[Input], list[str]]:
+    def open(
+        self, on_unreadable: Callable[[str, str], None] | None = None, progress: OnRead | None = None
+    ) -> tuple[list[Input], list[str]]:
         """Return the inputs, and the files of folders that were passed over; see `expand`.
+
+        Args:
+            on_unreadable: called with name and reason of each file that cannot be read to its end, all of which are
+                read once to find out; None to raise where one is read.
+            progress: called with numbers of raw bytes read in doing so.
 
         Raises:
             ZipfitError: as `expand` and `Layout.of`.
@@ -181,7 +188,17 @@ class Files:
                 continue
             names, unknown = expand([path], any_format=self.format is not None)
             passed_over += unknown
-            inputs += [FileInput(file_at(name), layout) for name in names]
+            for name in names:
+                try:
+                    item = FileInput(file_at(name), layout)
+                    if on_unreadable is not None:
+                        for _ in item.chunks(progress=progress):
+                            pass
+                    inputs.append(item)
+                except ZipfitError as error:
+                    if on_unreadable is None:
+                        raise
+                    on_unreadable(name, str(error))
         return inputs, passed_over
 
 
@@ -207,8 +224,13 @@ def names_of(documents: Documents) -> list[str]:
     return expand(paths, any_format=files.format is not None)[0]
 
 
-def check_output(path: str, documents: Documents) -> None:
+def check_output(path: str, documents: Documents, skip_bad_files: bool = False) -> None:
     """Check before the work that the records of files go into an output's format, as far as their schemas tell.
+
+    Args:
+        path: an output.
+        documents: what will be read.
+        skip_bad_files: whether a file that cannot be read is no error, but passed over.
 
     Raises:
         ZipfitError: they do not; or as `Files.open`.
@@ -218,24 +240,42 @@ def check_output(path: str, documents: Documents) -> None:
         return
     names = [name for name in names_of(files) if name != "-" and not is_pipe(name)]  # which can be read only once
     layout = files.layout
-    inputs = [FileInput(file_at(name), layout) for name in names]
-    tables = [item for item in inputs if item.is_table]
-    schemas = [schema for item in tables if (schema := item.schema()) is not None]
-    check_schemas(path, schemas, mixed=0 < len(tables) < len(inputs))
+    schemas: list[pa.Schema] = []
+    kinds: set[bool] = set()
+    for name in names:
+        try:
+            item = FileInput(file_at(name), layout)
+            schema = item.schema() if item.is_table else None
+        except ZipfitError:
+            if not skip_bad_files:
+                raise
+            continue
+        kinds.add(item.is_table)
+        schemas += [] if schema is None else [schema]
+    check_schemas(path, schemas, mixed=len(kinds) > 1)
 
 
-def open_documents(name: str, documents: Documents) -> tuple[list[Input], list[str]]:
+def open_documents(
+    name: str,
+    documents: Documents,
+    on_unreadable: Callable[[str, str], None] | None = None,
+    progress: OnRead | None = None,
+) -> tuple[list[Input], list[str]]:
     """Return the inputs that documents are read from, and the files that were passed over; see `Files.open`.
 
     Args:
         name: what messages call documents that Python holds.
         documents: a path, a list of `Path`s, `Files`, or what `_open_objects` takes.
+        on_unreadable: as of `Files.open`.
+        progress: likewise.
 
     Raises:
         ZipfitError: as `Files.open`, or documents cannot be read from the object.
     """
     files = as_files(documents)
-    return files.open() if files is not None else ([_open_objects(name, documents)], [])
+    if files is not None:
+        return files.open(on_unreadable, progress)
+    return [_open_objects(name, documents)], []
 
 
 def _open_objects(name: str, documents: Any) -> Input:

@@ -139,6 +139,11 @@ class Reading:
         return NO_LABEL if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
     @property
+    def is_recognising(self) -> bool:
+        """Whether the text is found by the usual shapes."""
+        return self.text_field is None and self.template is None
+
+    @property
     def columns(self) -> list[str] | None:
         """Top-level fields that text and label need, or None if any may be needed."""
         if self.text_field is not None:

@@ -39,6 +39,7 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: manifest[key] for key in ("pool", "selection", "output", "method", "seconds")},
         "files_passed_over": manifest["files_passed_over"],
+        "files_unreadable": manifest.get("files_unreadable", []),
         "text_files": sum(item["format"] == "text" for item in manifest["source"]["inputs"]),
         "files": len(manifest["source"]["inputs"]),
         "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
@@ -120,6 +121,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         if any(map(split_of, files)):
             what += "; FOLDER@SPLIT reads another split"
         console.print(what, highlight=False, markup=False, soft_wrap=True)
+    for line in skipped_lines(0, summary["files_unreadable"]):
+        console.print(harmless(line), highlight=False, markup=False, soft_wrap=True)
     if nulled := output.get("numbers_made_null"):
         console.print(f"written as null, as JSON has no NaN and no infinity: {nulled:,}", highlight=False)
     racing = summary["method"]["notes"]
@@ -139,6 +142,14 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     seconds = sum(summary["seconds"].values())
     console.print(f"\nwritten to {harmless(output['path'])} in {seconds:.1f} s", highlight=False, markup=False)
+
+
+def skipped_lines(records: int, files: Sequence[dict[str, str]]) -> list[str]:
+    """What to say of bad records and files (each with its `reason`) that were passed over; nothing if none were."""
+    lines = [f"{records:,} bad records skipped"] if records else []
+    lines += [f"{len(files):,} files passed over, as they cannot be read:"] if files else []
+    lines += [f"  {item['reason']}" for item in files[:_FILES]]
+    return lines + (["  …"] if len(files) > _FILES else [])
 
 
 def _megabytes(size: int) -> str:

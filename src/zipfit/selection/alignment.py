@@ -16,7 +16,7 @@ from zipfit.selection.ranking import rank
 from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -38,12 +38,14 @@ class Alignment:
         target_documents: n, the number of target examples.
         engine: compressor, level and what computed the sizes.
         skipped: number of bad records passed over.
+        unreadable: name and reason of each file passed over.
     """
 
     scores: NDArray[np.float64]
     target_documents: int
     engine: str
     skipped: int
+    unreadable: Sequence[dict[str, str]] = ()
 
     @property
     def mean(self) -> float:
@@ -76,6 +78,7 @@ class Alignment:
             "target_documents": self.target_documents,
             "engine": self.engine,
             "skipped": self.skipped,
+            "files_unreadable": list(self.unreadable),
         }
 
 
@@ -89,6 +92,8 @@ class ReadingOptions(TypedDict, total=False):
     roles: str | None
     role_labels: bool
     skip_bad: bool
+    skip_bad_files: bool
+    max_bad_files: float
     threads: int | None
     progress: bool
 
@@ -115,7 +120,7 @@ def alignment(
             are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
         reading: `text_field`, `template`, `target_field`, `target_template`, `roles`, `role_labels`, `skip_bad`,
-            `threads` and `progress`, as in `zipfit.select`.
+            `skip_bad_files`, `max_bad_files`, `threads` and `progress`, as in `zipfit.select`.
 
     Raises:
         TypeError: a keyword is none of these.
@@ -140,6 +145,7 @@ def alignment(
         Reading(reading.get("target_field"), reading.get("target_template"), *shared),
         threads=reading.get("threads"),
         progress=reading.get("progress", False),
+        max_bad_files=reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None,
     )
     method = ZipFit(compressor, level)
     scores = rank(sources, method).pool_scores
@@ -150,7 +156,7 @@ def alignment(
             if sources.rejected is not None:
                 sources.rejected.save(files, outputs.rejected)
     skipped = sum(sum(item.skipped.values()) for item in sources.pool.corpus.inputs)
-    return Alignment(scores, len(sources.texts), method.engine, skipped)
+    return Alignment(scores, len(sources.texts), method.engine, skipped, sources.unreadable or ())
 
 
 def _write_scores(files: Writing, path: str, corpus: Corpus, scores: NDArray[np.float64]) -> None:

@@ -50,6 +50,7 @@ def build_manifest(
         "source": _documents(sources.source, sources.pool.corpus.inputs),
         "target": _documents(sources.target, sources.examples.inputs),
         "files_passed_over": sources.passed_over,
+        **({} if sources.unreadable is None else {"files_unreadable": sources.unreadable}),
         "method": {
             "class": class_path(method),
             "options": method_options(method),

@@ -46,6 +46,8 @@ def select(
     roles: str | None = None,
     role_labels: bool = True,
     skip_bad: bool = False,
+    skip_bad_files: bool = False,
+    max_bad_files: float = 0.5,
     threads: int | None = None,
     progress: bool = False,
 ) -> Selection:
@@ -85,6 +87,8 @@ def select(
         dedup_threshold: for `near`, the least Jaccard similarity.
         max_share: largest share of the budget, in (0, 1], that documents of one label may take.
         skip_bad: pass over records that give no text instead of stopping at the first; they are counted and kept.
+        skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
+        max_bad_files: the largest share of the source's files, and of the target's, that may be passed over.
         threads: how many to compute with; None for one a core.
         progress: show a progress bar on standard error.
 
@@ -115,5 +119,6 @@ def select(
         Reading(target_field, target_template, target_by, skip_bad, roles, role_labels),
         threads=threads,
         progress=progress,
+        max_bad_files=max_bad_files if skip_bad_files else None,
     )
     return Selection(rank(sources, method), terms)

@@ -20,7 +20,7 @@ from zipfit.corpus.inputs import ObjectInput, open_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import CHUNK_RECORDS
 from zipfit.corpus.streams import close_after
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError, need
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 from zipfit.system.texts import Texts
@@ -46,6 +46,9 @@ OTHER_LABELS = "(other)"
 KEPT_BYTES = 1 << 26
 
 
+_TARGET_ADVICE = "; the target has its own options, --target-field and --target-template"
+
+
 class RejectedRecords:
     """The records that were passed over, as JSON lines in a temporary file."""
 
@@ -64,6 +67,40 @@ class RejectedRecords:
             with files.open(path) as written:
                 self._file.seek(0)
                 shutil.copyfileobj(self._file, written.file)
+
+
+class UnreadableFiles:
+    """The files that cannot be read and were passed over.
+
+    Args:
+        share: the largest share of a source's or target's files, in [0, 1], that may be passed over.
+
+    Raises:
+        ZipfitError: the share is out of range.
+    """
+
+    def __init__(self, share: float) -> None:
+        need(0 <= share <= 1, f"max-bad-files must be from 0 to 1, not {share}")
+        self._share = share
+        self._reasons: dict[str, str] = {}
+
+    def __call__(self, name: str, reason: str) -> None:
+        self._reasons[name] = reason
+
+    def taken(self, readable: int) -> list[dict[str, str]]:
+        """Name and reason of each file since the last call.
+
+        Raises:
+            ZipfitError: they are more than the share, of them and this many readable ones.
+        """
+        found = [{"name": name, "reason": reason} for name, reason in self._reasons.items()]
+        self._reasons.clear()
+        if len(found) > self._share * (len(found) + readable):
+            raise ZipfitError(
+                f"{len(found)} of {len(found) + readable} files cannot be read, which is more than a share of "
+                f"{self._share:g} (--max-bad-files); the first: {found[0]['reason']}"
+            )
+        return found
 
 
 class Stopwatch:
@@ -298,6 +335,8 @@ class Sources:
         groups: for each of them, the label that tells several targets apart.
         rejected: the records passed over, or None if the first bad one is an error.
         passed_over: files of folders that are not read; see `folders.expand`.
+        unreadable: files that cannot be read and were passed over, each with `name` and `reason`; None if the first is
+            an error.
         seconds: by stage, spent so far.
     """
 
@@ -313,6 +352,7 @@ class Sources:
     groups: list[str]
     rejected: RejectedRecords | None
     passed_over: list[str]
+    unreadable: list[dict[str, str]] | None
     seconds: dict[str, float]
 
     @property
@@ -333,6 +373,7 @@ def open_sources(
     *,
     threads: int | None = None,
     progress: bool = False,
+    max_bad_files: float | None = None,
 ) -> Sources:
     """Open source and target, and read the target.
 
@@ -344,6 +385,8 @@ def open_sources(
             source does.
         threads: how many methods compute with, at least 1; None for one a core.
         progress: show a progress bar on standard error.
+        max_bad_files: pass over files that cannot be read, up to this share of the source's, and of the target's; None
+            to pass over none. To find them, all files are read once more.
 
     Raises:
         ZipfitError: there is not at least one thread; an input cannot be opened; the target cannot be read, or is
@@ -354,11 +397,19 @@ def open_sources(
         raise ZipfitError(f"threads must be at least 1, not {threads}")
     stopwatch = Stopwatch()
     rejected = RejectedRecords() if reading.skip_bad else None
-    inputs, passed_over = open_documents("source", source)
-    target_inputs, target_passed_over = open_documents("target", target)
+    terminal = TerminalProgress() if progress else None
+    unreadable = None if max_bad_files is None else UnreadableFiles(max_bad_files)
+    bad_files: list[dict[str, str]] = []
+    with terminal.begin(None, 0) if terminal and unreadable else nullcontext() as advance:
+        read = None if advance is None else advance.raw
+        inputs, passed_over = open_documents("source", source, unreadable, read)
+        bad_files += unreadable.taken(len(inputs)) if unreadable else []
+        target_inputs, target_passed_over = open_documents("target", target, unreadable, read)
+        bad_files += unreadable.taken(len(target_inputs)) if unreadable else []
     if [item.name for item in inputs + target_inputs].count("-") > 1:
         raise ZipfitError("standard input can be read only once")
-    examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected)
+    advice = "" if reading.is_recognising or not target_reading.is_recognising else _TARGET_ADVICE
+    examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected, advice=advice)
     corpus = Corpus(inputs, reading, on_rejected=rejected)
     with stopwatch.stage("read target"):
         batches = list(examples.read())
@@ -371,11 +422,12 @@ def open_sources(
         target_reading,
         threads,
         progress,
-        CorpusPool(corpus, threads or available_cores(), TerminalProgress() if progress else None),
+        CorpusPool(corpus, threads or available_cores(), terminal),
         examples,
         Texts.join([text for batch in batches for text in batch.texts.encoded()]),
         [label for batch in batches for label in batch.labels],
         rejected,
         passed_over + target_passed_over,
+        bad_files if unreadable else None,
         stopwatch.seconds,
     )
