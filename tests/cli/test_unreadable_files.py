@@ -15,7 +15,7 @@ import zipfit as package
 BAD = {
     "1.jsonl.gz": "cut off before its end",
     "2.jsonl.zst": "the compressed file is",
-    "3.parquet": "not a readable Parquet file",
+    "3.parquet": "Couldn't deserialize thrift",
     "4.csv": "has ';' in it (give --delimiter)",
     "5.json": "broken JSON",
 }

@@ -48,6 +48,14 @@ def test_what_cannot_be_decoded_is_a_bad_record(tmp_path):
     assert [found[1][0], found[3][0]] == ["line 2", "line 4"]  # the last is half a character
 
 
+def test_a_file_of_another_encoding_is_an_error(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"no mark")
+    for encoding, reason in (("utf-16", "UTF-16 stream does not start with BOM"), ("utf-32", "UTF-32 .*")):
+        with pytest.raises(ZipfitError, match=rf"a\.txt: is not text of the encoding given \({reason}\)$"):
+            outcomes(path, encoding=encoding)
+
+
 def test_an_encoding_or_delimiter_that_is_none_is_an_error(tmp_path):
     for name in ("klingon", "", "base64", "\0"):
         with pytest.raises(ZipfitError, match=r"^unknown encoding "):

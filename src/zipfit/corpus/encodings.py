@@ -6,6 +6,8 @@ import codecs
 import io
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from zipfit.corpus.streams import RefusedError
+
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
 
@@ -40,6 +42,9 @@ def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
     Args:
         stream: the bytes.
         encoding: as Python names it; None for UTF-8, or what a byte order mark says.
+
+    Raises:
+        RefusedError: when it is read, it is nothing of this encoding.
     """
     return io.BufferedReader(_Utf8Reader(stream, encoding), _BLOCK)
 
@@ -73,4 +78,7 @@ class _Utf8Reader(io.RawIOBase):
     def _transcoded(self, data: bytes) -> bytes:
         if self._decoder is None:
             return data
-        return self._decoder.decode(data, final=not data).encode("utf-8", "surrogateescape")
+        try:
+            return self._decoder.decode(data, final=not data).encode("utf-8", "surrogateescape")
+        except UnicodeError as error:  # of the whole file: that it has no mark, say, which `utf-16` needs
+            raise RefusedError(f"is not text of the encoding given ({error})") from error

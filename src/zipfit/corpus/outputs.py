@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
 from zipfit.corpus.write import output_format
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 
 try:
     import fcntl
@@ -107,6 +107,7 @@ class Outputs:
         """
         if self.path == "-":
             return
+        need("\0" not in self.path, f"{self.path!r}: no file can have this name")
         output_format(self.path)
         files = [self.path, *self.companions]
         read = {identity for name in inputs for identity in _identities(name)}

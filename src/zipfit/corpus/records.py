@@ -135,26 +135,32 @@ def pickable(column: pa.Array) -> pa.Array:
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
-    """A type with strings for views of strings, as polars writes them, also within it."""
     import pyarrow as pa
 
-    types = pa.types
-    if types.is_string_view(kind):
-        return pa.large_string()
-    if types.is_binary_view(kind):
-        return pa.large_binary()
     if "_view" not in str(kind):
         return kind
+    return with_leaves(kind, {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()})
+
+
+def with_leaves(kind: pa.DataType, leaves: Mapping[pa.DataType, pa.DataType]) -> pa.DataType:
+    """A type with others in place of some types, also within it."""
+    import pyarrow as pa
+
+    def changed(field: pa.Field) -> pa.Field:
+        return field.with_type(with_leaves(field.type, leaves))
+
+    types = pa.types
     if types.is_struct(kind):
-        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+        return pa.struct([changed(field) for field in kind])
     if types.is_map(kind):
-        return pa.map_(_without_views(kind.key_type), _without_views(kind.item_type))
+        return pa.map_(changed(kind.key_field), changed(kind.item_field))
     if types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, _without_views(kind.value_type), kind.ordered)
+        return pa.dictionary(kind.index_type, with_leaves(kind.value_type, leaves), kind.ordered)
     if types.is_list(kind) or types.is_large_list(kind):
-        make = pa.list_ if types.is_list(kind) else pa.large_list
-        return make(kind.value_field.with_type(_without_views(kind.value_type)))
-    return kind
+        return (pa.list_ if types.is_list(kind) else pa.large_list)(changed(kind.value_field))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(changed(kind.value_field), kind.list_size)
+    return leaves.get(kind, kind)
 
 
 class ObjectChunk:

@@ -147,7 +147,7 @@ class _HashingReader(io.RawIOBase):
         super().close()
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A file that is as it should be, but nothing that is read here; the message says what it is."""
 
 
@@ -168,9 +168,9 @@ class _ZstdStream:
             return self._frame.decompress(data)
         except zstandard.ZstdError as error:
             if "too much memory" in str(error):
-                raise _RefusedError("is a zstd file with a window of more than 2 GiB") from error
+                raise RefusedError("is a zstd file with a window of more than 2 GiB") from error
             if "Dictionary" in str(error):
-                raise _RefusedError("is a zstd file that needs a dictionary") from error
+                raise RefusedError("is a zstd file that needs a dictionary") from error
             raise
 
     @property
@@ -189,7 +189,7 @@ def _frame(head: bytes) -> Any:
     import lz4.frame
 
     if head[4:5] and head[4] & 1:
-        raise _RefusedError("is an lz4 file that needs a dictionary")
+        raise RefusedError("is an lz4 file that needs a dictionary")
     return lz4.frame.LZ4FrameDecompressor()
 
 
@@ -293,7 +293,7 @@ def _refuse_foreign(head: bytes) -> None:
     if what is None and head[_TAR_PLACE:].startswith(_TAR):
         what = "a tar archive, as WebDataset has them: unpack it first"
     if what is not None:
-        raise _RefusedError(f"is {what}")
+        raise RefusedError(f"is {what}")
 
 
 def is_compressed(path: str) -> bool:
@@ -329,7 +329,7 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: permission denied") from error
     except IsADirectoryError as error:
         raise ZipfitError(f"{path}: is a folder, not a file") from error
-    except _RefusedError as error:
+    except RefusedError as error:
         raise ZipfitError(f"{path}: {error}") from error
     except EOFError as error:
         raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
@@ -338,7 +338,7 @@ def naming(path: str) -> Iterator[None]:
             raise
         raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
     except OSError as error:
-        raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise ZipfitError(f"{path}: cannot be read ({error.strerror or one_line(error)})") from error
     except Exception as error:
         raise_remote(path, "cannot be read", error)
         raise
@@ -351,8 +351,12 @@ def raise_remote(path: str, what: str, error: BaseException) -> None:
         ZipfitError: the path is remote, and the error not one of ours already.
     """
     if is_remote(path) and not isinstance(error, (ZipfitError, BadRecordError)):
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ZipfitError(f"{path}: {what} ({reason})") from error
+        raise ZipfitError(f"{path}: {what} ({one_line(error)})") from error
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of a library's message, or what kind of error it is."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 class HashedFile:

@@ -7,8 +7,8 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
+from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming, one_line
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
 
 
 def _unreadable(file: HashedFile, kind: str, error: Exception) -> ZipfitError:
-    return ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({error})")
+    return ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({one_line(error)})")
 
 
 def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
@@ -150,10 +150,31 @@ def _arrow_batches(name: str, source: Any, columns: Sequence[str] | None) -> Ite
     with _arrow_reader(source, wanted) as (reader, stream):
         if stream is None:
             for index in range(reader.num_record_batches):
-                yield reader.get_batch(index), (index + 1) / reader.num_record_batches
+                yield _checked(reader.get_batch(index)), (index + 1) / reader.num_record_batches
         else:
             for batch in reader:
-                yield batch, stream.tell() / max(stream.size(), 1)
+                yield _checked(batch), stream.tell() / max(stream.size(), 1)
+
+
+def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, if what its buffers say of each other is right: Arrow takes a file's word for it, and would crash.
+
+    Strings that are not UTF-8 are let pass, as they spoil their own records alone.
+
+    Raises:
+        pa.ArrowInvalid: it is not.
+    """
+    import pyarrow as pa
+
+    plain = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary(), pa.string_view(): pa.binary_view()}
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
+            column.cast(with_leaves(column.type, plain)).validate(full=True)
+    return batch
 
 
 @contextmanager
