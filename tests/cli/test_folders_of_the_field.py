@@ -6,7 +6,7 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from support import pool_records, write_jsonl
+from support import pool_records, read_jsonl, write_jsonl
 
 
 def test_the_summary_names_what_was_passed_over(zipfit, folder):
@@ -42,3 +42,17 @@ def test_the_summary_counts_what_json_has_not(zipfit, folder):
     pq.write_table(pa.table({"text": ["lemma river", "stone"], "x": [float("nan"), 1.0]}), folder / "pool.parquet")
     ran = zipfit("select", "pool.parquet", "-t", "target.jsonl", "-k", 2, "-o", "out.jsonl")
     assert "written as null, as JSON has no NaN and no infinity: 1\n" in ran.out
+
+
+def test_another_delimiter_and_encoding_are_kept_for_the_rerun(zipfit, folder):
+    rows = "".join(f"{n};naïve example {n}\r\n" for n in range(20))
+    (folder / "a.csv").write_bytes(f"id;text\r\n{rows}".encode("latin-1"))
+    (folder / "t.tsv").write_bytes(("id|text\r\n" + rows.replace(";", "|")).encode("utf-16"))
+    options = ["--delimiter", ";", "--encoding", "latin-1", "--target-delimiter", "|"]
+    assert zipfit("select", "a.csv", "-t", "t.tsv", "-k", 3, "-o", "out.jsonl", "-q", *options).status == 0
+    assert all(record["text"].startswith("naïve") for record in read_jsonl(folder / "out.jsonl"))
+    assert zipfit("verify", "out.manifest.json").status == 0
+    assert zipfit("rerun", "out.manifest.json", "-o", "again.jsonl").out == "identical, bit for bit\n"
+    assert "naïve" in zipfit("explain", "out.jsonl", "--rank", 1).out
+    assert zipfit("preview", "a.csv", "-t", "t.tsv", "--bytes", 100, "-m", "random", *options).status == 0
+    assert zipfit("score", "a.csv", "t.tsv", *options).status == 0
