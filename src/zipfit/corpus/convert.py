@@ -2,8 +2,8 @@
 
 - `messages`: `{"messages": [{"role": "user", "content": "..."}, ...]}`, with the roles `system`, `user`, `assistant`
   and `tool`.
-- `prompt-completion`: `{"prompt": [...], "completion": [...]}`, two lists of such messages: the last turn of the
-  assistant is the completion, what stands before it the prompt, and what follows it is left out.
+- `prompt-completion`: `{"prompt": [...], "completion": [...]}`, two lists of such messages: the last turn in which
+  the assistant says anything is the completion, what stands before it the prompt, and what follows it is left out.
 - `text`: `{"text": "..."}`, the text that was scored.
 
 The first two hold all turns, also those that were not scored. Tool calls stay calls, in `tool_calls` of OpenAI's form,
@@ -77,10 +77,11 @@ def _of_turns(record: Mapping[str, Any], reading: Reading, form: str) -> dict[st
         raise BadRecordError("the chat has no turns")
     made: dict[str, Any] = {"messages": messages}
     if form == "prompt-completion":
-        answers = [place for place, message in enumerate(messages) if message["role"] == "assistant"]
+        said = [place for place, message in enumerate(messages) if message["content"] or "tool_calls" in message]
+        answers = [place for place in said if messages[place]["role"] == "assistant"]
         if not answers:
             raise BadRecordError("no turn of the assistant, to be the completion")
-        if not answers[-1]:
+        if answers[-1] == said[0]:
             raise BadRecordError("no turn before the assistant's, to be the prompt")
         made = {"prompt": messages[: answers[-1]], "completion": [messages[answers[-1]]]}
     if tools:

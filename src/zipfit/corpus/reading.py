@@ -306,6 +306,8 @@ def _merged(turns: list[Turn]) -> list[Turn]:
     """Turns of which those of plain fields, with one role after another, are one, joined as the text joins them."""
     merged: list[Turn] = []
     for turn in turns:
+        if turn.record is None and not turn.text:
+            continue
         last = merged[-1] if merged else None
         if last and last.record is None and turn.record is None and last.speaker == turn.speaker:
             merged[-1] = Turn(last.role, f"{last.text}\n{turn.text}")
