@@ -207,6 +207,23 @@ def test_a_selection_is_loaded_by_datasets_and_made_again(zipfit, mixed, form):
     assert list(read_jsonl(mixed / "bare.jsonl")[0]) == fields
 
 
+def test_calls_that_come_late_are_loaded_where_the_columns_are_named(zipfit, mixed):
+    datasets = pytest.importorskip("datasets", minversion="4.7")
+    select(zipfit, "--convert", "messages", "--no-fields", "--order", "source")
+    records = sorted(read_jsonl(mixed / "out.jsonl"), key=lambda record: "tool_calls" in str(record))
+    write_jsonl(mixed / "late.jsonl", records)
+    columns = {"messages": datasets.List(datasets.Json()), "tools": datasets.Value("string")}
+    loaded = datasets.load_dataset(
+        "json",
+        data_files="late.jsonl",
+        split="train",
+        cache_dir="cache",
+        features=datasets.Features(columns),
+        chunksize=300,
+    )
+    assert list(loaded) == [{"tools": None, **record} for record in records]
+
+
 def test_a_manifest_names_the_form_only_where_it_is_given(zipfit, mixed):
     assert select(zipfit).status == 0
     manifest = json.loads((mixed / "out.manifest.json").read_text())

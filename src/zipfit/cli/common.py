@@ -35,9 +35,7 @@ Format = Annotated[str | None, reading("--format", help=_FORMAT)]
 TargetFormat = Annotated[str | None, reading(help="As --format, for the target.")]
 SampleBy = Annotated[str, reading(help="A document of a text file: line, paragraph or document.")]
 TargetSampleBy = Annotated[str, reading(help="As --sample-by, for the target.")]
-SkipBad = Annotated[
-    bool, reading("--skip-bad", help="Pass over records that give no text, or can't be converted; keep them.")
-]
+SkipBad = Annotated[bool, reading("--skip-bad", help="Pass over records that give no text; keep them.")]
 _ROLES = "Roles whose turns make the text, of source and target: user,assistant."
 Roles = Annotated[str | None, reading(help=_ROLES, show_default="all")]
 NoRoleLabels = Annotated[bool, reading("--no-role-labels", help="Don't begin each turn with its role.")]

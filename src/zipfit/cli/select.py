@@ -62,7 +62,7 @@ def select_command(
     ] = False,
     convert: Annotated[
         str | None,
-        typer.Option(help="Write uniform records for trainers: messages, prompt-completion or text."),
+        typer.Option(help="Write records of one form, for trainers: messages, prompt-completion or text."),
     ] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,

@@ -216,8 +216,12 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         raise BadRecordError(f"field {name!r} has a turn without 'content'; it is {kind(turn)}")
     role_keys, content_keys = _SHAREGPT if name == "conversations" else (_ROLE_KEYS, _CONTENT_KEYS)
     role, content = _key(turn, role_keys), _key(turn, content_keys)
-    calls = [call for key in _CALL_KEYS if key in turn for call in _calls(turn[key], f"{name}.{key}")]
-    lines = [call if isinstance(call, str) else call.text for call in calls]
+    lines = [
+        call if isinstance(call, str) else call.text
+        for key in _CALL_KEYS
+        if key in turn
+        for call in _calls(turn[key], f"{name}.{key}")
+    ]
     if content is None and not lines:
         exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
         if not exchange:

@@ -293,7 +293,7 @@ def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[s
 
 def _with_columns(record: Mapping[str, Any], turns: list[Turn], columns: Sequence[str]) -> list[Turn]:
     for name in columns:
-        if _is_said(record.get(name)):
+        if name in record and _is_said(record[name]):
             turns = joined(_field(record, name, "system"), turns)
     return turns
 
