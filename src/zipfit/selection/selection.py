@@ -172,7 +172,7 @@ class Selection:
         path = os.fspath(path)
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
-        form = convert or self.ranking.sources.reading.convert
+        form = self.ranking.sources.reading.convert if convert is None else convert
         outputs = Outputs.of_selection(path, overwrite, form)
         outputs.check(self.ranking.sources.input_names)
         self._pool.check_unchanged(self.cut.indices)
