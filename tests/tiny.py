@@ -51,3 +51,22 @@ def save_model(folder: Path, end: str | None = "<|end|>", begin: str | None = No
     LlamaForCausalLM(LlamaConfig(vocab_size=320, **(shape | configuration))).save_pretrained(folder)
     save_tokenizer(folder, end, begin)
     return folder
+
+
+CHAT_TEMPLATE = (
+    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}{{ call.function.name }}({{ call.function.arguments | tojson }}){% endfor %}"
+    "<|end|>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def save_chat_model(folder: Path) -> Path:
+    """The same model with a chat template, which writes tools and calls too."""
+    from transformers import AutoTokenizer
+
+    save_model(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder

@@ -21,7 +21,7 @@ class MissingExtraError(ZipfitError, ImportError):
 
 
 class BadRecordError(Exception):
-    """A record that gives no text; the message is the reason, without the place."""
+    """A record that gives no text, or none in the form asked for; the message is the reason, without the place."""
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zipfit.corpus.reading import Reading
+from zipfit.corpus.convert import converted
+from zipfit.corpus.reading import FORMS, Reading
 from zipfit.errors import BadRecordError
 
 HI, HELLO = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
@@ -282,7 +283,7 @@ TURNS = st.lists(
 @given(
     st.dictionaries(KEYS, TURNS | VALUES, max_size=5), st.sampled_from([None, "user", "assistant,tool"]), st.booleans()
 )
-def test_whatever_a_record_holds_it_gives_text_or_a_reason(record, roles, role_labels):
+def test_whatever_a_record_holds_it_gives_text_and_takes_a_form_or_says_why_not(record, roles, role_labels):
     for reading in (
         Reading(roles=roles, role_labels=role_labels),
         Reading(text_field="messages", roles=roles),
@@ -290,3 +291,6 @@ def test_whatever_a_record_holds_it_gives_text_or_a_reason(record, roles, role_l
     ):
         with contextlib.suppress(BadRecordError):
             assert isinstance(reading.text(record), str)
+            for form in FORMS:
+                with contextlib.suppress(BadRecordError):
+                    converted(record, reading, form)

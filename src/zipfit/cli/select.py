@@ -60,6 +60,10 @@ def select_command(
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
     ] = False,
+    convert: Annotated[
+        str | None,
+        typer.Option(help="Write records of one form, for trainers: messages, prompt-completion or text."),
+    ] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
     template: common.Template = None,
@@ -85,8 +89,9 @@ def select_command(
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
     source = Files(pool, format_name, sample_by, encoding, delimiter)
     examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter)
-    Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(examples)])
-    check_output(output, source, skip_bad_files)
+    Outputs.of_selection(output, overwrite, convert).check([*names_of(source), *names_of(examples)])
+    if convert is None:
+        check_output(output, source, skip_bad_files)
     if racing and method != "zipfit":
         raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
@@ -116,6 +121,7 @@ def select_command(
         max_share=share,
         roles=roles,
         role_labels=not no_role_labels,
+        convert=convert,
         skip_bad=skip_bad,
         skip_bad_files=skip_bad_files,
         max_bad_files=max_bad_files,

@@ -22,6 +22,7 @@ _CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
 _SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
 _PART_KEYS = ("text", "value", "content")
 _CALL_KEYS = ("tool_calls", "function_call")
+_CALLING_ROLES = ("function_call", "tool_call")  # of ShareGPT, whose content is a call
 _ARGUMENT_KEYS = ("arguments", "parameters", "input")
 
 # Parts of a multi-modal message that hold no text, by their type or by a key.
@@ -44,11 +45,24 @@ _NAMED = 20
 """Fields that a message names; a dictionary by identifier may have thousands."""
 
 
+class Call(NamedTuple):
+    """A tool call: the function's name, its arguments as text (JSON, unless the data hold another), and its id."""
+
+    name: str
+    arguments: str
+    id: str | None
+
+    @property
+    def text(self) -> str:
+        return f'{{"name": {json.dumps(self.name, ensure_ascii=False)}, "arguments": {self.arguments}}}'
+
+
 class Turn(NamedTuple):
-    """One turn: its role as the data name it, and its text."""
+    """One turn: its role as the data name it, its text, and the record that it was made of, if it was one."""
 
     role: str
     text: str
+    record: dict[str, Any] | None = None
 
     @property
     def speaker(self) -> str:
@@ -104,6 +118,20 @@ def picked(turns: list[Turn], roles: Sequence[str]) -> list[Turn]:
     return found
 
 
+def said_and_called(turn: Turn) -> tuple[str, list[Call]]:
+    """A turn's text less its tool calls, and these; calls that the data hold as text, or among the parts, stay text."""
+    if turn.role.lower() in _CALLING_ROLES:
+        items = _items(parsed(turn.text))
+        if items and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+            return "", [_call(item, turn.role) for item in items]
+    record = turn.record or {}
+    calls = [call for key in _CALL_KEYS if key in record for call in _calls(record[key], key)]
+    structured = [call for call in calls if isinstance(call, Call)]
+    if not calls or len(structured) < len(calls):
+        return turn.text, []
+    return turn.text.removesuffix("\n".join(call.text for call in structured)).removesuffix("\n"), structured
+
+
 def tools_text(tools: Any, name: str) -> str:
     """The tools that a chat may call, one a line; empty if there are none.
 
@@ -114,23 +142,22 @@ def tools_text(tools: Any, name: str) -> str:
     Raises:
         BadRecordError: a tool is neither a record nor text.
     """
-    if isinstance(tools, str):
-        try:
-            parsed = json.loads(tools)
-        except (ValueError, RecursionError):
-            return tools
-        if not isinstance(parsed, (list, dict)):
-            return tools
-        tools = parsed
-    lines = []
-    for tool in _items(tools):
-        if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-            tool = tool["function"]
-        if isinstance(tool, dict):
-            lines += [_json(tool, name)] if _filled(tool) else []
-        elif tool is not None:
-            lines.append(plain(tool, name))
-    return "\n".join(lines)
+    return "\n".join(_json(tool, name) if isinstance(tool, dict) else plain(tool, name) for tool in _tools(tools))
+
+
+def tool_records(tools: Any) -> list[dict[str, Any]] | None:
+    """The same as records, without the wrapper `function` and without nulls; None if any is text."""
+    found = [_without_nulls(tool) for tool in _tools(tools)]
+    return found if all(isinstance(tool, dict) for tool in found) else None
+
+
+def parsed(text: str) -> Any:
+    """The list or record that a text is the JSON of, or else the text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, (list, dict)) else text
 
 
 def plain(value: Any, name: str) -> str:
@@ -177,6 +204,14 @@ def _items(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+def _tools(tools: Any) -> Iterator[Any]:
+    for tool in _items(parsed(tools) if isinstance(tools, str) else tools):
+        if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
+            tool = tool["function"]
+        if _filled(tool) if isinstance(tool, dict) else tool is not None:
+            yield tool
+
+
 def _key(record: dict[Any, Any], keys: Sequence[str]) -> str | None:
     """The first of the keys that has a value, or else the first that is there."""
     for key in keys:
@@ -194,7 +229,12 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         raise BadRecordError(f"field {name!r} has a turn without 'content'; it is {kind(turn)}")
     role_keys, content_keys = _SHAREGPT if name == "conversations" else (_ROLE_KEYS, _CONTENT_KEYS)
     role, content = _key(turn, role_keys), _key(turn, content_keys)
-    lines = [call for key in _CALL_KEYS if key in turn for call in _calls(turn[key], f"{name}.{key}")]
+    lines = [
+        call if isinstance(call, str) else call.text
+        for key in _CALL_KEYS
+        if key in turn
+        for call in _calls(turn[key], f"{name}.{key}")
+    ]
     if content is None and not lines:
         exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
         if not exchange:
@@ -211,7 +251,7 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
             text = _content(said, f"{name}.{content}")
         lines = [text, *lines] if text or not lines else lines
     if lines:
-        yield Turn(turn_role, "\n".join(lines))
+        yield Turn(turn_role, "\n".join(lines), turn)
 
 
 def _role(role: Any, name: str) -> str:
@@ -237,14 +277,14 @@ def _part(part: Any, name: str) -> Iterator[str]:
     if key is not None:
         yield _content(part[key], f"{name}.{key}")
     elif "name" in filled and any(key in filled for key in _ARGUMENT_KEYS):
-        yield _call(part, name)
+        yield _call(part, name).text
     elif part.get("type") in _MEDIA or any(key in _MEDIA for key in filled):
         return
     elif filled not in ([], ["type"]) or _key(part, _PART_KEYS) is None:
         raise BadRecordError(f"field {name!r} has a part without text; it has {names(part)}")
 
 
-def _calls(calls: Any, name: str) -> Iterator[str]:
+def _calls(calls: Any, name: str) -> Iterator[Call | str]:
     for call in _items(calls):
         if isinstance(call, dict):
             if _filled(call):
@@ -253,7 +293,7 @@ def _calls(calls: Any, name: str) -> Iterator[str]:
             yield plain(call, name)
 
 
-def _call(call: dict[str, Any], name: str) -> str:
+def _call(call: dict[str, Any], name: str) -> Call:
     inner = call["function"] if isinstance(call.get("function"), dict) else call
     function = inner.get("name")
     if not isinstance(function, str):
@@ -261,7 +301,8 @@ def _call(call: dict[str, Any], name: str) -> str:
     key = _key(inner, _ARGUMENT_KEYS)
     arguments = {} if key is None or inner[key] in (None, "") else inner[key]
     text = arguments if isinstance(arguments, str) else _json(arguments, f"{name}.{key}")
-    return f'{{"name": {_json(function, name)}, "arguments": {text}}}'
+    identity = call.get("id")
+    return Call(function, text, identity if isinstance(identity, str) else None)
 
 
 def _json(value: Any, name: str) -> str:

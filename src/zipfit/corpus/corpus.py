@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.convert import check_columns, converted
 from zipfit.corpus.inputs import open_documents
 from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.texts import Texts
@@ -60,7 +61,8 @@ class Corpus:
         inputs: what to read, in order.
         reading: how records become texts and labels. Its `skip_bad` is the caller's, who gives `on_rejected` for it.
         allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
-        on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
+        on_rejected: called with each record that gives no text or cannot be converted as the reading asks, on the first
+            pass only; None to raise for the first.
         advice: what the message of that error ends with.
     """
 
@@ -91,7 +93,7 @@ class Corpus:
 
         Raises:
             ZipfitError: an input cannot be read, changed since it was read first, or holds a record that gives no text
-                (unless those are passed over); the message names file, line and reason.
+                or cannot be converted (unless those are passed over); the message names file, line and reason.
         """
         first_pass = self._passes == 0
         columns = self._reading.columns
@@ -113,12 +115,18 @@ class Corpus:
         encoded: list[bytes] = []
         labels: list[str] = []
         name = self.inputs[index].name
+        form = self._reading.convert if first_pass else None
+        passed_over: set[int] = set() if first_pass else self._bad_rows[index]
         for i in range(len(chunk)):
+            if chunk.first_row + i in passed_over:
+                continue
             try:
                 record = chunk.record(i)
                 text = self._reading.text(record)
                 if not text and not self._allow_empty:
                     raise BadRecordError("the text is empty")
+                if form is not None:
+                    converted(record, self._reading, form)
                 encoded.append(_encode(text))
             except BadRecordError as error:
                 if first_pass:
@@ -157,8 +165,10 @@ class Corpus:
             start += item.documents
         return true
 
-    def _fetch(self, positions: NDArray[np.int64], columns: Sequence[str] | None) -> Iterator[tuple[Chunk, list[int]]]:
-        """Yield each chunk that holds some of `positions` (ascending, distinct), with their indices in it."""
+    def _fetch(
+        self, positions: NDArray[np.int64], columns: Sequence[str] | None
+    ) -> Iterator[tuple[str, Chunk, list[int]]]:
+        """Yield each chunk that holds some of `positions` (ascending, distinct), its input's name and their indices."""
         start = 0
         for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
             first = start
@@ -170,7 +180,7 @@ class Corpus:
                 good = [i for i in range(len(chunk)) if chunk.first_row + i not in bad_rows]
                 low, high = np.searchsorted(positions, [start, start + len(good)])
                 if low < high:
-                    yield chunk, [good[position - start] for position in positions[low:high].tolist()]
+                    yield item.name, chunk, [good[position - start] for position in positions[low:high].tolist()]
                 start += len(good)
             if start - first != item.documents:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
@@ -181,12 +191,34 @@ class Corpus:
         Raises:
             ZipfitError: an input changed since it was read first.
         """
-        for chunk, indices in self._fetch(positions, None):
+        for _, chunk, indices in self._fetch(positions, None):
             yield chunk.take(indices)
+
+    def converted(self, positions: NDArray[np.int64], form: str, columns: bool) -> Iterator[list[dict[str, Any]]]:
+        """As `records`, each record converted to a form.
+
+        Args:
+            positions: shape (k,), ascending, distinct.
+            form: see `zipfit.corpus.convert`.
+            columns: whether they must fit the columns of a table.
+
+        Raises:
+            ZipfitError: as `records`, or a record cannot be converted; the message names file, line and reason.
+        """
+        for name, chunk, indices in self._fetch(positions, None):
+            records = []
+            for i in indices:
+                try:
+                    records.append(converted(chunk.record(i), self._reading, form))
+                    if columns:
+                        check_columns(records[-1])
+                except BadRecordError as error:
+                    raise ZipfitError(f"{name}, {chunk.place(i)}: {error}") from error
+            yield records
 
     def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
         """As `records`, each record as Python values."""
-        for chunk, indices in self._fetch(positions, None):
+        for _, chunk, indices in self._fetch(positions, None):
             for i in indices:
                 yield chunk.record(i)
 
@@ -196,7 +228,7 @@ class Corpus:
         Raises:
             ZipfitError: as `records`.
         """
-        for chunk, indices in self._fetch(positions, self._reading.columns):
+        for _, chunk, indices in self._fetch(positions, self._reading.columns):
             for i in indices:
                 yield _encode(self._reading.text(chunk.record(i)))
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from zipfit.corpus.reading import check_form
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
 from zipfit.corpus.write import output_format
 from zipfit.errors import ZipfitError, need
@@ -70,6 +71,7 @@ class Outputs:
         duplicates: where the duplicates that were dropped go; likewise.
         manifest: where the manifest goes; likewise.
         overwrite: replace what is there, and leave no companion of an earlier output.
+        convert: form that the records are converted to; None to write them as they are.
     """
 
     path: str
@@ -77,13 +79,14 @@ class Outputs:
     duplicates: str | None = None
     manifest: str | None = None
     overwrite: bool = False
+    convert: str | None = None
 
     @classmethod
-    def of_selection(cls, path: str, overwrite: bool) -> Outputs:
+    def of_selection(cls, path: str, overwrite: bool, convert: str | None = None) -> Outputs:
         """A selection with its companions."""
         if path == "-":
-            return cls(path, overwrite=overwrite)
-        return cls(path, f"{path}{REJECTED}", f"{path}{DUPLICATES}", manifest_path(path), overwrite)
+            return cls(path, overwrite=overwrite, convert=convert)
+        return cls(path, f"{path}{REJECTED}", f"{path}{DUPLICATES}", manifest_path(path), overwrite, convert)
 
     @classmethod
     def of_scores(cls, path: str, overwrite: bool) -> Outputs:
@@ -102,13 +105,19 @@ class Outputs:
             inputs: names of what the command reads.
 
         Raises:
-            ZipfitError: the extension names no format that can be written; a file is one of the inputs, or exists and
-                may not be replaced; or its folder does not exist or takes no file.
+            ZipfitError: the extension names no format that can be written, or none that can hold the form; the form is
+                unknown; a file is one of the inputs, or exists and may not be replaced; or its folder does not exist or
+                takes no file.
         """
+        check_form(self.convert)
         if self.path == "-":
             return
         need("\0" not in self.path, f"{self.path!r}: no file can have this name")
-        output_format(self.path)
+        kind = output_format(self.path)
+        if kind in ("csv", "tsv") and self.convert not in (None, "text"):
+            raise ZipfitError(
+                f"{self.path}: {kind.upper()} has no lists, which {self.convert} needs: write .jsonl instead"
+            )
         files = [self.path, *self.companions]
         read = {identity for name in inputs for identity in _identities(name)}
         places: dict[str, str] = {}

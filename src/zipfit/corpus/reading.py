@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tools_text
+from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tool_records, tools_text
 from zipfit.errors import BadRecordError, ZipfitError, need
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NO_LABEL = "(none)"
 _DEFAULT_LABEL = "source"
@@ -55,6 +55,9 @@ _SHAPES = tuple(
 _WHOLE = ("text", "content")
 _CHATS = ("messages", "conversations", "conversation")
 
+FORMS = ("messages", "prompt-completion", "text")
+"""The uniform forms that records can be converted to; see `zipfit.corpus.convert`."""
+
 # Columns that stand before a chat or a pair where a record has them, the last first; and the history before a pair.
 _BEFORE = ("tools", "system_prompt", "system")
 _HISTORY = "history"
@@ -79,10 +82,11 @@ class Reading:
         roles: the roles whose turns make the text, as `user,assistant`, by the data's own names or the usual ones; the
             fields of a pair have roles too. None for all. What has no turns is read whole.
         role_labels: whether each turn of a chat begins with its role.
+        convert: one of `FORMS` that every record must be able to take; None to ask for none. The text is the same.
 
     Raises:
-        ZipfitError: field and template are both given, the template is malformed or names no field, or `roles` names
-            no role.
+        ZipfitError: field and template are both given, the template is malformed or names no field, `roles` names no
+            role, or the form is unknown.
 
     Example:
         >>> Reading(template="{question} {answer}").text({"question": "1 + 1?", "answer": 2})
@@ -97,6 +101,7 @@ class Reading:
     skip_bad: bool = False
     roles: str | None = None
     role_labels: bool = True
+    convert: str | None = None
 
     def __post_init__(self) -> None:
         need(self.text_field is None or self.template is None, "give a text field or a template, not both")
@@ -104,6 +109,7 @@ class Reading:
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")
         if self.roles is not None and not all(self._roles):
             raise ZipfitError(f"roles {self.roles!r} name no role: write them with commas, as in user,assistant")
+        check_form(self.convert)
 
     def text(self, record: Mapping[str, Any]) -> str:
         """Return the record's text.
@@ -123,6 +129,27 @@ class Reading:
             return self._recognised(record)
         except RecursionError as error:
             raise BadRecordError("the record is nested too deeply") from error
+
+    def turns(self, record: Mapping[str, Any]) -> tuple[list[Turn], list[dict[str, Any]]]:
+        """Return all turns that the record holds, whatever their roles, and the tools that are stored as records.
+
+        The turns are those of the text field, if it holds a chat, and otherwise of the first chat or pair that the
+        record fills, whatever text stands beside it. Those of fields that follow one another with one role are one.
+
+        Raises:
+            BadRecordError: there are none, or they cannot be read.
+        """
+        tools = tool_records(record["tools"]) if _is_said(record.get("tools")) else []
+        before = _BEFORE if tools is None else _BEFORE[1:]
+        chat = None if self.text_field is None else _lookup(record, self.text_field)
+        if is_chat(chat):
+            turns = _with_columns(record, chat_turns(chat, self.text_field or ""), before)
+        else:
+            shape = _shape(record, [shape for shape in _SHAPES if _holds_turns(shape, record)])
+            if shape is None:
+                raise BadRecordError(f"no turns found, as it holds no chat and no pair; the record has {names(record)}")
+            turns, _ = _turns(record, shape, before)
+        return _merged(turns), tools or []
 
     def label(self, record: Mapping[str, Any], input_name: str) -> str:
         """Return the label of a record of the input of this name."""
@@ -145,7 +172,9 @@ class Reading:
 
     @property
     def columns(self) -> list[str] | None:
-        """Top-level fields that text and label need, or None if any may be needed."""
+        """Top-level fields that text, label and conversion need, or None if any may be needed."""
+        if self.convert is not None and self.convert != "text":
+            return None
         if self.text_field is not None:
             names = [self.text_field]
         elif self.template is not None:
@@ -193,21 +222,14 @@ class Reading:
         text = record.get("text")
         if isinstance(text, str) and text:  # most often
             return text
-        first = None
-        for shape in _SHAPES:
-            if _is_there(shape, record):
-                if _is_filled(record[shape[-1]]):  # in a union of data sets a row has all fields and fills some
-                    break
-                first = first or shape
-        else:
-            if first is None:
-                raise BadRecordError(
-                    f"no text found; the record has {names(record)} (name one with a text field or a template)"
-                )
-            shape = first
+        shape = _shape(record, _SHAPES)
+        if shape is None:
+            raise BadRecordError(
+                f"no text found; the record has {names(record)} (name one with a text field or a template)"
+            )
         if shape[0] in _WHOLE:
             return self._value(record[shape[0]], shape[0])
-        return self._rendered(*_turns(record, shape))
+        return self._rendered(*_turns(record, shape, _BEFORE))
 
     def _rendered(self, turns: list[Turn], chat: bool) -> str:
         """Turns as text: of a chat, or of a pair, whose fields are joined by newlines."""
@@ -216,6 +238,15 @@ class Reading:
         if chat and self.role_labels:
             return "\n\n".join(f"{turn.role}: {turn.text}" for turn in turns)
         return ("\n\n" if chat else "\n").join(turn.text for turn in turns if turn.text)
+
+
+def check_form(form: str | None) -> None:
+    """Check that a form is one of `FORMS`, or None.
+
+    Raises:
+        ZipfitError: it is neither.
+    """
+    need(form is None or form in FORMS, f"unknown form {form!r} to convert to: choose from {', '.join(FORMS)}")
 
 
 def _lookup(record: Mapping[str, Any], name: str) -> Any:
@@ -234,6 +265,17 @@ def _lookup(record: Mapping[str, Any], name: str) -> Any:
     return value
 
 
+def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The first of the shapes that the record fills, or else the first that it has."""
+    first = None
+    for shape in shapes:
+        if _is_there(shape, record):
+            if _is_filled(record[shape[-1]]):  # in a union of data sets a row has all fields and fills some
+                return shape
+            first = first or shape
+    return first
+
+
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
     if shape[0] in _CHATS:
         return isinstance(record.get(shape[0]), (list, tuple))
@@ -244,7 +286,12 @@ def _is_filled(value: Any) -> bool:
     return isinstance(value, (str, bytes, list, tuple, dict)) and len(value) > 0
 
 
-def _turns(record: Mapping[str, Any], shape: tuple[str, ...]) -> tuple[list[Turn], bool]:
+def _holds_turns(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
+    """Whether a shape is a chat or a pair, and not one text."""
+    return len(shape) > 1 or shape[0] in _CHATS or is_chat(record.get(shape[0]))
+
+
+def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[str]) -> tuple[list[Turn], bool]:
     """The turns that a record of a shape holds, with the columns before them, and whether they are a chat's."""
     chat = shape[0] in _CHATS
     if chat:
@@ -255,10 +302,32 @@ def _turns(record: Mapping[str, Any], shape: tuple[str, ...]) -> tuple[list[Turn
         chat = any(is_chat(record.get(name)) for name in shape)
         asked = [turn for name in shape[:-1] for turn in _field(record, name, "user")]
         turns = joined([*_history(record), *asked], _field(record, shape[-1], "assistant"))
-    for name in _BEFORE:
-        if not isinstance(record.get(name), (type(None), bool, int, float)):  # which no text is in
+    return _with_columns(record, turns, before), chat
+
+
+def _with_columns(record: Mapping[str, Any], turns: list[Turn], columns: Sequence[str]) -> list[Turn]:
+    for name in columns:
+        if name in record and _is_said(record[name]):
             turns = joined(_field(record, name, "system"), turns)
-    return turns, chat
+    return turns
+
+
+def _is_said(value: Any) -> bool:
+    return not isinstance(value, (type(None), bool, int, float))  # which no text is in
+
+
+def _merged(turns: list[Turn]) -> list[Turn]:
+    """Turns of which those of plain fields, with one role after another, are one, joined as the text joins them."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if turn.record is None and not turn.text:
+            continue
+        last = merged[-1] if merged else None
+        if last and last.record is None and turn.record is None and last.speaker == turn.speaker:
+            merged[-1] = Turn(last.role, f"{last.text}\n{turn.text}")
+        else:
+            merged.append(turn)
+    return merged
 
 
 def _field(record: Mapping[str, Any], name: str, role: str) -> list[Turn]:

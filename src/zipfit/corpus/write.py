@@ -30,7 +30,7 @@ RANK_FIELD = "zipfit_rank"
 _ADDED = (SCORE_FIELD, RANK_FIELD)
 
 _ROW_FORMATS = ("jsonl", "json", "csv", "tsv")
-_TABLE_FORMATS = ("parquet", "arrow")
+TABLE_FORMATS = ("parquet", "arrow")
 
 _BATCH = 4096
 """Records of a table at a time."""
@@ -44,7 +44,7 @@ def output_format(path: str) -> str:
     """
     kind = "jsonl" if path == "-" else format_of_name(path)
     compressed = path.lower().endswith(COMPRESSION_SUFFIXES)
-    if kind in _ROW_FORMATS or (kind in _TABLE_FORMATS and not compressed):
+    if kind in _ROW_FORMATS or (kind in TABLE_FORMATS and not compressed):
         return kind
     raise ZipfitError(
         f"{path}: its extension names no output format: use .jsonl, .json, .csv or .tsv (each also with "
@@ -202,9 +202,9 @@ def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
         ZipfitError: it cannot.
     """
     kind = output_format(path)
-    if kind in _TABLE_FORMATS and mixed:
+    if kind in TABLE_FORMATS and mixed:
         raise _mixed()
-    if kind in _TABLE_FORMATS and schemas:
+    if kind in TABLE_FORMATS and schemas:
         _write_tables(io.BytesIO(), path, kind, iter([_together([_empty(schema) for schema in schemas])]))
 
 
@@ -305,11 +305,11 @@ def write_records(
     try:
         for batch in batches:
             if spool is None:
-                as_table = kind in _TABLE_FORMATS and not isinstance(batch, list)
+                as_table = kind in TABLE_FORMATS and not isinstance(batch, list)
                 spool = TableSpool() if as_table else LineSpool(strict, text_columns)
             spool.add(batch)
         spool = spool or LineSpool(strict, text_columns)
-        if kind in _TABLE_FORMATS:
+        if kind in TABLE_FORMATS:
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)

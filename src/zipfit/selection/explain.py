@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.convert import converted
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.outputs import manifest_path
@@ -69,7 +71,8 @@ class Explanation:
 def explain(selected: str, *, rank: int | None = None, position: int | None = None) -> Explanation:
     """Explain a document of a saved selection, or of the pool that it was selected from.
 
-    A selection by another method than ZIP-FIT is explained by gzip alignment all the same.
+    A selection by another method than ZIP-FIT is explained by gzip alignment all the same. For a converted selection,
+    the record that was converted is looked for in the source.
 
     Args:
         selected: the selection's path; its manifest lies beside it.
@@ -92,6 +95,8 @@ def explain(selected: str, *, rank: int | None = None, position: int | None = No
     method = build_method("zipfit", (chosen_by["class"] == METHODS["zipfit"] and chosen_by["options"]) or {})
     assert isinstance(method, ZipFit)
     fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
+    if rank is not None and (form := manifest["output"].get("convert")) is not None:
+        record = _source_of(record, files_of(manifest, "source"), reading, form)
     try:
         text = reading.text(record)
     except BadRecordError as error:  # only a selection can hold one: of the source, it is an error before
@@ -144,6 +149,19 @@ def _record_at(files: Files, reading: Reading, position: int) -> dict[str, Any]:
         passed_over = "" if len(positions) == positions[-1] + 1 else " less those passed over"
         raise ZipfitError(f"the source has positions 0 to {positions[-1]}{passed_over}, not {position}")
     return next(corpus.dicts(found))
+
+
+def _source_of(record: dict[str, Any], files: Files, reading: Reading, form: str) -> dict[str, Any]:
+    """The first record of the source that is this one when it is converted."""
+    added = (SCORE_FIELD, RANK_FIELD)
+    wanted = {name: value for name, value in record.items() if value is not None and name not in added}
+    for item in files.open()[0]:
+        for chunk in item.chunks():
+            for index in range(len(chunk)):
+                with suppress(BadRecordError):  # one that was passed over
+                    if converted(found := chunk.record(index), reading, form) == wanted:
+                        return found
+    raise ZipfitError("the source has no record that this one was converted from: it changed since")
 
 
 def _records(path: str) -> Iterator[dict[str, Any]]:

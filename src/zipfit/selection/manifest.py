@@ -92,6 +92,7 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
         # Named only where they are given, so that other manifests stay as they were.
         **({} if reading.roles is None else {"roles": reading.roles}),
         **({} if reading.role_labels else {"role_labels": False}),
+        **({} if reading.convert is None else {"convert": reading.convert}),
         **asdict(terms.rules),
         "skip_bad": reading.skip_bad,
         "threads": sources.threads,
@@ -109,7 +110,7 @@ def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     given = manifest["parameters"]
     shared = (given["skip_bad"], given.get("roles"), given.get("role_labels", True))  # which 0.1.0 did not know
     return (
-        Reading(given["text_field"], given["template"], given["by"], *shared),
+        Reading(given["text_field"], given["template"], given["by"], *shared, given.get("convert")),
         Reading(given["target_field"], given["target_template"], given["target_by"], *shared),
     )
 

@@ -64,6 +64,7 @@ class _Parameters(Struct, forbid_unknown_fields=True):
     allow_fewer: bool
     roles: str | None = None
     role_labels: bool = True
+    convert: str | None = None
 
 
 class _Selection(Struct):
@@ -76,6 +77,7 @@ class _Output(Struct):
     add_fields: bool
     bytes: _Count
     sha256: str
+    convert: str | None = None
 
 
 class _Manifest(Struct):

@@ -60,8 +60,10 @@ def rerun(
         raise ZipfitError(f"{manifest_path}: names no output")
     source, target = files_of(manifest, "source"), files_of(manifest, "target")
     output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
-    Outputs.of_selection(output, overwrite).check([*names_of(source), *names_of(target)])
-    check_output(output, source)
+    form = saved.get("convert")
+    Outputs.of_selection(output, overwrite, form).check([*names_of(source), *names_of(target)])
+    if form is None:
+        check_output(output, source)
     if announce is not None:
         announce(f"reads {_some(source.paths)} for {_some(target.paths)}, and writes {output}")
     parameters = {**manifest["parameters"], "progress": progress}
@@ -70,7 +72,8 @@ def rerun(
     ):
         parameters["tokenizer"] = tokenizer
     selection = select(source, target, method=method["class"], options=method["options"], **parameters)
-    new = selection.save(output, order=saved["order"], add_fields=saved["add_fields"], overwrite=overwrite)
+    how = {"order": saved["order"], "add_fields": saved["add_fields"], "convert": form}
+    new = selection.save(output, **how, overwrite=overwrite)
     return selection, new["output"]["sha256"] == saved["sha256"]
 
 

@@ -45,6 +45,7 @@ def select(
     max_share: float | None = None,
     roles: str | None = None,
     role_labels: bool = True,
+    convert: str | None = None,
     skip_bad: bool = False,
     skip_bad_files: bool = False,
     max_bad_files: float = 0.5,
@@ -77,6 +78,8 @@ def select(
         roles: the roles whose turns make the text of a chat or pair, of source and target, as `user,assistant`; None
             for all.
         role_labels: whether each turn of a chat begins with its role.
+        convert: form that `save` writes the records in: `messages`, `prompt-completion` or `text`; a record of the
+            source that cannot take it is a bad one. See `zipfit.corpus.convert`. None for records as they are.
         by: field whose value labels a document in the summary and in `max_share`; by default its `source` field or, if
             it has none, the input's name.
         target_by: field that tells several targets apart, for a method that weighs them (`dsir`).
@@ -86,7 +89,8 @@ def select(
             (see `zipfit.selection.dedup`; needs the extra `near`): the best ranked. None to keep duplicates.
         dedup_threshold: for `near`, the least Jaccard similarity.
         max_share: largest share of the budget, in (0, 1], that documents of one label may take.
-        skip_bad: pass over records that give no text instead of stopping at the first; they are counted and kept.
+        skip_bad: pass over records that give no text, or cannot be converted, instead of stopping at the first; they
+            are counted and kept.
         skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
         max_bad_files: the largest share of the source's files, and of the target's, that may be passed over.
         threads: how many to compute with; None for one a core.
@@ -115,7 +119,7 @@ def select(
     sources = open_sources(
         source,
         target,
-        Reading(text_field, template, by, skip_bad, roles, role_labels),
+        Reading(text_field, template, by, skip_bad, roles, role_labels, convert),
         Reading(target_field, target_template, target_by, skip_bad, roles, role_labels),
         threads=threads,
         progress=progress,

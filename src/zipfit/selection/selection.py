@@ -11,7 +11,7 @@ import numpy as np
 
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, write_records
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, TABLE_FORMATS, output_format, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.outputs import Writing
+    from zipfit.corpus.records import Records
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import CorpusPool
 
@@ -146,8 +147,9 @@ class Selection:
         order: Literal["rank", "source"] = "rank",
         add_fields: bool = True,
         overwrite: bool = False,
+        convert: str | None = None,
     ) -> dict[str, Any]:
-        """Write the chosen records, whole, and beside them the manifest.
+        """Write the chosen records, whole or converted, and beside them the manifest.
 
         The files appear under their names only when all are complete. Records passed over are written to
         `<path>.rejected.jsonl`, duplicates dropped to `<path>.duplicates.jsonl`.
@@ -157,23 +159,28 @@ class Selection:
             order: best first, or as in the source.
             add_fields: add `zipfit_score` and `zipfit_rank` to each record.
             overwrite: replace what is there, and remove what lies there of an earlier selection.
+            convert: form to write the records in: `messages`, `prompt-completion` or `text`; see
+                `zipfit.corpus.convert`. None for the one that `select` was given, or the records as they are.
 
         Returns:
             The manifest.
 
         Raises:
-            ZipfitError: one of the files cannot be written, exists, or is one of the inputs.
+            ZipfitError: one of the files cannot be written, exists, or is one of the inputs; or a record cannot be
+                converted, which `select` finds before it scores if it is given the form.
         """
         path = os.fspath(path)
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
-        outputs = Outputs.of_selection(path, overwrite)
+        form = self.ranking.sources.reading.convert if convert is None else convert
+        outputs = Outputs.of_selection(path, overwrite, form)
         outputs.check(self.ranking.sources.input_names)
         self._pool.check_unchanged(self.cut.indices)
         output = {"path": path, "order": order, "add_fields": add_fields}
+        output |= {} if form is None else {"convert": form}
         with outputs.writing() as files:
             with self.ranking.stopwatch.stage("write"):
-                output |= self._write(files, path, order, add_fields)
+                output |= self._write(files, path, order, add_fields, form)
             if self.ranking.sources.rejected is not None:
                 self.ranking.sources.rejected.save(files, outputs.rejected)
             self._write_duplicates(files, outputs.duplicates)
@@ -183,21 +190,21 @@ class Selection:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
-    def _write(self, files: Writing, path: str, order: str, add_fields: bool) -> dict[str, Any]:
+    def _write(self, files: Writing, path: str, order: str, add_fields: bool, form: str | None) -> dict[str, Any]:
         by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
         ranks = by_source if order == "source" else np.arange(len(self))
         added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if add_fields else None
+        corpus, chosen = self._pool.corpus, self.cut.indices[by_source]
+        records: Iterator[Records] = (
+            corpus.records(chosen)
+            if form is None
+            else corpus.converted(chosen, form, columns=output_format(path) in TABLE_FORMATS)
+        )
         with files.open(path) as written:
-            nulled = write_records(
-                written.file,
-                path,
-                self._pool.corpus.records(self.cut.indices[by_source]),
-                place[ranks].tolist(),
-                added,
-                self.ranking.sources.reading.text_columns,
-            )
+            text_columns = self.ranking.sources.reading.text_columns
+            nulled = write_records(written.file, path, records, place[ranks].tolist(), added, text_columns)
         about = {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
         return about | {"numbers_made_null": nulled} if nulled else about
 
