@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.sample import Sample
 from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.texts import Texts
 
@@ -61,6 +62,9 @@ class Corpus:
         reading: how records become texts and labels. Its `skip_bad` is the caller's, who gives `on_rejected` for it.
         allow_empty: whether a record may have an empty text; if not, it is one that gives no text.
         on_rejected: called with each record that gives no text, on the first pass only; None to raise for the first.
+
+    Attributes:
+        sample: some of the documents, taken on the first pass.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Corpus:
         self._on_rejected = on_rejected
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
+        self.sample = Sample()
 
     def size(self) -> int | None:
         """Total of what `read` reports to `progress`, if known beforehand."""
@@ -117,6 +122,8 @@ class Corpus:
                 if not text and not self._allow_empty:
                     raise BadRecordError("the text is empty")
                 encoded.append(_encode(text))
+                if first_pass and self.sample.takes_next():
+                    self.sample.add(self._reading.read_as(record), text, len(encoded[-1]))
             except BadRecordError as error:
                 if first_pass:
                     self._reject(index, chunk, i, str(error))
@@ -172,13 +179,21 @@ class Corpus:
             if start - first != item.documents:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
 
-    def records(self, positions: NDArray[np.int64]) -> Iterator[Records]:
+    def records(
+        self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None
+    ) -> Iterator[Records]:
         """Read again and yield the whole records at `positions` (ascending, distinct), in that order.
+
+        Args:
+            positions: where they lie.
+            see: called with the text of each, in that order.
 
         Raises:
             ZipfitError: an input changed since it was read first.
         """
         for chunk, indices in self._fetch(positions, None):
+            for i in indices if see is not None else ():
+                see(self._reading.text(chunk.record(i)))
             yield chunk.take(indices)
 
     def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
