@@ -11,9 +11,7 @@ from zipfit.errors import ZipfitError
 
 # Few words, so that runs are shared, come again and overlap with themselves.
 texts = st.lists(st.sampled_from(["a", "A", "b.", "c", "-", "數", "é", "  "]), max_size=30).map(" ".join)
-rules = st.builds(
-    Rule, run=st.integers(0, 6), share=st.sampled_from([0.0, 0.5, 0.9]), shortest=st.integers(1, 6)
-)
+rules = st.builds(Rule, run=st.integers(0, 6), share=st.sampled_from([0.0, 0.5, 0.9]), shortest=st.integers(1, 6))
 
 
 def same(one: str, other: str) -> bool:
@@ -90,7 +88,9 @@ def test_words(text, expected):
     assert words(text) == expected
 
 
-QUESTION = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many in all?"
+QUESTION = (
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many in all?"
+)
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,18 @@ def test_the_first_of_equal_examples_is_named():
     assert found.equal_to("same text") == [1, 2]
 
 
-@pytest.mark.parametrize("name", ["", "8", "gram", "0-gram", "8-gram=1", "8-gram=1.5", "8-gram=", "-8-gram", "8-gram=nan", "99999-gram", "Exact"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "8", "gram", "0-gram", "8-gram=1", "8-gram=1.5", "8-gram=", "-8-gram", "8-gram=nan", "99999-gram", "Exact"],
+)
 def test_other_rules_are_refused(name):
     with pytest.raises(ZipfitError, match=re.escape(f"overlap {name!r}: write exact, N-gram")):
         Rule.of(name)
 
 
-@pytest.mark.parametrize(("name", "rule"), [("exact", Rule(0)), ("13-gram", Rule(13)), ("8-gram=.25", Rule(8, 0.25)), ("8-gram=0", Rule(8))])
+@pytest.mark.parametrize(
+    ("name", "rule"), [("exact", Rule(0)), ("13-gram", Rule(13)), ("8-gram=.25", Rule(8, 0.25)), ("8-gram=0", Rule(8))]
+)
 def test_rules_by_name(name, rule):
     assert Rule.of(name) == rule
 

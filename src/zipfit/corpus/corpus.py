@@ -179,9 +179,7 @@ class Corpus:
             if start - first != item.documents:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
 
-    def records(
-        self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None
-    ) -> Iterator[Records]:
+    def records(self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None) -> Iterator[Records]:
         """Read again and yield the whole records at `positions` (ascending, distinct), in that order.
 
         Args:
@@ -192,8 +190,12 @@ class Corpus:
             ZipfitError: an input changed since it was read first.
         """
         for chunk, indices in self._fetch(positions, None):
-            for i in indices if see is not None else ():
-                see(self._reading.text(chunk.record(i)))
+            if see is not None:
+                try:
+                    for i in indices:
+                        see(self._reading.text(chunk.record(i)))
+                except BadRecordError as error:
+                    raise ZipfitError("a document changed while it was being read") from error
             yield chunk.take(indices)
 
     def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:

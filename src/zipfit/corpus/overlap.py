@@ -134,8 +134,8 @@ class TestExamples:
         self._runs: dict[bytes, int] = {}
         places: list[int] = []
         kinds: list[int] = []
-        for start, text in zip(self._starts.tolist(), texts, strict=False):
-            for place, run in enumerate(_windows(text, self._run_length(len(text))), start):
+        for start, numbered in zip(self._starts.tolist(), texts, strict=False):
+            for place, run in enumerate(_windows(numbered, self._run_length(len(numbered))), start):
                 kinds.append(self._runs.setdefault(run, len(self._runs)))
                 places.append(place)
         self._places = np.array(places, np.int64)[np.argsort(kinds, kind="stable")]
@@ -202,7 +202,9 @@ class TestExamples:
         if self._runs:
             numbers = np.fromiter((self._numbers.get(word, 0) for word in words(text)), np.uint32)
             for length in self._run_lengths:
-                shared.update(number for run in _windows(numbers, length) if (number := self._runs.get(run)) is not None)
+                shared.update(
+                    number for run in _windows(numbers, length) if (number := self._runs.get(run)) is not None
+                )
         found = [self._places[self._bounds[number] : self._bounds[number + 1]] for number in shared]
         return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.formats import CHUNK_RECORDS
-from zipfit.corpus.inputs import ObjectInput, open_documents
+from zipfit.corpus.inputs import ObjectInput, as_files, open_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import close_after
 from zipfit.errors import BadRecordError, ZipfitError
@@ -325,6 +325,17 @@ class Sources:
         return replace(self, target=texts, target_reading=Reading(), texts=Texts.of(texts), groups=[""] * len(texts))
 
 
+def need_one_standard_input(*documents: Documents | None) -> None:
+    """Check that no two of the inputs are standard input.
+
+    Raises:
+        ZipfitError: they are.
+    """
+    given = [files for each in documents if each is not None and (files := as_files(each)) is not None]
+    if sum(list(files.paths).count("-") for files in given) > 1:
+        raise ZipfitError("standard input can be read only once")
+
+
 def open_sources(
     source: Documents,
     target: Documents,
@@ -354,10 +365,9 @@ def open_sources(
         raise ZipfitError(f"threads must be at least 1, not {threads}")
     stopwatch = Stopwatch()
     rejected = RejectedRecords() if reading.skip_bad else None
+    need_one_standard_input(source, target)
     inputs, passed_over = open_documents("source", source)
     target_inputs, target_passed_over = open_documents("target", target)
-    if [item.name for item in inputs + target_inputs].count("-") > 1:
-        raise ZipfitError("standard input can be read only once")
     examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected)
     corpus = Corpus(inputs, reading, on_rejected=rejected)
     with stopwatch.stage("read target"):
