@@ -183,8 +183,9 @@ def _found(summary: dict[str, Any]) -> Iterator[str]:
         )
     if found["off_task"]:
         yield (
-            f"the selection looks off the task: it has {found['off_task']['typical_words']:.0%} of the words that are "
-            "typical of the examples, and next to none that they alone have; zipfit preview compares methods"
+            "the selection looks off the task: its documents hold "
+            f"{found['off_task']['typical_words']:.0%} as many words typical of the target as its examples do; "
+            "zipfit preview compares methods"
         )
     if check is not None:
         files = ", ".join(harmless(item["name"]) for item in check["inputs"])
