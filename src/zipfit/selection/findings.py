@@ -32,7 +32,7 @@ _CASES = 3
 _LOOKED_AT = 200
 """Chosen documents whose words are compared with the target's, evenly spread over the ranks."""
 
-_FEWEST_EXAMPLES = 30
+_FEWEST_EXAMPLES = 50
 """Of fewer, too few words come again to tell which are the task's."""
 
 _TYPICAL = 0.05
@@ -41,7 +41,7 @@ _TYPICAL = 0.05
 _OWN = 4
 """How many times more often the examples have a word of their own than documents of the pool."""
 
-_LITTLE_OWN, _LITTLE_TYPICAL = 0.1, 0.55
+_LITTLE_OWN, _LITTLE_TYPICAL = 0.1, 0.5
 """Below both, a selection looks off the task: own words from what the pool has (0) to what the examples have (1), and
 typical words as a share of what the examples have."""
 
