@@ -32,7 +32,7 @@ def chat(question: str, answer: str | None) -> dict[str, object]:
     return {"messages": turns if answer is None else [*turns, {"role": "assistant", "content": answer}]}
 
 
-ANSWERED = [{"question": text, "answer": f"Let us see. {text} That is easily told: " + "so " * 20} for text in SUMS]
+ANSWERED = [{"question": text, "answer": f"Let us see. {text} That is easily told: " + "so it is and so it stays " * 30} for text in SUMS]
 
 
 @pytest.mark.parametrize(
