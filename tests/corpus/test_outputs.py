@@ -25,7 +25,7 @@ from zipfit.corpus.outputs import Outputs, replacing
 from zipfit.corpus.streams import HashedFile
 from zipfit.errors import ZipfitError
 
-BESIDE = ["out.jsonl.rejected.jsonl", "out.jsonl.duplicates.jsonl", "out.manifest.json"]
+BESIDE = ["out.jsonl.rejected.jsonl", "out.jsonl.duplicates.jsonl", "out.jsonl.excluded.jsonl", "out.manifest.json"]
 
 
 def selection(overwrite=False):

@@ -11,12 +11,14 @@ import typer
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files, check_output, names_of
 from zipfit.corpus.outputs import Outputs
+from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.rerun import rerun
 from zipfit.selection.select import select
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (exactly one)")
+_tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 _choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
 
@@ -56,6 +58,22 @@ def select_command(
     dedup_threshold: Annotated[float, _choice(help="Jaccard similarity of near duplicates.")] = 0.8,
     min_bytes: Annotated[int, _choice(help="Shortest document to take.")] = 0,
     max_bytes: Annotated[int | None, _choice(help="Longest document to take.")] = None,
+    exclude: Annotated[
+        list[str] | None, _tests("--exclude", help="A test set: leave out what overlaps with it; repeatable.")
+    ] = None,
+    check: Annotated[
+        list[str] | None, _tests("--check", help="A test set: only report what overlaps with it; repeatable.")
+    ] = None,
+    overlap: Annotated[
+        str | None,
+        _tests(
+            help="exact, N-gram (any N words in a row) or N-gram=SHARE (more than that share of an example).",
+            show_default=DEFAULT_RULE,
+        ),
+    ] = None,
+    fail_on_overlap: Annotated[
+        bool, _tests("--fail-on-overlap", help="Exit with status 1 if --check finds an overlap.")
+    ] = False,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -88,10 +106,15 @@ def select_command(
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
     source = Files(pool, format_name, sample_by, encoding, delimiter)
-    examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter)
-    Outputs.of_selection(output, overwrite, convert).check([*names_of(source), *names_of(examples)])
+    read = (target_format, target_sample_by, target_encoding, target_delimiter)
+    examples = Files(target, *read)
+    excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
+    given = [files for files in (source, examples, excluded, checked) if files is not None]
+    Outputs.of_selection(output, overwrite, convert).check([name for files in given for name in names_of(files)])
     if convert is None:
         check_output(output, source, skip_bad_files)
+    if fail_on_overlap and not check:
+        raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     if racing and method != "zipfit":
         raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
@@ -119,6 +142,9 @@ def select_command(
         dedup=dedup,
         dedup_threshold=dedup_threshold,
         max_share=share,
+        exclude=excluded,
+        check=checked,
+        overlap=overlap,
         roles=roles,
         role_labels=not no_role_labels,
         convert=convert,
@@ -134,6 +160,9 @@ def select_command(
         common.say(text, on_error=output == "-")
     elif not quiet:
         print_summary(summarise(selection, manifest), common.console(output))
+    if fail_on_overlap and (count := manifest["check"]["overlapping"]):
+        common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
+        raise typer.Exit(1)
 
 
 def rerun_command(

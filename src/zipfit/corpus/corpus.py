@@ -11,6 +11,7 @@ import numpy as np
 
 from zipfit.corpus.convert import check_columns, converted
 from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.sample import Sample
 from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.texts import Texts
 
@@ -64,6 +65,9 @@ class Corpus:
         on_rejected: called with each record that gives no text or cannot be converted as the reading asks, on the first
             pass only; None to raise for the first.
         advice: what the message of that error ends with.
+
+    Attributes:
+        sample: some of the documents, taken on the first pass.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Corpus:
         self._advice = advice
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
+        self.sample = Sample()
 
     def size(self) -> int | None:
         """Total of what `read` reports to `progress`, if known beforehand."""
@@ -128,6 +133,8 @@ class Corpus:
                 if form is not None:
                     converted(record, self._reading, form)
                 encoded.append(_encode(text))
+                if first_pass and self.sample.takes_next():
+                    self.sample.add(self._reading.read_as(record), text, len(encoded[-1]))
             except BadRecordError as error:
                 if first_pass:
                     self._reject(index, chunk, i, str(error))
@@ -185,21 +192,34 @@ class Corpus:
             if start - first != item.documents:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
 
-    def records(self, positions: NDArray[np.int64]) -> Iterator[Records]:
+    def records(self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None) -> Iterator[Records]:
         """Read again and yield the whole records at `positions` (ascending, distinct), in that order.
+
+        Args:
+            positions: where they lie.
+            see: called with the text of each, in that order.
 
         Raises:
             ZipfitError: an input changed since it was read first.
         """
         for _, chunk, indices in self._fetch(positions, None):
+            if see is not None:
+                try:
+                    for i in indices:
+                        see(self._reading.text(chunk.record(i)))
+                except BadRecordError as error:
+                    raise ZipfitError("a document changed while it was being read") from error
             yield chunk.take(indices)
 
-    def converted(self, positions: NDArray[np.int64], form: str, columns: bool) -> Iterator[list[dict[str, Any]]]:
+    def converted(
+        self, positions: NDArray[np.int64], form: str, see: Callable[[str], None] | None = None, *, columns: bool
+    ) -> Iterator[list[dict[str, Any]]]:
         """As `records`, each record converted to a form.
 
         Args:
             positions: shape (k,), ascending, distinct.
             form: see `zipfit.corpus.convert`.
+            see: as of `records`.
             columns: whether they must fit the columns of a table.
 
         Raises:
@@ -209,7 +229,10 @@ class Corpus:
             records = []
             for i in indices:
                 try:
-                    records.append(converted(chunk.record(i), self._reading, form))
+                    record = chunk.record(i)
+                    if see is not None:
+                        see(self._reading.text(record))
+                    records.append(converted(record, self._reading, form))
                     if columns:
                         check_columns(records[-1])
                 except BadRecordError as error:

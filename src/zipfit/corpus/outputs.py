@@ -35,8 +35,9 @@ except ImportError:  # Windows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MANIFEST, REJECTED, DUPLICATES = ".manifest.json", ".rejected.jsonl", ".duplicates.jsonl"
-COMPANIONS = (MANIFEST, REJECTED, DUPLICATES)
+MANIFEST, REJECTED = ".manifest.json", ".rejected.jsonl"
+DUPLICATES, EXCLUDED = ".duplicates.jsonl", ".excluded.jsonl"
+COMPANIONS = (MANIFEST, REJECTED, DUPLICATES, EXCLUDED)
 """How the names of the files that lie beside outputs end."""
 
 _IRREGULAR = {
@@ -69,6 +70,7 @@ class Outputs:
         path: the output, by its path; `-` for standard output, which has no companions.
         rejected: where the records that were passed over go; None for an output without.
         duplicates: where the duplicates that were dropped go; likewise.
+        excluded: where the documents go that overlap with a test set; likewise.
         manifest: where the manifest goes; likewise.
         overwrite: replace what is there, and leave no companion of an earlier output.
         convert: form that the records are converted to; None to write them as they are.
@@ -77,6 +79,7 @@ class Outputs:
     path: str
     rejected: str | None = None
     duplicates: str | None = None
+    excluded: str | None = None
     manifest: str | None = None
     overwrite: bool = False
     convert: str | None = None
@@ -86,7 +89,8 @@ class Outputs:
         """A selection with its companions."""
         if path == "-":
             return cls(path, overwrite=overwrite, convert=convert)
-        return cls(path, f"{path}{REJECTED}", f"{path}{DUPLICATES}", manifest_path(path), overwrite, convert)
+        rejected, duplicates, excluded = (f"{path}{ending}" for ending in (REJECTED, DUPLICATES, EXCLUDED))
+        return cls(path, rejected, duplicates, excluded, manifest_path(path), overwrite, convert)
 
     @classmethod
     def of_scores(cls, path: str, overwrite: bool) -> Outputs:
@@ -96,7 +100,7 @@ class Outputs:
     @property
     def companions(self) -> list[str]:
         """The files beside the output; the manifest, which describes the others, is the last."""
-        return [path for path in (self.rejected, self.duplicates, self.manifest) if path is not None]
+        return [path for path in (self.rejected, self.duplicates, self.excluded, self.manifest) if path is not None]
 
     def check(self, inputs: Iterable[str] = ()) -> None:
         """Check before the work that all files can be written, and that none takes the place of an input.

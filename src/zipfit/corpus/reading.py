@@ -7,7 +7,7 @@ import string
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tool_records, tools_text
 from zipfit.errors import BadRecordError, ZipfitError, need
@@ -61,6 +61,13 @@ FORMS = ("messages", "prompt-completion", "text")
 # Columns that stand before a chat or a pair where a record has them, the last first; and the history before a pair.
 _BEFORE = ("tools", "system_prompt", "system")
 _HISTORY = "history"
+
+
+class ReadAs(NamedTuple):
+    """How a record was read: in words (`messages (user, assistant)`, `question + answer`), and who speaks in it."""
+
+    what: str
+    speakers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,30 @@ class Reading:
             turns, _ = _turns(record, shape, before)
         return _merged(turns), tools or []
 
+    def read_as(self, record: Mapping[str, Any]) -> ReadAs:
+        """Return how a record that gives a text is read."""
+        if self.template is not None:
+            return ReadAs("a template")
+        if self.text_field is not None:
+            return self._chat_or_text(f"field {self.text_field}", _lookup(record, self.text_field))
+        shape = _known_shape(record)
+        if shape[0] in _WHOLE:
+            return self._chat_or_text(shape[0], record[shape[0]])
+        turns, _ = _turns(record, shape, _BEFORE)
+        if shape[0] in _CHATS:
+            return self._read_as(shape[0], turns, named=True)
+        fields = " + ".join(name for name in shape if _field(record, name, "user"))
+        return self._read_as(fields or shape[-1], turns, named=self.roles is not None)
+
+    def _chat_or_text(self, what: str, value: Any) -> ReadAs:
+        return self._read_as(what, chat_turns(value, what), named=True) if is_chat(value) else ReadAs(what)
+
+    def _read_as(self, what: str, turns: list[Turn], named: bool) -> ReadAs:
+        if self.roles is not None:
+            turns = picked(turns, self._roles)
+        speakers = tuple(dict.fromkeys(turn.speaker for turn in turns if turn.text))
+        return ReadAs(f"{what} ({', '.join(speakers)})" if named and any(speakers) else what, speakers)
+
     def label(self, record: Mapping[str, Any], input_name: str) -> str:
         """Return the label of a record of the input of this name."""
         if self.by is None:
@@ -222,11 +253,7 @@ class Reading:
         text = record.get("text")
         if isinstance(text, str) and text:  # most often
             return text
-        shape = _shape(record, _SHAPES)
-        if shape is None:
-            raise BadRecordError(
-                f"no text found; the record has {names(record)} (name one with a text field or a template)"
-            )
+        shape = _known_shape(record)
         if shape[0] in _WHOLE:
             return self._value(record[shape[0]], shape[0])
         return self._rendered(*_turns(record, shape, _BEFORE))
@@ -274,6 +301,15 @@ def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tupl
                 return shape
             first = first or shape
     return first
+
+
+def _known_shape(record: Mapping[str, Any]) -> tuple[str, ...]:
+    shape = _shape(record, _SHAPES)
+    if shape is None:
+        raise BadRecordError(
+            f"no text found; the record has {names(record)} (name one with a text field or a template)"
+        )
+    return shape
 
 
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:

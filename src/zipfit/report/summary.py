@@ -10,11 +10,12 @@ from zipfit.corpus.folders import split_of
 from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from rich.console import Console
 
+    from zipfit.corpus.corpus import Corpus
     from zipfit.selection.selection import Selection
 
 _EXAMPLES = 3
@@ -23,6 +24,9 @@ _LABELS_SHOWN = 15
 _BINS = 12
 _WIDTH = 30
 _LINE = 96
+_EXAMPLE = 40
+
+_NOTHING_FOUND = {"equal_to_examples": 0, "containing_examples": 0, "prompts_only": None, "off_task": None}
 
 
 def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +42,9 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     chosen = {label: int(count) for label, count in zip(facts.label_names, chosen_labels, strict=True) if count}
     return {
         **{key: manifest[key] for key in ("pool", "selection", "output", "method", "seconds")},
+        "read_as": {role: _read_as(corpus) for role, corpus in _corpora(selection)},
+        "findings": _NOTHING_FOUND | manifest.get("findings", {}),
+        "check": manifest.get("check"),
         "files_passed_over": manifest["files_passed_over"],
         "files_unreadable": manifest.get("files_unreadable", []),
         "text_files": sum(item["format"] == "text" for item in manifest["source"]["inputs"]),
@@ -56,6 +63,17 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         "labels_in_pool": len(pool_counts),
         "examples": _examples(selection),
     }
+
+
+def _corpora(selection: Selection) -> list[tuple[str, Corpus]]:
+    sources = selection.ranking.sources
+    return [("source", sources.pool.corpus), ("target", sources.examples)]
+
+
+def _read_as(corpus: Corpus) -> dict[str, str]:
+    """How most documents were read, and the first of those."""
+    example = corpus.sample.mostly()
+    return {"as": example.read_as.what, "example": first_line(example.text, _EXAMPLE)}
 
 
 def _score_bins(chosen: NDArray[np.float64], pool: NDArray[np.float64] | None) -> dict[str, Any]:
@@ -132,6 +150,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             "the scores are exact",
             highlight=False,
         )
+    for line in [_read(summary["read_as"]), *_found(summary)]:
+        console.print(line, highlight=False, markup=False)
     _print_histogram(summary["scores"], console)
     _print_labels(summary, console)
     for title, examples in summary["examples"].items():
@@ -150,6 +170,40 @@ def skipped_lines(records: int, files: Sequence[dict[str, str]]) -> list[str]:
     lines += [f"{len(files):,} files passed over, as they cannot be read:"] if files else []
     lines += [f"  {item['reason']}" for item in files[:_FILES]]
     return lines + (["  …"] if len(files) > _FILES else [])
+
+
+def _read(read_as: dict[str, Any]) -> str:
+    said = (f'{role} read as: {harmless(item["as"])}, as in "{item["example"]}"' for role, item in read_as.items())
+    return "; ".join(said)
+
+
+def _found(summary: dict[str, Any]) -> Iterator[str]:
+    """What the selection's makers should hear, each with what to do."""
+    found, check = summary["findings"], summary["check"]
+    counts = {
+        "equal a target example": found["equal_to_examples"],
+        "contain a target example whole": found["containing_examples"],
+    }
+    said = [f"{count:,} chosen documents {what}" for what, count in counts.items() if count]
+    if said:
+        yield f"{'; '.join(said)} (--exclude TARGET leaves them out)"
+    if found["prompts_only"]:
+        yield (
+            "the target has prompts alone, and most of the source has answers: give the target answers, or try "
+            f"{found['prompts_only']}"
+        )
+    if found["off_task"]:
+        yield (
+            "the selection looks off the task: its documents hold "
+            f"{found['off_task']['typical_words']:.0%} as many words typical of the target as its examples do; "
+            "zipfit preview compares methods"
+        )
+    if check is not None:
+        files = ", ".join(harmless(item["name"]) for item in check["inputs"])
+        yield f"{check['overlapping']:,} chosen documents overlap with {files}"
+        for case in check["cases"]:
+            example = f"{harmless(case['test_file'])}, row {case['test_row']}"
+            yield f"{case['rank']:>7,}  {case['overlap']:.0%} of {example}: {first_line(case['shared_words'])}"
 
 
 def _megabytes(size: int) -> str:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.corpus.overlap import Match
     from zipfit.selection.sources import CorpusPool
+    from zipfit.selection.test_set import TestSet
     from zipfit.selection.tokens import TokenCounter
 
 # Texts are fetched by passes over the pool, for as many documents ahead as may lie in memory at a time.
@@ -135,6 +137,7 @@ class Terms:
         budget: where to stop.
         rules: which documents to pass over.
         counter: counts tokens, which a budget of tokens needs; otherwise they are counted for the summary alone.
+        exclude: a test set whose overlaps are passed over; None for none.
 
     Raises:
         ZipfitError: a budget of tokens has nothing to count them, or a share is of no known whole.
@@ -143,6 +146,7 @@ class Terms:
     budget: Budget
     rules: Rules = Rules()
     counter: TokenCounter | None = None
+    exclude: TestSet | None = None
 
     def __post_init__(self) -> None:
         if self.budget.tokens is not None and self.counter is None:
@@ -157,13 +161,15 @@ class Dropped:
 
     Attributes:
         position: the document.
-        reason: `short`, `long`, `duplicate` or `share`.
+        reason: `short`, `long`, `share`, `overlap` or `duplicate`.
         duplicate_of: for a duplicate, the position of the document that was kept.
+        overlap: for an overlap, what it shares with the test set, and its score.
     """
 
     position: int
     reason: str
     duplicate_of: int | None = None
+    overlap: tuple[Match, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +252,10 @@ def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: CorpusPool) ->
         if cap is not None and spent[label] + cost > cap:
             dropped.append(Dropped(position, "share"))
             continue
+        match = None if terms.exclude is None else terms.exclude.examples.match(text)
+        if match is not None:
+            dropped.append(Dropped(position, "overlap", overlap=(match, score)))
+            continue
         kept = None if keeper is None else keeper.keep(position, text)
         if kept is not None:
             dropped.append(Dropped(position, "duplicate", kept))
@@ -277,7 +287,7 @@ def _candidates(
     """Go down the ranking with each document's text and tokens, empty and 0 where they are not needed."""
     counter, lengths = terms.counter, pool.facts.lengths
     counted = None if counter is BYTES else counter
-    if counted is None and terms.rules.dedup is None:
+    if counted is None and terms.rules.dedup is None and terms.exclude is None:
         for position, score in ranked:
             yield position, score, "", 0 if counter is None else int(lengths[position])
         return

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from zipfit.corpus.overlap import SPACELESS
 from zipfit.errors import MissingExtraError, ZipfitError
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ PERMUTATIONS = 128
 
 MISSES = 0.005
 """How likely a pair right at the threshold may escape; the bands are chosen by it."""
-
-SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""Scripts without spaces between words: Thai, Lao, Myanmar, Khmer, Chinese, Japanese."""
 
 TOKEN = re.compile(rf"[{SPACELESS}]|[^\W{SPACELESS}]+|[^\w\s]")
 """A letter of such a script, a run of letters, digits and underscores, or any other visible character."""

@@ -27,18 +27,30 @@ if TYPE_CHECKING:
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import Sources
+    from zipfit.selection.test_set import TestSet
 
 FORMAT_VERSION = 1
+
+ROLES = ("source", "target", "exclude", "check")
+"""What a selection reads; the last two only where they are given."""
 
 # What a result can depend on besides zipfit itself; absent ones are left out.
 _LIBRARIES = ("numpy", "pyarrow", "zstandard", "lz4", "brotli", "tokenizers", "datasets", "torch", "transformers")
 
 
 def build_manifest(
-    ranking: Ranking, terms: Terms, cut: Cut, notes: dict[str, object], output: dict[str, Any] | None = None
+    ranking: Ranking,
+    terms: Terms,
+    cut: Cut,
+    notes: dict[str, object],
+    output: dict[str, Any] | None = None,
+    check: TestSet | None = None,
 ) -> dict[str, Any]:
     """Describe how a ranking was cut, what its method noted, and the output that it was written to, as JSON values."""
+    test_sets = {"exclude": terms.exclude, "check": check}
+    given = {role: test_set for role, test_set in test_sets.items() if test_set is not None}
     sources, method = ranking.sources, ranking.method
+    rule = {"overlap": next(iter(given.values())).rule} if given else {}  # which both have in common
     facts = sources.pool.facts
     return {
         "manifest_version": FORMAT_VERSION,
@@ -49,6 +61,7 @@ def build_manifest(
         "working_directory": os.getcwd(),
         "source": _documents(sources.source, sources.pool.corpus.inputs),
         "target": _documents(sources.target, sources.examples.inputs),
+        **{role: _documents(test_set.documents, test_set.inputs) for role, test_set in given.items()},
         "files_passed_over": sources.passed_over,
         **({} if sources.unreadable is None else {"files_unreadable": sources.unreadable}),
         "method": {
@@ -57,7 +70,7 @@ def build_manifest(
             "engine": method.engine if isinstance(method, HasEngine) else None,
             "notes": notes,
         },
-        "parameters": _parameters(sources, terms),
+        "parameters": _parameters(sources, terms) | rule,
         "pool": {
             "documents": len(facts.lengths),
             "bytes": int(facts.lengths.sum()),
@@ -180,8 +193,8 @@ def verify(path: str) -> list[str]:
     """
     manifest = read_manifest(path)
     problems = []
-    for role in ("source", "target"):
-        for item in manifest[role]["inputs"]:
+    for role in ROLES:
+        for item in manifest[role]["inputs"] if role in manifest else ():
             problems += _compare(item["name"], item, manifest)
     output = manifest["output"]
     if output is None:
@@ -210,7 +223,7 @@ def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> l
 
 
 def files_of(manifest: dict[str, Any], role: str) -> Files:
-    """The source or target that a manifest names, to be read again: the very files, whatever a folder holds now.
+    """The source, target or test set that a manifest names, to be read again: the very files, whatever a folder holds.
 
     Raises:
         ZipfitError: it did not come from files, or from standard input.

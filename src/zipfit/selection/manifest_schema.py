@@ -65,6 +65,7 @@ class _Parameters(Struct, forbid_unknown_fields=True):
     roles: str | None = None
     role_labels: bool = True
     convert: str | None = None
+    overlap: str | None = None
 
 
 class _Selection(Struct):
@@ -88,6 +89,8 @@ class _Manifest(Struct):
     parameters: _Parameters
     selection: _Selection
     output: _Output | None
+    exclude: _Documents | None = None
+    check: _Documents | None = None
 
 
 def check_manifest(path: str, manifest: dict[str, Any]) -> None:

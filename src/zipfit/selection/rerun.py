@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import check_output, names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
-from zipfit.selection.manifest import files_of, read_manifest, whereabouts
+from zipfit.selection.manifest import ROLES, files_of, read_manifest, whereabouts
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from zipfit.selection.selection import Selection
+
+_WORDS = {"source": "reads", "target": "for", "exclude": "without", "check": "to check against"}
 
 _SHOWN = 8
 """Files of each kind that are announced by name."""
@@ -58,23 +60,29 @@ def rerun(
     saved = manifest["output"]
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")
-    source, target = files_of(manifest, "source"), files_of(manifest, "target")
+    read: dict[str, Any] = {role: files_of(manifest, role) for role in ROLES if role in manifest}
     output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
     form = saved.get("convert")
-    Outputs.of_selection(output, overwrite, form).check([*names_of(source), *names_of(target)])
+    Outputs.of_selection(output, overwrite, form).check([name for files in read.values() for name in names_of(files)])
     if form is None:
-        check_output(output, source)
+        check_output(output, read["source"])
     if announce is not None:
-        announce(f"reads {_some(source.paths)} for {_some(target.paths)}, and writes {output}")
+        announce(f"{_reads(read)}, and writes {output}")
     parameters = {**manifest["parameters"], "progress": progress}
     if parameters["tokenizer"] is not None and os.path.exists(
         tokenizer := whereabouts(parameters["tokenizer"], manifest)
     ):
         parameters["tokenizer"] = tokenizer
-    selection = select(source, target, method=method["class"], options=method["options"], **parameters)
+    selection = select(**read, method=method["class"], options=method["options"], **parameters)
     how = {"order": saved["order"], "add_fields": saved["add_fields"], "convert": form}
     new = selection.save(output, **how, overwrite=overwrite)
     return selection, new["output"]["sha256"] == saved["sha256"]
+
+
+def _reads(read: dict[str, Any]) -> str:
+    """Which files are read, each role's in its own words."""
+    said = [(words, read[role].paths) for role, words in _WORDS.items() if role in read]
+    return " ".join(f"{words} {_some(paths)}" for words, paths in said)
 
 
 def _some(paths: Sequence[str]) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.reading import Reading
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.ranking import rank
 from zipfit.selection.selection import Selection
-from zipfit.selection.sources import open_sources
+from zipfit.selection.sources import need_one_standard_input, open_sources
+from zipfit.selection.test_set import open_test_set
 from zipfit.selection.tokens import token_counter
 
 if TYPE_CHECKING:
@@ -43,6 +46,9 @@ def select(
     dedup: str | None = None,
     dedup_threshold: float = 0.8,
     max_share: float | None = None,
+    exclude: Documents | None = None,
+    check: Documents | None = None,
+    overlap: str | None = None,
     roles: str | None = None,
     role_labels: bool = True,
     convert: str | None = None,
@@ -89,6 +95,10 @@ def select(
             (see `zipfit.selection.dedup`; needs the extra `near`): the best ranked. None to keep duplicates.
         dedup_threshold: for `near`, the least Jaccard similarity.
         max_share: largest share of the budget, in (0, 1], that documents of one label may take.
+        exclude: test sets, read like the target; documents that overlap with one of their examples are passed over.
+        check: test sets likewise, but their overlaps are only counted, by `Selection.save`.
+        overlap: the rule of `exclude` and `check`: `exact`, `N-gram` or `N-gram=SHARE`, by default `8-gram=0.5`; see
+            `zipfit.corpus.overlap`.
         skip_bad: pass over records that give no text, or cannot be converted, instead of stopping at the first; they
             are counted and kept.
         skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
@@ -116,13 +126,23 @@ def select(
         check_method(method)
         if options:
             raise ZipfitError("options are for a method given by name; this one is built already")
+    need(
+        overlap is None or exclude is not None or check is not None,
+        "overlap is the rule of a test set: exclude or check one",
+    )
+    need_one_standard_input(source, target, exclude, check)
+    target_reading = Reading(target_field, target_template, target_by, skip_bad, roles, role_labels)
     sources = open_sources(
         source,
         target,
         Reading(text_field, template, by, skip_bad, roles, role_labels, convert),
-        Reading(target_field, target_template, target_by, skip_bad, roles, role_labels),
+        target_reading,
         threads=threads,
         progress=progress,
         max_bad_files=max_bad_files if skip_bad_files else None,
     )
-    return Selection(rank(sources, method), terms)
+    excluded, checked = (
+        None if given is None else open_test_set(name, given, target_reading, overlap or DEFAULT_RULE, sources.rejected)
+        for name, given in (("exclude", exclude), ("check", check))
+    )
+    return Selection(rank(sources, method), replace(terms, exclude=excluded), checked)

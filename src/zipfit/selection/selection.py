@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.records import dump_record
+from zipfit.corpus.records import dump_record, without_nan
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, TABLE_FORMATS, output_format, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
+from zipfit.selection.findings import Observer
 from zipfit.selection.manifest import build_manifest, dump_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Literal
 
     import pandas as pd
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.records import Records
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import CorpusPool
+    from zipfit.selection.test_set import TestSet
 
 
 class Selection:
@@ -41,15 +43,17 @@ class Selection:
         ranking: what the selection was cut from.
         terms: how it was cut.
         cut: what came of it.
+        check: a test set to look for when it is saved; None for none.
         notes: what the method noted until then.
 
     Raises:
         ZipfitError: the pool gives less than the budget asks for.
     """
 
-    def __init__(self, ranking: Ranking, terms: Terms) -> None:
+    def __init__(self, ranking: Ranking, terms: Terms, check: TestSet | None = None) -> None:
         self.ranking = ranking
         self.terms = terms
+        self.check = check
         self.cut = ranking.cut(terms)
         self.notes = deepcopy(ranking.method.notes) if isinstance(ranking.method, HasNotes) else {}
         self.cut.check_enough(terms.budget, len(ranking.sources.pool.facts.lengths))
@@ -88,8 +92,11 @@ class Selection:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """How the selection was made, as `save` writes it (the output aside)."""
-        return build_manifest(self.ranking, self.terms, self.cut, self.notes)
+        """How the selection was made, as `save` writes it (the output, and what is found on writing it, aside)."""
+        return self._manifest()
+
+    def _manifest(self, output: dict[str, Any] | None = None) -> dict[str, Any]:
+        return build_manifest(self.ranking, self.terms, self.cut, self.notes, output, self.check)
 
     def at(
         self,
@@ -112,7 +119,7 @@ class Selection:
             ['def sub(a, b)']
         """
         budget = Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer)
-        return Selection(self.ranking, replace(self.terms, budget=budget))
+        return Selection(self.ranking, replace(self.terms, budget=budget), self.check)
 
     @property
     def _pool(self) -> CorpusPool:
@@ -152,7 +159,9 @@ class Selection:
         """Write the chosen records, whole or converted, and beside them the manifest.
 
         The files appear under their names only when all are complete. Records passed over are written to
-        `<path>.rejected.jsonl`, duplicates dropped to `<path>.duplicates.jsonl`.
+        `<path>.rejected.jsonl`, duplicates dropped to `<path>.duplicates.jsonl`, documents that overlap with a test set
+        to `<path>.excluded.jsonl`. What else is found in the chosen documents (`selection.findings`, and overlaps with
+        the test set to check) stands in the manifest.
 
         Args:
             path: its extension is the format; `-` writes JSON Lines to standard output, without a manifest.
@@ -174,33 +183,46 @@ class Selection:
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
         form = self.ranking.sources.reading.convert if convert is None else convert
         outputs = Outputs.of_selection(path, overwrite, form)
-        outputs.check(self.ranking.sources.input_names)
+        test_sets = [each for each in (self.terms.exclude, self.check) if each is not None]
+        outputs.check([*self.ranking.sources.input_names, *(item.name for each in test_sets for item in each.inputs)])
         self._pool.check_unchanged(self.cut.indices)
         output = {"path": path, "order": order, "add_fields": add_fields}
         output |= {} if form is None else {"convert": form}
+        observer = Observer(self.ranking.sources, self.ranking.method, len(self), self.check)
         with outputs.writing() as files:
             with self.ranking.stopwatch.stage("write"):
-                output |= self._write(files, path, order, add_fields, form)
+                output |= self._write(files, output, observer)
             if self.ranking.sources.rejected is not None:
                 self.ranking.sources.rejected.save(files, outputs.rejected)
             self._write_duplicates(files, outputs.duplicates)
-            manifest = build_manifest(self.ranking, self.terms, self.cut, self.notes, output)
+            self._write_excluded(files, outputs.excluded)
+            manifest = self._manifest(output)
+            if findings := observer.findings():
+                manifest["findings"] = findings
+            if self.check is not None:
+                manifest["check"] |= observer.checked()
             if outputs.manifest is not None:
                 with files.open(outputs.manifest) as written:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
-    def _write(self, files: Writing, path: str, order: str, add_fields: bool, form: str | None) -> dict[str, Any]:
+    def _write(self, files: Writing, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
+        path, form = output["path"], output.get("convert")
         by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
-        ranks = by_source if order == "source" else np.arange(len(self))
-        added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if add_fields else None
+        ranks = by_source if output["order"] == "source" else np.arange(len(self))
+        added = [(float(self.scores[rank]), rank + 1) for rank in ranks.tolist()] if output["add_fields"] else None
+        ranks_by_source = iter(by_source.tolist())
+
+        def see(text: str) -> None:
+            observer.see(next(ranks_by_source), text)
+
         corpus, chosen = self._pool.corpus, self.cut.indices[by_source]
         records: Iterator[Records] = (
-            corpus.records(chosen)
+            corpus.records(chosen, see)
             if form is None
-            else corpus.converted(chosen, form, columns=output_format(path) in TABLE_FORMATS)
+            else corpus.converted(chosen, form, see, columns=output_format(path) in TABLE_FORMATS)
         )
         with files.open(path) as written:
             text_columns = self.ranking.sources.reading.text_columns
@@ -216,3 +238,14 @@ class Selection:
                 written.file.writelines(
                     dump_record({"position": position, "duplicate_of": kept}) + b"\n" for position, kept in rows
                 )
+
+    def _write_excluded(self, files: Writing, path: str | None) -> None:
+        test_set = self.terms.exclude
+        found = [(item.position, *item.overlap) for item in self.cut.dropped if item.overlap is not None]
+        if not found or path is None or test_set is None:
+            return
+        positions = self._pool.corpus.source_positions(np.array([position for position, _, _ in found], dtype=np.int64))
+        with files.open(path) as written:
+            for position, (_, match, score) in zip(positions.tolist(), found, strict=True):
+                line = dump_record({"position": position, **test_set.describe(match), SCORE_FIELD: score})
+                written.file.write(without_nan(line)[0] + b"\n")

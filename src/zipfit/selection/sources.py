@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus
-from zipfit.corpus.inputs import ObjectInput, open_documents
+from zipfit.corpus.inputs import ObjectInput, as_files, open_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import CHUNK_RECORDS
 from zipfit.corpus.streams import close_after
@@ -365,6 +365,17 @@ class Sources:
         return replace(self, target=texts, target_reading=Reading(), texts=Texts.of(texts), groups=[""] * len(texts))
 
 
+def need_one_standard_input(*documents: Documents | None) -> None:
+    """Check that no two of the inputs are standard input.
+
+    Raises:
+        ZipfitError: they are.
+    """
+    given = [files for each in documents if each is not None and (files := as_files(each)) is not None]
+    if sum(list(files.paths).count("-") for files in given) > 1:
+        raise ZipfitError("standard input can be read only once")
+
+
 def open_sources(
     source: Documents,
     target: Documents,
@@ -397,6 +408,7 @@ def open_sources(
         raise ZipfitError(f"threads must be at least 1, not {threads}")
     stopwatch = Stopwatch()
     rejected = RejectedRecords() if reading.skip_bad else None
+    need_one_standard_input(source, target)
     terminal = TerminalProgress() if progress else None
     unreadable = None if max_bad_files is None else UnreadableFiles(max_bad_files)
     bad_files: list[dict[str, str]] = []
@@ -406,8 +418,6 @@ def open_sources(
         bad_files += unreadable.taken(len(inputs)) if unreadable else []
         target_inputs, target_passed_over = open_documents("target", target, unreadable, read)
         bad_files += unreadable.taken(len(target_inputs)) if unreadable else []
-    if [item.name for item in inputs + target_inputs].count("-") > 1:
-        raise ZipfitError("standard input can be read only once")
     advice = "" if reading.is_recognising or not target_reading.is_recognising else _TARGET_ADVICE
     examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected, advice=advice)
     corpus = Corpus(inputs, reading, on_rejected=rejected)

@@ -1,21 +1,20 @@
 """Does the training selection hold parts of the test set?
 
-Two counts of test documents: those that equal a training document, surrounding white space aside, and those that share
-a run of 13 words with one (Brown et al. 2020, arXiv 2005.14165, appendix C: words are runs of letters and digits, in
-lower case).
+Two counts of test documents: those that equal a training document, white space and case aside, and those that share a
+run of 13 words with one (Brown et al. 2020, arXiv 2005.14165, appendix C; `corpus.overlap` says what a word is).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.overlap import Rule, TestExamples
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 RUN = 13
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,10 @@ class Overlap:
 
 def find_overlap(train: Iterable[str], test: Sequence[str]) -> Overlap:
     """Count the test documents that overlap with the training documents; memory goes with the test set."""
-    whole: dict[str, list[int]] = {}
-    runs: dict[tuple[str, ...], list[int]] = {}
-    for index, text in enumerate(test):
-        whole.setdefault(text.strip(), []).append(index)
-        for run in _runs(text):
-            runs.setdefault(run, []).append(index)
+    examples = TestExamples(([text] for text in test), Rule(RUN, shortest=RUN))
     exact: set[int] = set()
     shared: set[int] = set()
     for text in train:
-        exact.update(whole.get(text.strip(), ()))
-        if runs:
-            for run in _runs(text):
-                shared.update(runs.get(run, ()))
+        exact.update(examples.equal_to(text))
+        shared.update(examples.sharing_with(text))
     return Overlap(len(exact), len(shared), len(test))
-
-
-def _runs(text: str) -> Iterator[tuple[str, ...]]:
-    words = _WORD.findall(text.lower())
-    return zip(*(words[start:] for start in range(RUN)), strict=False)
