@@ -394,3 +394,34 @@ def test_a_broken_string_is_a_bad_record(tmp_path, line):
     ((place, reason),) = outcomes(saved(tmp_path, line + b"\n", "a.jsonl"))
     assert place == "line 1"
     assert "invalid UTF-8" in reason or "broken JSON" in reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ('1\t"He said\n2\tb\n3\t"c" d\n', ['"He said', "b", '"c" d']),
+        ('1\t"a ""b"""\n2\t"two\nlines"\n3\t5" disk\n', ['a "b"', "two\nlines", '5" disk']),
+        ('1\t"open\n', ['"open']),
+    ],
+)
+def test_a_quote_in_tsv_swallows_no_rows(tmp_path, rows, expected):
+    found = outcomes(saved(tmp_path, f"id\ttext\n{rows}".encode(), "a.tsv"))
+    assert [record["text"] for record in found] == expected
+
+
+def test_a_csv_without_a_header_and_one_with_unnamed_columns(tmp_path):
+    path = saved(tmp_path, b"a,b\nc,d\n", "a.csv")
+    assert outcomes(path, header=False) == [{"0": "a", "1": "b"}, {"0": "c", "1": "d"}]
+    path = saved(tmp_path, b"text,,\nc,d,e\n", "a.csv")
+    assert outcomes(path) == [{"text": "c", "column_2": "d", "column_3": "e"}]
+
+
+def test_lines_that_end_in_returns_alone(tmp_path):
+    assert outcomes(saved(tmp_path, b"text,n\ra,1\rb,2", "a.csv")) == [{"text": "a", "n": "1"}, {"text": "b", "n": "2"}]
+    assert outcomes(saved(tmp_path, b"a\rb\r", "a.txt")) == [{"text": "a"}, {"text": "b"}]
+
+
+def test_a_pointer_of_git_lfs_is_no_data(tmp_path):
+    path = saved(tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a.txt")
+    with pytest.raises(ZipfitError, match="is a Git LFS pointer, not the data: run git lfs pull"):
+        chunks(path)

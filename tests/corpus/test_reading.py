@@ -231,3 +231,14 @@ def test_names_the_columns_that_it_needs():
     assert Reading(text_field="a.b").columns == ["a.b", "a", "source", "source"]
     assert set(Reading(template="{a}{b.c}").columns) == {"a", "b.c", "b", "source"}
     assert set(Reading(text_field="a", by="m.k").columns) == {"a", "m.k", "m"}
+
+
+def test_lists_of_lists_are_gone_into_and_other_items_are_errors():
+    assert Reading("q.content").text({"q": [[{"content": "a"}], [{"content": "b"}]]}) == "a\nb"
+    with pytest.raises(BadRecordError, match=r"field 'a\.b' leads to text in a list, not to a record"):
+        Reading("a.b").text({"a": ["x"]})
+
+
+def test_spiders_parsed_query_is_not_its_text():
+    record = {"question": "How many?", "query": "SELECT 1", "sql": {"from": {"conds": []}, "select": [1]}}
+    assert Reading().text(record) == "How many?\nSELECT 1"

@@ -99,6 +99,8 @@ csv_texts = st.text(st.sampled_from('ab,"\t\n\r é🎲\u2028\x0b'), max_size=8)
 @given(st.lists(st.fixed_dictionaries({"text": csv_texts, "b": csv_texts}), min_size=1, max_size=5), st.booleans())
 def test_csv_brings_any_strings_back(tmp_path_factory, records, tabs):
     path = tmp_path_factory.mktemp("csv") / ("a.tsv" if tabs else "a.csv")
+    if tabs:  # where quotes may be characters of the text, tabs and ends of lines in one field are ambiguous
+        records = [{name: text.replace("\t", " ") for name, text in record.items()} for record in records]
     write(path, [[dump_record(r) for r in records]], range(len(records)), None)
     assert read_back(path) == records
 

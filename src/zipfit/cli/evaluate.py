@@ -55,6 +55,7 @@ def evaluate_command(
     sample_by: common.SampleBy = "line",
     encoding: common.Encoding = None,
     delimiter: common.Delimiter = None,
+    no_header: common.NoHeader = False,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -67,7 +68,7 @@ def evaluate_command(
         raise ZipfitError("--humaneval has the model write completions, --completions takes ready ones: give one")
     if output is not None and test is None:
         raise ZipfitError("--output is for the documents of --test")
-    documents = Files(test or [], format_name, sample_by, encoding, delimiter)
+    documents = Files(test or [], format_name, sample_by, encoding, delimiter, not no_header)
     outputs = None if output is None else Outputs(output, overwrite=overwrite)
     if outputs is not None:
         outputs.check([*names_of(documents), *([] if completions is None else [completions])])

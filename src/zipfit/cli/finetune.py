@@ -65,6 +65,7 @@ def finetune_command(
     sample_by: common.SampleBy = "line",
     encoding: common.Encoding = None,
     delimiter: common.Delimiter = None,
+    no_header: common.NoHeader = False,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
 ) -> None:
@@ -91,7 +92,7 @@ def finetune_command(
 
     with training.TerminalRun(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         run = finetune(
-            Files(documents, format_name, sample_by, encoding, delimiter),
+            Files(documents, format_name, sample_by, encoding, delimiter, not no_header),
             model,
             output,
             test=None if test is None else Files(test),

@@ -43,6 +43,8 @@ def preview_command(
     target_encoding: common.TargetEncoding = None,
     delimiter: common.Delimiter = None,
     target_delimiter: common.TargetDelimiter = None,
+    no_header: common.NoHeader = False,
+    target_no_header: common.TargetNoHeader = False,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -59,8 +61,8 @@ def preview_command(
     """
     methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
     sources = open_sources(
-        Files(pool, format_name, sample_by, encoding, delimiter),
-        Files(target, target_format, target_sample_by, target_encoding, target_delimiter),
+        Files(pool, format_name, sample_by, encoding, delimiter, not no_header),
+        Files(target, target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header),
         Reading(text_field, template, None, skip_bad, roles, not no_role_labels),
         Reading(target_field, target_template, None, skip_bad, roles, not no_role_labels),
         threads=threads,

@@ -34,6 +34,8 @@ def score_command(
     target_encoding: common.TargetEncoding = None,
     delimiter: common.Delimiter = None,
     target_delimiter: common.TargetDelimiter = None,
+    no_header: common.NoHeader = False,
+    target_no_header: common.TargetNoHeader = False,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -45,8 +47,8 @@ def score_command(
 ) -> None:
     """Measure how well SOURCE as a whole is aligned with TARGET: the mean alignment of its documents."""
     result = alignment(
-        Files([source], format_name, sample_by, encoding, delimiter),
-        Files([target], target_format, target_sample_by, target_encoding, target_delimiter),
+        Files([source], format_name, sample_by, encoding, delimiter, not no_header),
+        Files([target], target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header),
         compressor=compressor or "gzip",
         level=level,
         output=output,

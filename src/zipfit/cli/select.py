@@ -95,6 +95,8 @@ def select_command(
     target_encoding: common.TargetEncoding = None,
     delimiter: common.Delimiter = None,
     target_delimiter: common.TargetDelimiter = None,
+    no_header: common.NoHeader = False,
+    target_no_header: common.TargetNoHeader = False,
     roles: common.Roles = None,
     no_role_labels: common.NoRoleLabels = False,
     skip_bad: common.SkipBad = False,
@@ -105,8 +107,8 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
-    source = Files(pool, format_name, sample_by, encoding, delimiter)
-    read = (target_format, target_sample_by, target_encoding, target_delimiter)
+    source = Files(pool, format_name, sample_by, encoding, delimiter, not no_header)
+    read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     examples = Files(target, *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]

@@ -44,6 +44,9 @@ _EXCHANGE_KEYS = frozenset((*_SPEAKERS, "system", "user", "assistant")) - {*_CAL
 _NAMED = 20
 """Fields that a message names; a dictionary by identifier may have thousands."""
 
+_CLIPPED = 80
+"""Characters of each."""
+
 
 class Call(NamedTuple):
     """A tool call: the function's name, its arguments as text (JSON, unless the data hold another), and its id."""
@@ -194,7 +197,7 @@ def kind(value: Any) -> str:
 
 def names(fields: Iterable[Any]) -> str:
     """The names of fields, as messages say them."""
-    some = [repr(field) for field in islice(fields, _NAMED + 1)]
+    some = [repr(field)[:_CLIPPED] for field in islice(fields, _NAMED + 1)]
     if len(some) > _NAMED:
         some[-1] = "…"
     return ", ".join(some) or "no fields"

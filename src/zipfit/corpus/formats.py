@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import sys
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.csv_text import csv_records
 from zipfit.corpus.encodings import is_encoding, utf8
-from zipfit.corpus.json_text import is_lines, json_values, too_large
+from zipfit.corpus.json_text import is_lines, json_values
+from zipfit.corpus.lines import invalid_utf8, lines, max_record_bytes, too_large
 from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS, JsonChunk, dump_record
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_remote
 from zipfit.corpus.tables import read_tables
@@ -40,9 +38,6 @@ _SUFFIXES = {
 FORMATS = tuple(_SUFFIXES)
 SAMPLE_BY = ("line", "paragraph", "document")
 
-# No document is so long: what has no end of a line is another format, or meant to fill the memory.
-_MAX_RECORD_BYTES = 1 << 28
-
 TABLES = ("parquet", "arrow")
 
 
@@ -63,6 +58,7 @@ class Layout:
         sample_by: of text, what one document is: a `line`, a blank-line `paragraph`, or the whole `document`.
         encoding: of row formats and text, as Python names it; None for UTF-8, or UTF-16 or UTF-32 with their mark.
         delimiter: of CSV and TSV, the character between fields (`\t` is understood); None for a comma, or a tab.
+        header: of CSV and TSV, whether the first row names the fields; if not, their names are 0, 1 and so on.
 
     Raises:
         ZipfitError: a value is none of these.
@@ -72,6 +68,7 @@ class Layout:
     sample_by: str = "line"
     encoding: str | None = None
     delimiter: str | None = None
+    header: bool = True
 
     def __post_init__(self) -> None:
         kind, unit, delimiter = self.format, self.sample_by, self.delimiter
@@ -103,7 +100,7 @@ def _detect_format(file: HashedFile, encoding: str | None) -> str:
         head = utf8(stream, encoding).peek(1)[:4096]
     if head.startswith(b"PAR1"):
         return "parquet"
-    if head.startswith(b"ARROW1"):
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):  # a file, or a stream
         return "arrow"
     first = head.lstrip()[:1]
     if first == b"[" or (first == b"{" and named == "json"):
@@ -142,12 +139,14 @@ def read_chunks(
         elif kind == "text":
             yield from _chunked(_text_units(file.path, stream, layout.sample_by))
         else:
-            yield from _chunked(_csv_rows(file.path, stream, layout))
+            mark = (layout.delimiter or ("\t" if kind == "tsv" else ",")).replace("\\t", "\t")
+            rows = csv_records(file.path, stream, mark, sure=layout.delimiter is not None, header=layout.header)
+            yield from _chunked(rows)
 
 
 def _json_records(path: str, stream: io.BufferedReader, named_lines: bool) -> Iterator[Item]:
     if is_lines(stream.peek(1), named_lines):
-        for number, line in _lines(path, stream):
+        for number, line in lines(path, stream):
             if line.strip():
                 yield f"line {number}", _object(line), None
     else:
@@ -184,39 +183,9 @@ def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:
         yield JsonChunk(first_row, places, texts, errors)
 
 
-def max_record_bytes() -> int:
-    """The most bytes that a record of a row format may have: `$ZIPFIT_MAX_RECORD_BYTES`, else 256 MiB.
-
-    Raises:
-        ZipfitError: the variable holds no positive whole number.
-    """
-    given = os.environ.get("ZIPFIT_MAX_RECORD_BYTES")
-    if not given:
-        return _MAX_RECORD_BYTES
-    need(
-        given.isdecimal() and 0 < len(given.lstrip("0")) < 19,
-        f"ZIPFIT_MAX_RECORD_BYTES must be a number of bytes, not {given!r}",
-    )
-    return int(given)
-
-
-def _raw_lines(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
-    limit = max_record_bytes()
-    for number, line in enumerate(iter(partial(stream.readline, limit + 1), b""), 1):
-        if len(line) > limit:
-            raise too_large(f"{path}, line {number}", limit)
-        yield line
-
-
-def _lines(path: str, stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
-    """Lines without their ends, numbered from 1."""
-    for number, line in enumerate(_raw_lines(path, stream), 1):
-        yield number, line.removesuffix(b"\n").removesuffix(b"\r")
-
-
 def _text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterator[Item]:
     for place, raw in _raw_text_units(path, stream, sample_by):
-        error = _invalid_utf8(raw, sample_by)
+        error = invalid_utf8(raw, sample_by)
         yield place, raw if error is not None else dump_record({"text": raw.decode("utf-8")}), error
 
 
@@ -228,86 +197,19 @@ def _raw_text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Ite
             raise too_large(path, limit)
         yield "line 1", text
         return
-    for blank, lines in groupby(_lines(path, stream), lambda numbered: not numbered[1].strip()):
+    for blank, group in groupby(lines(path, stream), lambda numbered: not numbered[1].strip()):
         if sample_by == "line" and not blank:
-            yield from ((f"line {number}", line) for number, line in lines)
+            yield from ((f"line {number}", line) for number, line in group)
         elif not blank:
-            yield _paragraph(path, lines, limit)
+            yield _paragraph(path, group, limit)
 
 
-def _paragraph(path: str, lines: Iterable[tuple[int, bytes]], limit: int) -> tuple[str, bytes]:
+def _paragraph(path: str, group: Iterable[tuple[int, bytes]], limit: int) -> tuple[str, bytes]:
     place, texts, size = "", [], 0
-    for number, line in lines:
+    for number, line in group:
         place = place or f"line {number}"
         texts.append(line)
         size += len(line)
         if size > limit:
             raise too_large(f"{path}, {place}", limit)
     return place, b"\n".join(texts)
-
-
-def _csv_rows(path: str, stream: io.BufferedReader, layout: Layout) -> Iterator[Item]:
-    csv.field_size_limit(sys.maxsize)  # the library's own limit of 128 KiB a field is too low for documents
-    delimiter = (layout.delimiter or ("\t" if layout.format == "tsv" else ",")).replace("\\t", "\t")
-    limit = max_record_bytes()
-    consumed: list[str] = []
-    size, line = 0, 1
-
-    def decoded() -> Iterator[str]:
-        nonlocal size
-        for part in _raw_lines(path, stream):
-            size += len(part)
-            if size > limit:
-                raise too_large(f"{path}, line {line}", limit)
-            text = part.decode("utf-8", "surrogateescape")
-            consumed.append(text)
-            yield text
-
-    rows = csv.reader(decoded(), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    while True:
-        error = None
-        try:
-            row = next(rows, None)
-        except csv.Error as reason:
-            row, error = [], f"broken CSV: {reason}"
-        raw, place = "".join(consumed).encode("utf-8", "surrogateescape"), f"line {line}"
-        consumed.clear()
-        size = 0
-        line = rows.line_num + 1
-        if row is None:
-            return
-        if not row and error is None:  # a blank line
-            continue
-        unit = "header" if header is None else "row"
-        error = error or _invalid_utf8(raw, unit)
-        if header is None:
-            error = error or _bad_header(row, "" if layout.delimiter else delimiter)
-            if error is not None:
-                raise ZipfitError(f"{path}, {place}: {error}")
-            header = row
-            continue
-        if error is None and len(row) != len(header):
-            error = f"{len(row)} fields where the header has {len(header)}"
-        yield place, raw if error is not None else dump_record(dict(zip(header, row, strict=True))), error
-
-
-def _bad_header(names: list[str], assumed: str) -> str | None:
-    """What is wrong with a header, if anything is: that, say, another delimiter than the assumed one parts it."""
-    if len(set(names)) < len(names):
-        return "the header names a column twice"
-    if assumed and len(names) == 1:
-        for mark in "\t;|,":
-            if mark in names[0] and mark != assumed:
-                shown = "a tab" if mark == "\t" else repr(mark)
-                return f"the header is one field, {names[0]!r}, which has {shown} in it (give --delimiter)"
-    return None
-
-
-def _invalid_utf8(raw: bytes, unit: str) -> str | None:
-    """The reason why bytes are no text, if they are not."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return f"invalid UTF-8 at byte {error.start} of the {unit}"
-    return None

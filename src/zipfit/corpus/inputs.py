@@ -153,6 +153,7 @@ class Files:
         sample_by: likewise.
         encoding: likewise.
         delimiter: likewise.
+        header: likewise.
     """
 
     paths: Sequence[str]
@@ -160,11 +161,12 @@ class Files:
     sample_by: str = "line"
     encoding: str | None = None
     delimiter: str | None = None
+    header: bool = True
 
     @property
     def layout(self) -> Layout:
         """How the files hold their documents."""
-        return Layout(self.format, self.sample_by, self.encoding, self.delimiter)
+        return Layout(self.format, self.sample_by, self.encoding, self.delimiter, self.header)
 
     def open(
         self, on_unreadable: Callable[[str, str], None] | None = None, progress: OnRead | None = None

@@ -12,6 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from zipfit.corpus.lines import too_large
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
@@ -232,11 +233,3 @@ class _Text:
             place = f"{self._path}, near line {self._lines_before}"
             raise ZipfitError(f"{place}: invalid UTF-8 ({error.reason})") from error
         self._start, self._ended = 0, not data
-
-
-def too_large(place: str, limit: int) -> ZipfitError:
-    """The error of a record that is longer than may be."""
-    return ZipfitError(
-        f"{place}: the record has more than {limit:,} bytes (to read it, set the environment variable "
-        "ZIPFIT_MAX_RECORD_BYTES to more)"
-    )

@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, names, picked, plain, tool_records, tools_text
+from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, kind, names, picked, plain, tool_records, tools_text
 from zipfit.errors import BadRecordError, ZipfitError, need
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NO_LABEL = "(none)"
 _DEFAULT_LABEL = "source"
@@ -285,11 +285,21 @@ def _lookup(record: Mapping[str, Any], name: str) -> Any:
     for depth, part in enumerate(parts):
         if isinstance(value, list) and depth:
             inner = ".".join(parts[depth:])
-            return "\n".join(plain(_lookup(item, inner), name) for item in value if isinstance(item, dict))
+            return "\n".join(_inner_texts(value, inner, name))
         if not isinstance(value, dict) or part not in value:
             raise BadRecordError(f"no field {name!r}; the record has {names(record)}")
         value = value[part]
     return value
+
+
+def _inner_texts(items: list[Any], inner: str, name: str) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, list):
+            yield from _inner_texts(item, inner, name)
+        elif isinstance(item, dict):
+            yield plain(_lookup(item, inner), name)
+        elif item is not None:
+            raise BadRecordError(f"field {name!r} leads to {kind(item)} in a list, not to a record")
 
 
 def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -315,6 +325,10 @@ def _known_shape(record: Mapping[str, Any]) -> tuple[str, ...]:
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
     if shape[0] in _CHATS:
         return isinstance(record.get(shape[0]), (list, tuple))
+    if (
+        shape[-1] == "sql" and isinstance(record.get("sql"), dict) and "query" in record
+    ):  # Spider's parsed query; its text is `query`
+        return False
     return shape[0] in record and shape[-1] in record and (shape[-1] != "chosen" or "rejected" in record)
 
 

@@ -17,6 +17,8 @@ def rows_of(batch: pa.RecordBatch, errors: str = "strict") -> list[dict[str, Any
     Raises:
         UnicodeDecodeError: a string is not UTF-8, with strict `errors`.
     """
+    if not batch.num_columns:
+        return [{} for _ in range(batch.num_rows)]
     columns = {name: _values(column, errors) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -45,7 +47,7 @@ def _value(scalar: pa.Scalar, errors: str) -> Any:
     if isinstance(scalar, pa.StructScalar):
         return {field.name: _value(scalar[field.name], errors) for field in scalar.type}
     if isinstance(scalar, pa.MapScalar):
-        return [(_value(entry["key"], errors), _value(entry["value"], errors)) for entry in scalar.values]
+        return [(_value(entry[0], errors), _value(entry[1], errors)) for entry in scalar.values]
     if isinstance(scalar, pa.ListScalar):  # and of the other lists
         return [_value(item, errors) for item in scalar.values]
     if isinstance(scalar, pa.DictionaryScalar):

@@ -44,6 +44,7 @@ _FOREIGN = {
     b"LZIP\x01": "an lzip file: decompress it first",
     b"\xff\x06\x00\x00sNaPpY": "a Snappy file: decompress it first",
     b"\x1f\x9d": "a file of the old program compress: decompress it first",
+    b"version https://git-lfs.github.com/spec/": "a Git LFS pointer, not the data: run git lfs pull",
     b"WARC/": "a WARC archive: extract the texts first",
     b"Obj\x01": "an Avro file: convert it to Parquet or JSON Lines first",
     b"SQLite format 3\x00": "an SQLite database: export the table first",
@@ -284,7 +285,9 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if _is_bzip2(head):
         return io.BufferedReader(_StreamsReader(stream, lambda _: bz2.BZ2Decompressor()), _BLOCK)
     if head.startswith(_XZ):
-        return io.BufferedReader(_StreamsReader(stream, lambda _: lzma.LZMADecompressor(), padding=4), _BLOCK)
+        return io.BufferedReader(
+            _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4), _BLOCK
+        )
     return io.BufferedReader(_StreamsReader(stream, _frame), _BLOCK) if _is_compressed(head) else stream
 
 

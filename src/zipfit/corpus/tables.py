@@ -63,7 +63,7 @@ def read_tables(
                 if progress is not None:
                     progress(int(size * share) - done)
                     done = int(size * share)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file, kind, error) from error
 
 
@@ -119,7 +119,7 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
                 else:
                     with _arrow_reader(source, None) as (reader, _):
                         schema = reader.schema
-            except pa.ArrowException as error:
+            except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise _unreadable(file, kind, error) from error
     check_schema(file.path, schema)
     return schema

@@ -133,8 +133,8 @@ def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
     given = None
     if files is not None:
         given = {**vars(files), "paths": list(files.paths)}
-        for name in ("encoding", "delimiter"):  # named only where they are given, so that other manifests stay
-            if given[name] is None:
+        for name, default in (("encoding", None), ("delimiter", None), ("header", True)):
+            if given[name] is default:  # named only where they are given, so that other manifests stay as they were
                 del given[name]
     return {
         "files": given,

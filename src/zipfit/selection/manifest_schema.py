@@ -22,6 +22,7 @@ class _Files(Struct, forbid_unknown_fields=True):
     sample_by: str
     encoding: str | None = None
     delimiter: str | None = None
+    header: bool = True
 
 
 class _Input(Struct):
