@@ -89,6 +89,8 @@ def check_schema(name: str, schema: pa.Schema) -> None:
     need_distinct(name, schema.names)
     kinds = list(schema.types)
     for kind in kinds:  # which grows by what each holds
+        if kind.id == pa.lib.Type_INTERVAL_MONTHS:
+            raise ZipfitError(f"{name}: has a column of {kind}, of which Arrow gives no values")
         if pa.types.is_struct(kind):
             need_distinct(name, [field.name for field in kind], "field")
             kinds += [field.type for field in kind]
