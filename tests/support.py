@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import lz4.frame
 import zstandard
 
+from zipfit.corpus.formats import Layout, read_chunks
+from zipfit.corpus.streams import HashedFile
+from zipfit.errors import BadRecordError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -35,6 +39,23 @@ WORDS = [
     *("simp", "import", "math", "print", "select", "from", "where", "count", "group", "order", "river", "stone"),
     *("winter", "apple", "music", "letter", "λ", "数", "naïve", "🎲"),
 ]
+
+
+def chunks(path, kind=None, *, columns=None, progress=None, **layout):
+    file = HashedFile(str(path))
+    return list(read_chunks(file, Layout(kind, **layout).of(file), columns, progress))
+
+
+def outcomes(path, kind=None, **options):
+    """Every record, or its place and the reason why it is bad."""
+    found = []
+    for chunk in chunks(path, kind, **options):
+        for i in range(len(chunk)):
+            try:
+                found.append(chunk.record(i))
+            except BadRecordError as error:
+                found.append((chunk.place(i), str(error)))
+    return found
 
 
 def random_texts(count: int, seed: int, longest: int = 40) -> list[str]:

@@ -41,3 +41,8 @@ def need(holds: bool, message: str) -> None:
     """Raise ZipfitError with the message unless a condition holds, such as that an option is within its range."""
     if not holds:
         raise ZipfitError(message)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of a library's message, or what kind of error it is."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -5,7 +5,7 @@ import codecs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_json_text import outcomes
+from support import outcomes
 
 from zipfit.corpus.encodings import utf8
 from zipfit.corpus.formats import Layout

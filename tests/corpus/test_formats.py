@@ -10,30 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import chunks, outcomes
 
 from zipfit.corpus import formats, json_text
-from zipfit.corpus.formats import Layout, format_of_name, read_chunks
+from zipfit.corpus.formats import Layout, format_of_name
 from zipfit.corpus.streams import HashedFile
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import ZipfitError
 
 BOM = b"\xef\xbb\xbf"
-
-
-def chunks(path, kind=None, *, columns=None, progress=None, **layout):
-    file = HashedFile(str(path))
-    return list(read_chunks(file, Layout(kind, **layout).of(file), columns, progress))
-
-
-def outcomes(path, kind=None, **options):
-    """Every record, or its place and the reason why it is bad."""
-    found = []
-    for chunk in chunks(path, kind, **options):
-        for i in range(len(chunk)):
-            try:
-                found.append(chunk.record(i))
-            except BadRecordError as error:
-                found.append((chunk.place(i), str(error)))
-    return found
 
 
 def saved(tmp_path, content, name="data"):

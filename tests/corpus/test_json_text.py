@@ -5,27 +5,14 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import outcomes
 
 from zipfit.corpus import json_text
-from zipfit.corpus.formats import Layout, read_chunks
-from zipfit.corpus.streams import HashedFile
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import ZipfitError
 
 RECORDS = [{"text": "a\nb", "n": [1, 2.50, {"x": None}]}, {"text": "]}, {[", "data": [{"text": "no"}]}, {"text": "é"}]
 PRETTY = "\n".join(json.dumps(record, indent=2, ensure_ascii=False) for record in RECORDS)
 ARRAY = json.dumps(RECORDS, indent=1)
-
-
-def outcomes(path, **layout):
-    """Every record, or its place and the reason why it is bad."""
-    file, found = HashedFile(str(path)), []
-    for chunk in read_chunks(file, Layout(**layout).of(file)):
-        for i in range(len(chunk)):
-            try:
-                found.append(chunk.record(i))
-            except BadRecordError as error:
-                found.append((chunk.place(i), str(error)))
-    return found
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.unknown"])
@@ -42,7 +29,7 @@ def test_json_is_read_in_whatever_arrangement(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     if name == "a.unknown" and content.startswith(("{", "\ufeff")):  # an array of `.json` is told by its content alone
-        assert outcomes(path) == outcomes(path, format="json") == RECORDS
+        assert outcomes(path) == outcomes(path, "json") == RECORDS
     assert outcomes(path) == RECORDS
 
 

@@ -13,7 +13,6 @@ There are three kinds of `Input`, each read as often as needed, and all of them 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -26,7 +25,7 @@ from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, is_pipe
 from zipfit.corpus.tables import check_schema, need_distinct, schema_of
 from zipfit.corpus.write import check_schemas
-from zipfit.errors import ZipfitError, needing
+from zipfit.errors import ZipfitError, needing, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -335,6 +334,5 @@ def _hub_input(path: str) -> TableInput:
     try:
         dataset = datasets.load_dataset(match["name"], match["config"], split=match["split"])
     except Exception as error:  # the library raises many kinds; each means that there is nothing to read
-        reason = next(itertools.chain(str(error).splitlines(), [type(error).__name__]))
-        raise ZipfitError(f"{path}: the data set cannot be loaded ({reason})") from error
+        raise ZipfitError(f"{path}: the data set cannot be loaded ({one_line(error)})") from error
     return _dataset_input(path, dataset)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from zipfit.errors import BadRecordError, MissingExtraError, ZipfitError
+from zipfit.errors import BadRecordError, MissingExtraError, ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -355,11 +355,6 @@ def raise_remote(path: str, what: str, error: BaseException) -> None:
     """
     if is_remote(path) and not isinstance(error, (ZipfitError, BadRecordError)):
         raise ZipfitError(f"{path}: {what} ({one_line(error)})") from error
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of a library's message, or what kind of error it is."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 class HashedFile:

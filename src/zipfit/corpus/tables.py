@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming, one_line
-from zipfit.errors import ZipfitError
+from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

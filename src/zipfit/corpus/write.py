@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from zipfit.corpus.formats import format_of_name
+from zipfit.corpus.formats import TABLES, format_of_name
 from zipfit.corpus.records import dump_record, parse_record, pickable, without_nan
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -30,7 +30,6 @@ RANK_FIELD = "zipfit_rank"
 _ADDED = (SCORE_FIELD, RANK_FIELD)
 
 _ROW_FORMATS = ("jsonl", "json", "csv", "tsv")
-TABLE_FORMATS = ("parquet", "arrow")
 
 _BATCH = 4096
 """Records of a table at a time."""
@@ -44,7 +43,7 @@ def output_format(path: str) -> str:
     """
     kind = "jsonl" if path == "-" else format_of_name(path)
     compressed = path.lower().endswith(COMPRESSION_SUFFIXES)
-    if kind in _ROW_FORMATS or (kind in TABLE_FORMATS and not compressed):
+    if kind in _ROW_FORMATS or (kind in TABLES and not compressed):
         return kind
     raise ZipfitError(
         f"{path}: its extension names no output format: use .jsonl, .json, .csv or .tsv (each also with "
@@ -185,8 +184,7 @@ def _together(tables: list[pa.Table]) -> pa.Table:
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        reason = str(error).splitlines()[0]
-        message = f"the inputs' columns do not go together ({reason}): write the selection as .jsonl"
+        message = f"the inputs' columns do not go together ({one_line(error)}): write the selection as .jsonl"
         raise ZipfitError(message) from error
 
 
@@ -202,9 +200,9 @@ def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
         ZipfitError: it cannot.
     """
     kind = output_format(path)
-    if kind in TABLE_FORMATS and mixed:
+    if kind in TABLES and mixed:
         raise _mixed()
-    if kind in TABLE_FORMATS and schemas:
+    if kind in TABLES and schemas:
         _write_tables(io.BytesIO(), path, kind, iter([_together([_empty(schema) for schema in schemas])]))
 
 
@@ -249,7 +247,7 @@ def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
 
 
 def _no_column(name: str, error: Exception) -> ZipfitError:
-    return ZipfitError(f"field {name!r} cannot be a column ({str(error).splitlines()[0]}): write .jsonl instead")
+    return ZipfitError(f"field {name!r} cannot be a column ({one_line(error)}): write .jsonl instead")
 
 
 @contextmanager
@@ -305,11 +303,11 @@ def write_records(
     try:
         for batch in batches:
             if spool is None:
-                as_table = kind in TABLE_FORMATS and not isinstance(batch, list)
+                as_table = kind in TABLES and not isinstance(batch, list)
                 spool = TableSpool() if as_table else LineSpool(strict, text_columns)
             spool.add(batch)
         spool = spool or LineSpool(strict, text_columns)
-        if kind in TABLE_FORMATS:
+        if kind in TABLES:
             _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
         else:
             assert isinstance(spool, LineSpool)
@@ -412,5 +410,6 @@ def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Ta
             for table in chain([first], tables):
                 writer.write_table(table)
     except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise ZipfitError(f"{path}: the format cannot hold the records ({reason}): write .jsonl instead") from error
+        raise ZipfitError(
+            f"{path}: the format cannot hold the records ({one_line(error)}): write .jsonl instead"
+        ) from error

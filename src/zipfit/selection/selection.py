@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zipfit.corpus.formats import TABLES
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record, without_nan
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, TABLE_FORMATS, output_format, write_records
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, output_format, write_records
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.base import HasNotes
 from zipfit.selection.cut import Budget, Terms
@@ -222,7 +223,7 @@ class Selection:
         records: Iterator[Records] = (
             corpus.records(chosen, see)
             if form is None
-            else corpus.converted(chosen, form, see, columns=output_format(path) in TABLE_FORMATS)
+            else corpus.converted(chosen, form, see, columns=output_format(path) in TABLES)
         )
         with files.open(path) as written:
             text_columns = self.ranking.sources.reading.text_columns

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError, ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def token_counter(name: str) -> TokenCounter:
     try:
         tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
     except Exception as error:  # the library raises plain Exception for every failure
-        raise ZipfitError(f"tokenizer {name}: cannot be loaded ({str(error).splitlines()[0]})") from error
+        raise ZipfitError(f"tokenizer {name}: cannot be loaded ({one_line(error)})") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError, ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -179,5 +179,5 @@ def read_yaml(path: str | os.PathLike[str]) -> Node:
         raise ZipfitError(f"{name}: {line}{error.problem or error.context or 'is not YAML'}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # pyyaml lets through what Python says of dates and numbers that there are not, or of nesting without end.
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = one_line(error)
         raise ZipfitError(f"{name}: is not YAML that can be read ({reason})") from error
