@@ -94,5 +94,8 @@ class Trickle:
 @given(st.text(), st.sampled_from(["utf-8", "utf-16", "utf-32", "gb18030"]), st.integers(1, 5))
 def test_any_text_is_transcoded_whatever_the_reads(text, encoding, step):
     data = text.encode(encoding)
-    given_one = None if encoding.startswith("utf") and step > 3 else encoding
-    assert utf8(Trickle(data, step), given_one).read() == text.removeprefix("\ufeff").encode()
+    told_by_mark = encoding.startswith("utf") and step > 3
+    if encoding == "utf-16" and text.startswith("\0"):  # its mark and the NUL are the mark of UTF-32
+        told_by_mark = False
+    stated = None if told_by_mark else encoding
+    assert utf8(Trickle(data, step), stated).read() == text.removeprefix("\ufeff").encode()
