@@ -59,9 +59,9 @@ def build_manifest(
         "platform": platform.platform(),
         "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
         "working_directory": os.getcwd(),
-        "source": _documents(sources.source, sources.pool.corpus.inputs),
-        "target": _documents(sources.target, sources.examples.inputs),
-        **{role: _documents(test_set.documents, test_set.inputs) for role, test_set in given.items()},
+        "source": describe_documents(sources.source, sources.pool.corpus.inputs),
+        "target": describe_documents(sources.target, sources.examples.inputs),
+        **{role: describe_documents(test_set.documents, test_set.inputs) for role, test_set in given.items()},
         "files_passed_over": sources.passed_over,
         **({} if sources.unreadable is None else {"files_unreadable": sources.unreadable}),
         "method": {
@@ -128,7 +128,8 @@ def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     )
 
 
-def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
+def describe_documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
+    """How documents were given, and what was read of each input."""
     files = as_files(documents)
     given = None
     if files is not None:
