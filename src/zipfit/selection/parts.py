@@ -1,14 +1,13 @@
 """Scoring a pool part by part, each part's work kept in a folder as it goes, so that a killed job goes on where it was.
 
 A part is a share of the pool's pieces (`corpus.pieces`), and its folder holds tables: blocks of consecutive records
-with their scores. What a block's records belong to is said by its segments: which piece, which rows of it, and the stamp
-that the file had. A block counts as long as the job is the same and the file's stamp is.
+with their scores. What a block's records belong to is said by its segments: which piece, which rows of it, and what
+stamp the file had. A block counts as long as the job is the same and the file's stamp is.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus
-from zipfit.corpus.inputs import FileInput, HeldInput
+from zipfit.corpus.inputs import FileInput, HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, Scorer
 from zipfit.methods.registry import class_path, method_options
+from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
 from zipfit.selection.ranking import fit, scores_of
+from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
 from zipfit.selection.sources import Stopwatch, text_hash
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 DONE = "done.json"
 """What a part's folder holds when all of it is scored."""
 
-_ABOUT = b"zipfit"
 _BLOCK_CHUNKS = 64
 """Chunks of the pool that are scored and kept together: up to 32,768 records, seconds of work."""
 
@@ -171,12 +171,7 @@ def score_part(
             "part": part,
             "parts": parts,
             "files": files,
-            "method": {
-                "class": class_path(method),
-                "options": method_options(method),
-                "engine": method.engine if isinstance(method, HasEngine) else None,
-                "notes": method.notes if isinstance(method, HasNotes) else {},
-            },
+            "description": describe(sources, method),
             "terms": method.terms if isinstance(method, Measurer) else None,
             "unreadable": scoring.unreadable or {},
             "tables": scoring.tables,
@@ -190,10 +185,23 @@ def score_part(
     return about | {"kept": scoring.kept, "scored": scoring.scored}
 
 
+def describe(sources: Sources, method: Method) -> dict[str, Any]:
+    """How a pool was scored, as JSON values; of its inputs, the names alone."""
+    files = as_files(sources.source)
+    assert files is not None
+    return {
+        **describe_environment(),
+        "source": {"files": {**vars(files), "paths": list(files.paths)}},
+        "target": describe_documents(sources.target, sources.examples.inputs),
+        "files_passed_over": sources.passed_over,
+        "method": describe_method(method, method.notes if isinstance(method, HasNotes) else {}),
+        "parameters": {**describe_reading(sources), "skip_bad": sources.reading.skip_bad},
+    }
+
+
 def _job(sources: Sources, method: Method, files: list[tuple[str, str | None]] | None) -> str:
     """What must be the same for scores to be: a hash of all that they depend on, besides the documents."""
-    source = sources.source
-    layout = asdict(source.layout) if hasattr(source, "layout") else None
+    given = as_files(sources.source)
     target = hashlib.sha256()
     for text, group in zip(sources.texts.encoded(), sources.groups, strict=True):
         target.update(b"%d %r " % (len(text), group.encode("utf-8", "surrogatepass")) + text)
@@ -204,7 +212,7 @@ def _job(sources: Sources, method: Method, files: list[tuple[str, str | None]] |
         "engine": method.engine if isinstance(method, HasEngine) else None,
         "notes": method.notes if isinstance(method, HasNotes) else None,
         "reading": asdict(sources.reading),
-        "layout": layout,
+        "layout": None if given is None else asdict(given.layout),
         "target": target.hexdigest(),
         "pool": files,
     }
@@ -267,7 +275,7 @@ class _Scoring:
         )
         row = 0
         taken_over = not before
-        for chunk in _readable(item.name, read):
+        for chunk in _readable(read):
             start, row = row, row + len(chunk)
             if row <= done:
                 continue
@@ -358,7 +366,7 @@ class _CannotBeReadError(Exception):
     """A file that cannot be read; the message is the reason."""
 
 
-def _readable(name: str, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _readable(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Tell what goes wrong in reading a file from what is wrong with a record."""
     try:
         yield from chunks
@@ -401,87 +409,3 @@ def _following(kept: list[Kept]) -> list[Kept]:
             taken.append(item)
             row += item.segment.records
     return taken
-
-
-def block_table(
-    rows: int,
-    good: NDArray[np.int64],
-    values: list[NDArray[np.float64]],
-    facts: tuple[NDArray[np.int64], NDArray[np.uint64], list[str]],
-    rejected: Sequence[Rejected],
-) -> pa.Table:
-    """A block as a table, a row for each record, bad ones too.
-
-    Args:
-        rows: R, the number of records.
-        good: rows of the N good ones.
-        values: scores of shape (n,), or measures of shape (n, F), by batch.
-        facts: lengths and hashes, shape (N,), and labels of the good ones.
-        rejected: the R - N bad ones.
-    """
-    import pyarrow as pa
-
-    index = np.full(rows, -1, np.int64)
-    index[good] = np.arange(len(good))
-    bad = np.flatnonzero(index < 0)
-    places: list[Any] = [None] * rows
-    reasons: list[Any] = [None] * rows
-    raws: list[Any] = [None] * rows
-    for row, item in zip(bad.tolist(), rejected, strict=True):
-        places[row], reasons[row], raws[row] = item.place, item.reason, item.raw
-    take = pa.array(index, mask=index < 0)
-    measured = np.concatenate(values) if values else np.empty(0)
-    scores = pa.array(measured if measured.ndim == 1 else np.full(len(good), np.nan), pa.float64())
-    columns = {
-        "score": scores.take(take),
-        "bytes": pa.array(facts[0], pa.int64()).take(take),
-        "hash": pa.array(facts[1], pa.uint64()).take(take),
-        "label": pa.array(facts[2], pa.string()).take(take),
-        "place": pa.array(places, pa.string()),
-        "reason": pa.array(reasons, pa.string()),
-        "raw": pa.array(raws, pa.binary()),
-    }
-    if measured.ndim == 2:
-        for feature in range(measured.shape[1]):
-            columns[f"measure_{feature}"] = pa.array(measured[:, feature], pa.float64()).take(take)
-    return pa.table(columns)
-
-
-def write_table(store: Store, name: str, table: pa.Table, about: dict[str, Any]) -> bytes:
-    """Write a table with what it is about, as JSON values; return its bytes, which are always the same."""
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    said = json.dumps(about, ensure_ascii=True).encode()
-    pq.write_table(table.replace_schema_metadata({_ABOUT: said}), buffer, compression="zstd")
-    data = buffer.getvalue()
-    store.write(name, data)
-    return data
-
-
-def read_table(store: Store, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table.
-
-    Raises:
-        ZipfitError: it is missing, or none that `write_table` wrote.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(io.BytesIO(store.read(name)), columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ZipfitError(f"{store.of(name)}: is not a whole table of scores") from error
-
-
-def table_about(store: Store, name: str) -> dict[str, Any] | None:
-    """What a table is about; None if it is no table that was written whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        metadata = pq.read_schema(io.BytesIO(store.read(name))).metadata or {}
-        about = json.loads(metadata[_ABOUT])
-    except (pa.ArrowException, OSError, KeyError, ValueError):
-        return None
-    return about if isinstance(about, dict) else None

@@ -68,6 +68,11 @@ class Ranking:
                 return cut
             reach = Reach(documents=2 * (reach.documents or 1))
 
+    def whole(self) -> Iterable[tuple[int, float]]:
+        """Position and score of all that the method ranks, best first."""
+        assert self._whole is not None
+        return self._whole
+
     def _head(self, reach: Reach) -> tuple[Iterable[tuple[int, float]], bool]:
         """The ranking at least as far as it is needed, and whether nothing that could be needed comes after that."""
         if self._whole is not None:
@@ -133,7 +138,6 @@ def rank(sources: Sources, method: Method) -> Ranking:
 
 def _scores(method: Scorer, sources: Sources) -> NDArray[np.float64]:
     """The score of every document, checked, shape (N,)."""
-
     scores = np.concatenate(list(sources.pool.map(lambda texts: scores_of(method, texts))))
     bad = np.flatnonzero(np.isnan(scores))
     if bad.size:

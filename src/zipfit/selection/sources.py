@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -60,6 +61,13 @@ class RejectedRecords:
     def __call__(self, rejected: Rejected) -> None:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
+
+    def of_source(self, examples: Corpus) -> Iterator[dict[str, str]]:
+        """Those of the source, as they are saved; the target's, which was read before, come first."""
+        before = sum(sum(item.skipped.values()) for item in examples.inputs)
+        self._file.seek(0)
+        for line in list(self._file)[before:]:
+            yield json.loads(line)
 
     def save(self, files: Writing, path: str | None) -> None:
         """Write them, if there are any, to one of an output's files; None to write nothing."""
