@@ -12,9 +12,11 @@ from zipfit.cli import common
 from zipfit.corpus.inputs import Files, check_output, names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.overlap import DEFAULT_RULE
+from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.rerun import rerun
+from zipfit.selection.score_tables import SAVING
 from zipfit.selection.scores import open_scores
 from zipfit.selection.select import select
 
@@ -85,6 +87,9 @@ def select_command(
     fail_on_overlap: Annotated[
         bool, _tests("--fail-on-overlap", help="Exit with status 1 if --check finds an overlap.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the scores in OUTPUT.scores until the end; if killed, go on there.")
+    ] = False,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -123,6 +128,10 @@ def select_command(
     examples = Files(target or [], *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]
+    if resume and output == "-":
+        raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
+    work = Store(f"{output}.scores")
+    overwrite = overwrite or (resume and work.has(SAVING))
     Outputs.of_selection(output, overwrite, convert).check([name for files in given for name in names_of(files)])
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
@@ -179,11 +188,16 @@ def select_command(
             skip_bad=skip_bad,
             skip_bad_files=skip_bad_files,
             max_bad_files=max_bad_files,
+            work=work.path if resume else None,
             threads=threads,
             progress=progress,
         )
     how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
+    if resume:
+        work.write(SAVING, b"")
     manifest = selection.save(output, **how, overwrite=overwrite)
+    if resume:
+        work.remove_all(last=SAVING)
     if as_json:
         text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
         common.say(text, on_error=output == "-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,19 +107,16 @@ class Store:
         except OSError as error:
             raise ZipfitError(f"{path}: cannot be written ({error.strerror or error})") from error
 
+    def remove_all(self, last: str) -> None:
+        """Remove the folder, and this file in it last, so that it is there as long as anything is."""
+        for name in self.names():
+            if name != last:
+                self.remove(name)
+        _remove(self.path, self._remote)
+
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it; what is not there is gone already."""
-        path = self.of(name)
-        with suppress(FileNotFoundError):
-            if self._remote:
-                fs, inner = file_system(path)
-                fs.rm(inner, recursive=True)
-            elif os.path.isdir(path):
-                import shutil
-
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+        _remove(self.of(name), self._remote)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -144,3 +142,14 @@ class Store:
             yield
         finally:
             os.close(handle)
+
+
+def _remove(path: str, remote: bool) -> None:
+    with suppress(FileNotFoundError):
+        if remote:
+            fs, inner = file_system(path)
+            fs.rm(inner, recursive=True)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)

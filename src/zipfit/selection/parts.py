@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -150,7 +150,9 @@ def score_part(
     check_can_be_parted(method, parts)
     stopwatch = Stopwatch()
     inputs = sources.pool.corpus.inputs
+    counts = Counter(item.name for item in inputs)
     for item in inputs:
+        need(counts[item.name] == 1, f"{item.name}: is given twice, and scores are kept by file")
         need(isinstance(item, FileInput), f"{item.name}: scores are kept of files, from which records are read again")
     pool = _Watched(sources.pool)
     with stopwatch.stage("fit"):

@@ -32,6 +32,9 @@ MANIFEST = "scores.json"
 WORK = "work"
 VERSION = 1
 
+SAVING = "saving"
+"""A file that says that a selection of these scores is being written, so that what lies in its place may be its own."""
+
 KEPT = ("bytes", "hash", "label", "place", "reason", "raw")
 """The columns that a block and a final table have in common; the last three are of bad records."""
 

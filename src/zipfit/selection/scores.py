@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.inputs import Documents
+    from zipfit.selection.sources import Sources
 
 
 class Scores:
@@ -142,26 +143,44 @@ def open_scores(folder: str | os.PathLike[str], *, threads: int | None = None, p
         **{**target_files, "paths": [whereabouts(each["name"], manifest) for each in manifest["target"]["inputs"]]}
     )
     sources = open_sources(source, target, reading, target_reading, threads=threads, progress=progress)
+    return Scores(store.path, manifest, kept_ranking(store.path, manifest, sources))
+
+
+def kept_ranking(folder: str, manifest: dict[str, Any], sources: Sources) -> Ranking:
+    """The ranking that scores in a folder are.
+
+    Args:
+        folder: where they are.
+        manifest: theirs.
+        sources: what was scored, opened again; the source is not read.
+
+    Raises:
+        ZipfitError: as `open_scores`.
+    """
+    store = Store(folder)
     for item, known in zip(sources.examples.inputs, manifest["target"]["inputs"], strict=True):
         need(item.identity().get("sha256") == known["sha256"], f"{item.name}: has changed since the pool was scored")
     columns, facts, bad = _load(store, manifest)
-    inputs = sources.pool.corpus.inputs
+    scored = [each["name"] for each in manifest["source"]["inputs"]]
+    wanted = {whereabouts(name, manifest) for name in scored}
+    inputs = [item for item in sources.pool.corpus.inputs if item.name in wanted]
+    need(len(inputs) == len(scored), f"{store.path}: was scored from other files")
     for item, known in zip(inputs, manifest["source"]["inputs"], strict=True):
         _check_same(item, known)
-    corpus = Corpus(inputs, reading)
+    corpus = Corpus(inputs, sources.reading)
     told = manifest["source"]["inputs"]
     corpus.restore([each["documents"] for each in told], [each["skipped"] for each in told], bad)
     for what, speakers, text, size in manifest["sample"]:
         if corpus.sample.takes_next():
             corpus.sample.add(ReadAs(what, tuple(speakers)), text, size)
-    terminal = TerminalProgress() if progress else None
+    terminal = TerminalProgress() if sources.progress else None
     if sources.rejected is not None:
         for rejected in _rejected(store, manifest):
             sources.rejected(rejected)
     sources = replace(
         sources,
-        source=Files(**given),
-        pool=CorpusPool(corpus, threads or available_cores(), terminal, facts),
+        source=Files(**manifest["source"]["files"]),
+        pool=CorpusPool(corpus, sources.threads or available_cores(), terminal, facts),
         passed_over=manifest["files_passed_over"],
         unreadable=manifest.get("files_unreadable"),
         seconds=manifest["seconds"],
@@ -170,11 +189,11 @@ def open_scores(folder: str | os.PathLike[str], *, threads: int | None = None, p
     scores, ranks = columns
     stopwatch = Stopwatch()
     if ranks is None:
-        return Scores(store.path, manifest, Ranking(sources, method, Descending(scores), scores, stopwatch))
+        return Ranking(sources, method, Descending(scores), scores, stopwatch)
     ranked = np.flatnonzero(ranks >= 0)
     ranked = ranked[np.argsort(ranks[ranked], kind="stable")]
     whole = list(zip(ranked.tolist(), scores[ranked].tolist(), strict=True))
-    return Scores(store.path, manifest, Ranking(sources, method, whole, None, stopwatch))
+    return Ranking(sources, method, whole, None, stopwatch)
 
 
 class _Table(msgspec.Struct):

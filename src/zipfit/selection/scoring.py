@@ -13,7 +13,7 @@ from zipfit.methods.base import Shortlister
 from zipfit.selection.merge import merge, part_name
 from zipfit.selection.parts import check_can_be_parted, describe, score_part
 from zipfit.selection.ranking import rank
-from zipfit.selection.score_tables import MANIFEST, TABLE_ROWS, WORK, final_table, is_final_table, write_scores
+from zipfit.selection.score_tables import MANIFEST, SAVING, TABLE_ROWS, WORK, final_table, is_final_table, write_scores
 from zipfit.selection.sources import Stopwatch
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def score(
 
 def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwrite: bool) -> None:
     names = store.names()
-    known = {MANIFEST, WORK}
+    known = {MANIFEST, WORK, SAVING}
     foreign = [name for name in names if name not in known and not is_final_table(name)]
     need(not foreign, f"{store.path}: holds something else ({', '.join(foreign[:3])}): name a folder of its own")
     need(not (resume and overwrite), "give --resume or --overwrite, not both")

@@ -11,6 +11,8 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.ranking import rank
+from zipfit.selection.scores import kept_ranking
+from zipfit.selection.scoring import score
 from zipfit.selection.selection import Selection
 from zipfit.selection.sources import need_one_standard_input, open_sources
 from zipfit.selection.test_set import open_test_set
@@ -55,6 +57,7 @@ def select(
     skip_bad: bool = False,
     skip_bad_files: bool = False,
     max_bad_files: float = 0.5,
+    work: str | None = None,
     threads: int | None = None,
     progress: bool = False,
 ) -> Selection:
@@ -103,6 +106,8 @@ def select(
             are counted and kept.
         skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
         max_bad_files: the largest share of the source's files, and of the target's, that may be passed over.
+        work: a folder to keep the scores in as they are made, so that a job that was killed goes on with what it finds
+            there; for methods that score documents one by one. Whoever gives it removes it. None to keep nothing.
         threads: how many to compute with; None for one a core.
         progress: show a progress bar on standard error.
 
@@ -131,6 +136,7 @@ def select(
         "overlap is the rule of a test set: exclude or check one",
     )
     need_one_standard_input(source, target, exclude, check)
+    bad_files = max_bad_files if skip_bad_files else None
     target_reading = Reading(target_field, target_template, target_by, skip_bad, roles, role_labels)
     sources = open_sources(
         source,
@@ -139,10 +145,16 @@ def select(
         target_reading,
         threads=threads,
         progress=progress,
-        max_bad_files=max_bad_files if skip_bad_files else None,
+        max_bad_files=bad_files,
+        find_bad_files=work is None,
     )
     excluded, checked = (
         None if given is None else open_test_set(name, given, target_reading, overlap or DEFAULT_RULE, sources.rejected)
         for name, given in (("exclude", exclude), ("check", check))
     )
-    return Selection(rank(sources, method), replace(terms, exclude=excluded), checked)
+    if work is None:
+        ranking = rank(sources, method)
+    else:
+        manifest = score(sources, method, work, resume=True, max_bad_files=bad_files)
+        ranking = kept_ranking(work, manifest, sources)
+    return Selection(ranking, replace(terms, exclude=excluded), checked)
