@@ -21,7 +21,9 @@ TEXTS = st.text(max_size=12)
 LINES = st.lists(
     st.one_of(
         TEXTS.map(lambda text: json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace")),
-        st.sampled_from([b"", b"   ", b"{broken", b'"a string"', b"[1, 2]", b"\xff\xfe", b'{"text": "' + b"x" * 70_000 + b'"}']),
+        st.sampled_from(
+            [b"", b"   ", b"{broken", b'"a string"', b"[1, 2]", b"\xff\xfe", b'{"text": "' + b"x" * 70_000 + b'"}']
+        ),
     ),
     max_size=30,
 )

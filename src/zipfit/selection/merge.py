@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from zipfit.corpus.inputs import FileInput, Files
+from zipfit.corpus.pieces import place_in_file
 from zipfit.corpus.reading import ReadAs
 from zipfit.corpus.sample import Sample
 from zipfit.corpus.store import Store
@@ -91,7 +92,7 @@ def merge(folder: str, *, max_bad_files: float | None = None, overwrite: bool = 
             "sample": _merged_sample(by_name),
         }
         seconds = {name: sum(each["seconds"].get(name, 0.0) for each in done) for name in first["seconds"]}
-        rows = _rows(by_name, order)
+        rows = _rows(described, by_name, order)
         return write_scores(store, about, rows, seconds, stopwatch)
 
 
@@ -237,7 +238,9 @@ def _merged_sample(by_name: dict[str, list[Kept]]) -> list[list[Any]]:
 
 
 def _rows(
-    by_name: dict[str, list[Kept]], order: tuple[NDArray[np.int64], NDArray[np.float64]] | None
+    described: dict[str, Any],
+    by_name: dict[str, list[Kept]],
+    order: tuple[NDArray[np.int64], NDArray[np.float64]] | None,
 ) -> Iterator[pa.Table]:
     """The rows of the final tables, their positions aside."""
     import pyarrow as pa
@@ -248,6 +251,10 @@ def _rows(
         for kept in segments:
             table = kept.rows(["score", *KEPT])
             count = table.num_rows
+            if kept.segment.begin and table["place"].null_count < count:
+                path = whereabouts(name, described)
+                places = [place and place_in_file(path, place) for place in table["place"].to_pylist()]
+                table = table.set_column(table.column_names.index("place"), "place", pa.array(places, pa.string()))
             need(count == kept.segment.records, f"{kept.store.of(kept.table)}: is not a whole table of scores")
             good = np.asarray(_is_good(table))
             scores: Any = table["score"]

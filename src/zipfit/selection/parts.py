@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus
-from zipfit.corpus.inputs import FileInput, HeldInput, as_files
+from zipfit.corpus.inputs import HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, Scorer
@@ -153,7 +153,7 @@ def score_part(
     counts = Counter(item.name for item in inputs)
     for item in inputs:
         need(counts[item.name] == 1, f"{item.name}: is given twice, and scores are kept by file")
-        need(isinstance(item, FileInput), f"{item.name}: scores are kept of files, from which records are read again")
+        need(stamp(item) is not None, f"{item.name}: scores are kept of files, from which records are read again")
     pool = _Watched(sources.pool)
     with stopwatch.stage("fit"):
         fit(method, sources, pool)

@@ -26,6 +26,7 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import Named
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.manifest import readings_of, whereabouts
+from zipfit.selection.manifest_schema import GivenFiles, SafePath
 from zipfit.selection.ranking import Descending, Ranking
 from zipfit.selection.score_tables import MANIFEST, VERSION, is_final_table, read_table
 from zipfit.selection.selection import Selection
@@ -204,7 +205,7 @@ class _Table(msgspec.Struct):
 
 
 class _Input(msgspec.Struct):
-    name: str
+    name: SafePath
     bytes: int
     sha256: str
     documents: int
@@ -213,13 +214,18 @@ class _Input(msgspec.Struct):
 
 
 class _Source(msgspec.Struct):
-    files: dict[str, Any]
+    files: GivenFiles
     inputs: list[_Input]
 
 
+class _TargetInput(msgspec.Struct):
+    name: SafePath
+    sha256: str | None
+
+
 class _Target(msgspec.Struct):
-    files: dict[str, Any] | None
-    inputs: list[dict[str, Any]]
+    files: GivenFiles | None
+    inputs: list[_TargetInput]
 
 
 class _Method(msgspec.Struct):
@@ -241,7 +247,7 @@ class _Parameters(msgspec.Struct):
 
 class _Manifest(msgspec.Struct):
     scores_version: int
-    working_directory: str
+    working_directory: SafePath
     source: _Source
     target: _Target
     files_passed_over: list[str]
@@ -297,6 +303,7 @@ def _load(
                 bad[name].add(row)
             table = table.filter(pa.array(good))
         tables.append(table.drop_columns(["file", "row"]))
+    need(bool(tables), f"{store.of(MANIFEST)}: names no table")
     whole = pa.concat_tables(tables)
     total = sum(each["documents"] for each in manifest["source"]["inputs"])
     need(whole.num_rows == total, f"{store.path}: has {whole.num_rows} scores of {total} documents")
