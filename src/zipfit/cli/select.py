@@ -20,7 +20,7 @@ from zipfit.selection.score_tables import SAVING
 from zipfit.selection.scores import open_scores
 from zipfit.selection.select import select
 
-_budget = functools.partial(typer.Option, rich_help_panel="Budget (exactly one)")
+_budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 # What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
 _OF_CUTS = {

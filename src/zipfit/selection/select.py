@@ -74,7 +74,7 @@ def select(
         top: budget: number of documents.
         fraction: budget: share of the pool's documents, in (0, 1].
         tokens: budget: number of tokens of `tokenizer`.
-        min_score: budget: lowest score to take. Exactly one budget is given.
+        min_score: budget: lowest score to take. At least one budget is given; of several, the first that is reached ends it.
         allow_fewer: take what there is where the pool gives fewer documents than asked for.
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
