@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from zipfit.selection.alignment import Alignment, alignment
     from zipfit.selection.explain import explain
     from zipfit.selection.manifest import verify
+    from zipfit.selection.merge import merge_scores
     from zipfit.selection.rerun import rerun
+    from zipfit.selection.scores import Scores, open_scores
+    from zipfit.selection.scoring import score_pool
     from zipfit.selection.select import select
     from zipfit.selection.selection import Selection
     from zipfit.training.evaluate import evaluate
@@ -25,6 +28,7 @@ _HOMES = {
     "Alignment": "zipfit.selection.alignment",
     "Files": "zipfit.corpus.inputs",
     "MissingExtraError": "zipfit.errors",
+    "Scores": "zipfit.selection.scores",
     "Selection": "zipfit.selection.selection",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
@@ -32,7 +36,10 @@ _HOMES = {
     "evaluate": "zipfit.training.evaluate",
     "explain": "zipfit.selection.explain",
     "finetune": "zipfit.training.finetune",
+    "merge_scores": "zipfit.selection.merge",
+    "open_scores": "zipfit.selection.scores",
     "rerun": "zipfit.selection.rerun",
+    "score_pool": "zipfit.selection.scoring",
     "select": "zipfit.selection.select",
     "verify": "zipfit.selection.manifest",
 }
@@ -41,6 +48,7 @@ __all__ = [
     "Alignment",
     "Files",
     "MissingExtraError",
+    "Scores",
     "Selection",
     "ZipFit",
     "ZipfitError",
@@ -48,7 +56,10 @@ __all__ = [
     "evaluate",
     "explain",
     "finetune",
+    "merge_scores",
+    "open_scores",
     "rerun",
+    "score_pool",
     "select",
     "verify",
 ]

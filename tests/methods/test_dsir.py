@@ -131,7 +131,7 @@ def test_parity_with_several_targets(tmp_path):
     method = Dsir(resample=False)
     ranked = ranking(method, maths + prose, MemoryPool(pool), groups)
     np.testing.assert_allclose(method.log_weights(pool)[0], reference.weights(), rtol=1e-9)
-    np.testing.assert_allclose(method._shares, reference.dsir.target_proportions, rtol=1e-12)
+    np.testing.assert_allclose(np.array(method.terms["shares"]), reference.dsir.target_proportions, rtol=1e-12)
     assert list(method.notes["targets"]) == ["maths", "prose"]
     k = 20
     assert sorted(pool[position] for position, _ in ranked[:k]) == reference.top(k)
@@ -203,7 +203,7 @@ def test_every_prefix_holds_the_proportions(share):
     weights, _ = method.log_weights(pool)
     orders = [np.argsort(-weights[:, t], kind="stable") for t in range(2)]
     held = 0
-    for k, (t, _) in enumerate(_take_turns(orders, method._shares), start=1):
+    for k, (t, _) in enumerate(_take_turns(orders, np.array(method.terms["shares"])), start=1):
         held += t == 0
         assert abs(held - share * k) <= 1
 

@@ -71,13 +71,34 @@ def test_a_fraction_rounds_down(thousandths, size):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {}, {"top": 1, "tokens": 1}, {"top": 0}, {"top": -1}, {"fraction": 0.0}, {"fraction": 1.5},
+        {}, {"top": 1, "tokens": 0}, {"top": 0}, {"top": -1}, {"fraction": 0.0}, {"fraction": 1.5},
         {"fraction": -0.1}, {"fraction": math.nan}, {"tokens": 0}, {"min_score": math.nan},
     ],
 )  # fmt: skip
 def test_budgets_out_of_range(arguments):
     with pytest.raises(ZipfitError):
         Budget(**arguments)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), min_size=9, max_size=30),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "top": st.integers(1, 9),
+            "fraction": st.sampled_from([0.1, 0.25, 0.5]),
+            "tokens": st.integers(5, 40),
+            "min_score": st.integers(-1, 0),
+        },
+    ).filter(bool),
+)
+def test_of_several_bounds_the_nearest_one_holds(documents, bounds):
+    scores, lengths = zip(*documents, strict=True)
+    texts = ["x" * length for length in lengths]
+    alone = [cut(scores, Budget(**{name: value}), texts=texts, counter=LETTERS) for name, value in bounds.items()]
+    found = cut(scores, Budget(**bounds), texts=texts, counter=LETTERS)
+    assert found.indices.tolist() == min((each.indices.tolist() for each in alone), key=len)
+    found.check_enough(Budget(**bounds), len(documents))
 
 
 def test_ties_fall_by_source_order():

@@ -83,7 +83,7 @@ def test_cutting_again_does_not_score_again(chosen, monkeypatch):
     assert chosen.at(top=3).manifest["parameters"]["top"] == 3
     with pytest.raises(zipfit.ZipfitError, match="a budget of tokens needs a tokenizer"):
         chosen.at(tokens=10)
-    with pytest.raises(zipfit.ZipfitError, match="give one budget"):
+    with pytest.raises(zipfit.ZipfitError, match="give a budget"):
         chosen.at()
 
 

@@ -14,7 +14,7 @@ from zipfit.cli.evaluate import evaluate_command
 from zipfit.cli.finetune import finetune_command
 from zipfit.cli.inspect import explain_command, verify_command
 from zipfit.cli.preview import preview_command
-from zipfit.cli.score import score_command
+from zipfit.cli.score import merge_command, score_command
 from zipfit.cli.select import rerun_command, select_command
 from zipfit.cli.study import study_app
 
@@ -45,6 +45,7 @@ def _root(
 
 app.command("select")(common.handles_errors(select_command))
 app.command("score")(common.handles_errors(score_command))
+app.command("merge")(common.handles_errors(merge_command))
 app.command("explain")(common.handles_errors(explain_command))
 app.command("verify")(common.handles_errors(verify_command))
 app.command("rerun")(common.handles_errors(rerun_command))

@@ -23,9 +23,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 reading = functools.partial(typer.Option, rich_help_panel="Reading")
 
-Target = Annotated[
-    list[str], typer.Option("--target", "-t", help="Examples of the task: file, glob, folder; repeatable.")
-]
+target = typer.Option("--target", "-t", help="Examples of the task: file, glob, folder; repeatable.")
+Target = Annotated[list[str], target]
 TextField = Annotated[str | None, reading(help="Field that holds a source record's text (nested: a.b).")]
 Template = Annotated[str | None, reading(help="Source text made of fields, as in '{prompt}\\n{answer}'.")]
 TargetField = Annotated[str | None, reading(help="As --text-field, for the target.")]
@@ -50,6 +49,10 @@ MaxBadFiles = Annotated[float, reading(help="With --skip-bad-files: the largest 
 _ROLES = "Roles whose turns make the text, of source and target: user,assistant."
 Roles = Annotated[str | None, reading(help=_ROLES, show_default="all")]
 NoRoleLabels = Annotated[bool, reading("--no-role-labels", help="Don't begin each turn with its role.")]
+MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
+Param = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
+]
 CompressorName = Annotated[
     str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
 ]
@@ -92,6 +95,23 @@ def handles_errors(command: F) -> F:
             fail("out of memory")
 
     return wrapped  # type: ignore[return-value]
+
+
+def method_options(params: list[str], named: dict[str, Any]) -> dict[str, Any]:
+    """The options of a method: those given as NAME=VALUE, and those that have an option of their own.
+
+    Raises:
+        ZipfitError: one is not of this form, or given twice.
+    """
+    options = {name: value for name, value in named.items() if value is not None}
+    for param in params:
+        name, equals, value = param.partition("=")
+        if not equals or not name:
+            raise ZipfitError(f"--param {param!r}: write NAME=VALUE")
+        if name in options:
+            raise ZipfitError(f"--param {param!r}: {name} is given twice")
+        options[name] = value
+    return options
 
 
 def say(text: str, *, on_error: bool = False) -> None:

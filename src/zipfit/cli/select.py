@@ -12,32 +12,45 @@ from zipfit.cli import common
 from zipfit.corpus.inputs import Files, check_output, names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.overlap import DEFAULT_RULE
+from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.rerun import rerun
+from zipfit.selection.score_tables import SAVING
+from zipfit.selection.scores import open_scores
 from zipfit.selection.select import select
 
-_budget = functools.partial(typer.Option, rich_help_panel="Budget (exactly one)")
+_budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
+# What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
+_OF_CUTS = {
+    *("output", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
+    *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
+    *("fail_on_overlap", "order", "no_fields", "convert", "overwrite", "threads", "quiet", "as_json"),
+    *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
+}
+
 _choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
 
 def select_command(
-    pool: Annotated[list[str], typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")],
-    target: common.Target,
+    context: typer.Context,
     output: Annotated[str, typer.Option("--output", "-o", help="Where to write; the extension is the format.")],
+    pool: Annotated[
+        list[str] | None, typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")
+    ] = None,
+    target: Annotated[list[str] | None, common.target] = None,
+    scores: Annotated[
+        str | None, typer.Option("--scores", help="Cut the scores that zipfit score keeps in this folder, instead.")
+    ] = None,
     top: Annotated[int | None, _budget("--top", "-k", help="Documents.")] = None,
     fraction: Annotated[float | None, _budget(help="Share of the pool, up to 1.")] = None,
     tokens: Annotated[int | None, _budget(help="Tokens of --tokenizer.")] = None,
     min_score: Annotated[float | None, _budget(help="Lowest score to take.")] = None,
     tokenizer: Annotated[str | None, _budget(help="A tokenizer.json, its folder, a hub name, or bytes.")] = None,
     allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,
-    method: Annotated[
-        str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")
-    ] = "zipfit",
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
-    ] = None,
+    method: common.MethodName = "zipfit",
+    param: common.Param = None,
     compressor: common.CompressorName = None,
     level: common.Level = None,
     racing: Annotated[
@@ -74,6 +87,9 @@ def select_command(
     fail_on_overlap: Annotated[
         bool, _tests("--fail-on-overlap", help="Exit with status 1 if --check finds an overlap.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the scores in OUTPUT.scores until the end; if killed, go on there.")
+    ] = False,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -107,56 +123,81 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
-    source = Files(pool, format_name, sample_by, encoding, delimiter, not no_header)
     read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
-    examples = Files(target, *read)
+    source = Files(pool or [], format_name, sample_by, encoding, delimiter, not no_header)
+    examples = Files(target or [], *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]
+    if resume and output == "-":
+        raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
+    work = Store(f"{output}.scores")
+    overwrite = overwrite or (resume and work.has(SAVING))
     Outputs.of_selection(output, overwrite, convert).check([name for files in given for name in names_of(files)])
-    if convert is None:
-        check_output(output, source, skip_bad_files)
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
-    if racing and method != "zipfit":
-        raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
     by, share = _share(max_share, by)
-    selection = select(
-        source,
-        examples,
-        top=top,
-        fraction=fraction,
-        tokens=tokens,
-        min_score=min_score,
-        allow_fewer=allow_fewer,
-        method="racing" if racing else method,
-        options=_options(
-            param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
-        ),
-        tokenizer=tokenizer,
-        text_field=text_field,
-        template=template,
-        target_field=target_field,
-        target_template=target_template,
-        by=by,
-        target_by=target_by,
-        min_bytes=min_bytes,
-        max_bytes=max_bytes,
-        dedup=dedup,
-        dedup_threshold=dedup_threshold,
-        max_share=share,
-        exclude=excluded,
-        check=checked,
-        overlap=overlap,
-        roles=roles,
-        role_labels=not no_role_labels,
-        convert=convert,
-        skip_bad=skip_bad,
-        skip_bad_files=skip_bad_files,
-        max_bad_files=max_bad_files,
-        threads=threads,
-        progress=common.show_progress(quiet),
-    )
-    manifest = selection.save(output, order=order, add_fields=not no_fields, overwrite=overwrite)  # type: ignore[arg-type]
+    cut: dict[str, Any] = {
+        "top": top,
+        "fraction": fraction,
+        "tokens": tokens,
+        "min_score": min_score,
+        "allow_fewer": allow_fewer,
+        "tokenizer": tokenizer,
+        "min_bytes": min_bytes,
+        "max_bytes": max_bytes,
+        "dedup": dedup,
+        "dedup_threshold": dedup_threshold,
+        "max_share": share,
+        "exclude": excluded,
+        "check": checked,
+        "overlap": overlap,
+    }
+    progress = common.show_progress(quiet)
+    if scores is not None:
+        _need_no_other_options(context)
+        kept = open_scores(scores, threads=threads, progress=progress)
+        if by not in (None, kept.manifest["parameters"]["by"]):
+            raise ZipfitError(
+                f"--max-share names the field {by!r}, but the scores are labelled otherwise: score with --by"
+            )
+        selection = kept.select(**cut)
+    else:
+        if not pool or not target:
+            raise ZipfitError("give the source and its target: zipfit select SOURCE --target TARGET")
+        if convert is None:
+            check_output(output, source, skip_bad_files)
+        if racing and method != "zipfit":
+            raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
+        selection = select(
+            source,
+            examples,
+            **cut,
+            method="racing" if racing else method,
+            options=common.method_options(
+                param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
+            ),
+            text_field=text_field,
+            template=template,
+            target_field=target_field,
+            target_template=target_template,
+            by=by,
+            target_by=target_by,
+            roles=roles,
+            role_labels=not no_role_labels,
+            convert=convert,
+            skip_bad=skip_bad,
+            skip_bad_files=skip_bad_files,
+            max_bad_files=max_bad_files,
+            work=work.path if resume else None,
+            threads=threads,
+            progress=progress,
+        )
+    how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
+    if resume:
+        work.write(SAVING, b"")
+    manifest = selection.save(output, **how, overwrite=overwrite)
+    if resume:
+        work.remove_all(last=SAVING)
     if as_json:
         text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
         common.say(text, on_error=output == "-")
@@ -197,16 +238,20 @@ def rerun_command(
         print("identical, bit for bit")
 
 
-def _options(params: list[str], named: dict[str, Any]) -> dict[str, Any]:
-    options = {name: value for name, value in named.items() if value is not None}
-    for param in params:
-        name, equals, value = param.partition("=")
-        if not equals or not name:
-            raise ZipfitError(f"--param {param!r}: write NAME=VALUE")
-        if name in options:
-            raise ZipfitError(f"--param {param!r}: {name} is given twice")
-        options[name] = value
-    return options
+def _need_no_other_options(context: typer.Context) -> None:
+    """Check that nothing is asked for that was settled when the pool was scored.
+
+    Raises:
+        ZipfitError: something is; the message names it.
+    """
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name not in _OF_CUTS and source is not None and source.name == "COMMANDLINE":
+            said = "the source" if name == "pool" else max(parameter.opts, key=len)
+            raise ZipfitError(
+                f"{said} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"
+            )
 
 
 def _share(max_share: str | None, by: str | None) -> tuple[str | None, float | None]:

@@ -88,6 +88,18 @@ class Corpus:
         self._passes = 0
         self.sample = Sample()
 
+    @property
+    def bad_rows(self) -> list[set[int]]:
+        """Of each input, the rows that were passed over."""
+        return self._bad_rows
+
+    def restore(self, documents: Sequence[int], skipped: Sequence[dict[str, int]], bad_rows: list[set[int]]) -> None:
+        """Take over what an earlier job's first pass found of each input, so that the next is not the first."""
+        for item, count, reasons in zip(self.inputs, documents, skipped, strict=True):
+            item.documents, item.skipped = count, reasons
+        self._bad_rows = bad_rows
+        self._passes = 1
+
     def size(self) -> int | None:
         """Total of what `read` reports to `progress`, if known beforehand."""
         sizes = [item.size() for item in self.inputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -12,7 +13,7 @@ from zipfit.corpus.encodings import is_encoding, utf8
 from zipfit.corpus.json_text import is_lines, json_values
 from zipfit.corpus.lines import invalid_utf8, lines, max_record_bytes, too_large
 from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS, JsonChunk, dump_record
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_remote
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_compressed, is_remote
 from zipfit.corpus.tables import read_tables
 from zipfit.errors import ZipfitError, need
 
@@ -144,14 +145,50 @@ def read_chunks(
             yield from _chunked(rows)
 
 
+def is_splittable(file: HashedFile, layout: Layout) -> bool:
+    """Whether each line of a file is a record of its own wherever one begins to read: plain UTF-8 and line feeds.
+
+    Raises:
+        ZipfitError: the file cannot be read.
+    """
+    if layout.format not in ("jsonl", "text") or layout.sample_by != "line" or layout.encoding is not None:
+        return False
+    if file.path != file.local_path or is_compressed(file.local_path):
+        return False
+    with file.open() as stream:
+        head = stream.peek(1)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\n" not in head:
+        return False
+    return layout.format == "text" or is_lines(head, named=True)
+
+
+def read_lines(path: str, stream: io.BufferedReader, layout: Layout, first_byte: int) -> Iterator[JsonChunk]:
+    """Read the records of some lines of a file that is splittable; errors as of `read_chunks`.
+
+    Args:
+        path: the file.
+        stream: the lines.
+        layout: the file's.
+        first_byte: where in the file they begin, for the places of the records.
+    """
+    units = _text_units(path, stream, "line") if layout.format == "text" else _json_lines(path, stream)
+    if first_byte:
+        units = ((f"{place} after byte {first_byte}", text, reason) for place, text, reason in units)
+    return _chunked(units)
+
+
 def _json_records(path: str, stream: io.BufferedReader, named_lines: bool) -> Iterator[Item]:
     if is_lines(stream.peek(1), named_lines):
-        for number, line in lines(path, stream):
-            if line.strip():
-                yield f"line {number}", _object(line), None
+        yield from _json_lines(path, stream)
     else:
         for place, value in json_values(path, stream, max_record_bytes()):
             yield place, _object(value), None
+
+
+def _json_lines(path: str, stream: io.BufferedReader) -> Iterator[Item]:
+    for number, line in lines(path, stream):
+        if line.strip():
+            yield f"line {number}", _object(line), None
 
 
 def _object(value: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What documents can be read from: files by path, glob or folder, Hugging Face data sets, and what Python holds.
 
-There are three kinds of `Input`, each read as often as needed, and all of them have
+There are four kinds of `Input`, each read as often as needed, and all of them have
 
 - `name`: what messages and the manifest call it;
 - `documents`: the number of good records, 0 until read;
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.streams import HashedFile, OnRead
 
-    Input: TypeAlias = "FileInput | TableInput | ObjectInput"
+    Input: TypeAlias = "FileInput | TableInput | ObjectInput | HeldInput"
     Documents: TypeAlias = str | os.PathLike[str] | "Files" | Iterable[Any]
     """What `source` and `target` may be: see `zipfit.select`."""
 
@@ -54,29 +54,34 @@ class _Read:
 
 
 class FileInput(_Read):
-    """Documents in a file."""
+    """Documents in a file.
+
+    Attributes:
+        file: where they lie.
+        layout: how, with the format.
+    """
 
     def __init__(self, file: HashedFile, layout: Layout) -> None:
         super().__init__(file.path)
-        self._file = file
-        self._layout = layout.of(file)
+        self.file = file
+        self.layout = layout.of(file)
 
     def size(self) -> int | None:
-        return self._file.size()
+        return self.file.size()
 
     @property
     def is_table(self) -> bool:
-        return self._layout.format in TABLES
+        return self.layout.format in TABLES
 
     def schema(self) -> pa.Schema | None:
         """The schema of a table; None where it cannot be told without reading all of it."""
-        return schema_of(self._file, str(self._layout.format))
+        return schema_of(self.file, str(self.layout.format))
 
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
-        return read_chunks(self._file, self._layout, columns, progress)
+        return read_chunks(self.file, self.layout, columns, progress)
 
     def identity(self) -> dict[str, object]:
-        return {"format": self._layout.format, "bytes": self._file.bytes, "sha256": self._file.sha256}
+        return {"format": self.layout.format, "bytes": self.file.bytes, "sha256": self.file.sha256}
 
 
 class TableInput(_Read):
@@ -134,6 +139,23 @@ class ObjectInput(_Read):
         return {"format": "objects", "rows": len(self._objects), "sha256": _sha256_of(self._objects)}
 
 
+class HeldInput(_Read):
+    """Some chunks of another input, read already."""
+
+    def __init__(self, name: str, held: Sequence[Chunk]) -> None:
+        super().__init__(name)
+        self._held = held
+
+    def size(self) -> None:
+        return None
+
+    def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:  # noqa: ARG002
+        return iter(self._held)
+
+    def identity(self) -> dict[str, object]:
+        return {}
+
+
 def _sha256_of(records: Iterable[Any]) -> str:
     sha256 = hashlib.sha256()
     for record in records:
@@ -168,7 +190,11 @@ class Files:
         return Layout(self.format, self.sample_by, self.encoding, self.delimiter, self.header)
 
     def open(
-        self, on_unreadable: Callable[[str, str], None] | None = None, progress: OnRead | None = None
+        self,
+        on_unreadable: Callable[[str, str], None] | None = None,
+        progress: OnRead | None = None,
+        *,
+        to_the_end: bool = True,
     ) -> tuple[list[Input], list[str]]:
         """Return the inputs, and the files of folders that were passed over; see `expand`.
 
@@ -176,6 +202,7 @@ class Files:
             on_unreadable: called with name and reason of each file that cannot be read to its end, all of which are
                 read once to find out; None to raise where one is read.
             progress: called with numbers of raw bytes read in doing so.
+            to_the_end: whether they are; if not, only a file that cannot even be opened is told of.
 
         Raises:
             ZipfitError: as `expand` and `Layout.of`.
@@ -192,7 +219,7 @@ class Files:
             for name in names:
                 try:
                     item = FileInput(file_at(name), layout)
-                    if on_unreadable is not None:
+                    if on_unreadable is not None and to_the_end:
                         for _ in item.chunks(progress=progress):
                             pass
                     inputs.append(item)
@@ -261,6 +288,8 @@ def open_documents(
     documents: Documents,
     on_unreadable: Callable[[str, str], None] | None = None,
     progress: OnRead | None = None,
+    *,
+    to_the_end: bool = True,
 ) -> tuple[list[Input], list[str]]:
     """Return the inputs that documents are read from, and the files that were passed over; see `Files.open`.
 
@@ -269,13 +298,14 @@ def open_documents(
         documents: a path, a list of `Path`s, `Files`, or what `_open_objects` takes.
         on_unreadable: as of `Files.open`.
         progress: likewise.
+        to_the_end: likewise.
 
     Raises:
         ZipfitError: as `Files.open`, or documents cannot be read from the object.
     """
     files = as_files(documents)
     if files is not None:
-        return files.open(on_unreadable, progress)
+        return files.open(on_unreadable, progress, to_the_end=to_the_end)
     return [_open_objects(name, documents)], []
 
 

@@ -301,11 +301,12 @@ def _refuse_foreign(head: bytes) -> None:
 
 def is_compressed(path: str) -> bool:
     """Whether a file's first bytes are those of a compressed container."""
-    with _raw(path) as raw:
+    with open_raw(path) as raw:
         return _is_compressed(raw.read(_HEAD))
 
 
-def _raw(path: str) -> BinaryIO:
+def open_raw(path: str) -> BinaryIO:
+    """A file's own bytes, unbuffered where it is local; the caller closes it."""
     if is_remote(path):
         fs, inner = file_system(path)
         return cast("BinaryIO", fs.open(inner, "rb"))
@@ -392,7 +393,7 @@ class HashedFile:
         Raises:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with naming(self.path), _HashingReader(_raw(self.local_path), progress) as hashing:
+        with naming(self.path), _HashingReader(open_raw(self.local_path), progress) as hashing:
             raw: io.BufferedReader = io.BufferedReader(hashing, _BLOCK)
             _refuse_foreign(raw.peek(_HEAD))
             stream = _decompressed(raw)
@@ -404,7 +405,7 @@ class HashedFile:
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
-        with naming(self.path), _HashingReader(_raw(self.local_path), None) as hashing:
+        with naming(self.path), _HashingReader(open_raw(self.local_path), None) as hashing:
             self._settle(hashing)
 
     def _settle(self, hashing: _HashingReader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
 from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from zipfit.corpus.streams import HashedFile, OnRead
+
+
+class RowGroups(NamedTuple):
+    """Row groups `start` to `stop` of a Parquet file, of which the first begins with the row `first_row`."""
+
+    start: int
+    stop: int
+    first_row: int
 
 
 @contextmanager
@@ -45,18 +53,26 @@ def _decompressed(file: HashedFile) -> Iterator[Any]:
 
 
 def read_tables(
-    file: HashedFile, kind: str, columns: Sequence[str] | None, progress: OnRead | None
+    file: HashedFile,
+    kind: str,
+    columns: Sequence[str] | None,
+    progress: OnRead | None,
+    groups: RowGroups | None = None,
 ) -> Iterator[TableChunk]:
-    """Read a file's rows in order; arguments and errors as of `formats.read_chunks`."""
+    """Read a file's rows in order, or those of some row groups of Parquet; arguments and errors as of `read_chunks`."""
     import pyarrow as pa
 
-    file.hash_contents()
+    if groups is None:
+        file.hash_contents()
     with naming(file.path), _decompressed(file) as source:
         size = file.bytes or 0
-        done = row = 0
+        done, row = 0, 0 if groups is None else groups.first_row
         try:
-            batches = _parquet_batches if kind == "parquet" else _arrow_batches
-            for batch, share in batches(file.path, source, columns):
+            if kind == "parquet":
+                batches = _parquet_batches(file.path, source, columns, groups)
+            else:
+                batches = _arrow_batches(file.path, source, columns)
+            for batch, share in batches:
                 for start in range(0, batch.num_rows, CHUNK_RECORDS):
                     yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
                 row += batch.num_rows
@@ -131,7 +147,27 @@ def _unreadable(file: HashedFile, kind: str, error: Exception) -> ZipfitError:
     return ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({one_line(error)})")
 
 
-def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> Iterator[tuple[Any, float]]:
+def row_groups(file: HashedFile) -> list[tuple[int, int]]:
+    """Rows and bytes of each row group of a Parquet file that is not compressed as a whole.
+
+    Raises:
+        ZipfitError: the file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with naming(file.path), _random_access(file) as source:
+        try:
+            metadata = pq.read_metadata(source)
+        except pa.ArrowException as error:
+            raise _unreadable(file, "parquet", error) from error
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return [(group.num_rows, group.total_byte_size) for group in groups]
+
+
+def _parquet_batches(
+    name: str, source: Any, columns: Sequence[str] | None, groups: RowGroups | None
+) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(source) as parquet:
@@ -140,7 +176,8 @@ def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> I
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
-        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted):
+        some = None if groups is None else list(range(groups.start, groups.stop))
+        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted, row_groups=some):
             done += batch.num_rows
             yield batch, done / total
 

@@ -17,7 +17,7 @@ bar (`HasPairs`). A class has it by having the attribute.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -83,6 +83,23 @@ class Selector(Fitted, Protocol):
         Scores need not descend (a greedy gain per byte need not), but equal claims go to the earlier position.
         A document that the method rules out (too short, a near duplicate) is not yielded; `notes` says how many.
         """
+
+
+@runtime_checkable
+class Measurer(Selector, Protocol):
+    """A selector that looks at each document on its own first: its `rank` is `rank_measured` of all that it measured.
+
+    So several machines can share the looking, and one of them ranks. `terms` holds what the ranking needs of the fit,
+    besides the options, as JSON values.
+    """
+
+    terms: dict[str, Any]
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return what is measured of each text, shape (len(texts), F). Safe from several threads."""
+
+    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+        """Yield the ranking of the documents with these measures, shape (N, F), as `rank` does."""
 
 
 @runtime_checkable

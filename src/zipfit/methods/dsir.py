@@ -14,7 +14,7 @@ targets share the selection. Beyond it: seeded draws, no budget to be named in a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,6 +73,7 @@ class Dsir:
     proportions: tuple[str, ...] = ()
     seed: int = 0
     notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+    terms: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:
         """Estimate the target's and the pool's n-gram distributions.
@@ -116,9 +117,10 @@ class Dsir:
             words = f"dsir found no words in the target {label!r}" if label else "the target has no words"
             need(bool(of_target.any()), words)
         need(bool(counts), "the target has no examples")
-        self._shares = self._proportions({label: int(of_target.sum()) for label, of_target in counts.items()})
+        shares = self._proportions({label: int(of_target.sum()) for label, of_target in counts.items()}).tolist()
+        self.terms = {"shares": shares}
         if len(counts) > 1:
-            self.notes["targets"] = dict(zip(counts, self._shares.tolist(), strict=True))
+            self.notes["targets"] = dict(zip(counts, shares, strict=True))
         source = _log_distribution(self._count_pool(pool))
         self._log_ratios = np.stack([_log_distribution(of_target) - source for of_target in counts.values()])
         return self
@@ -137,20 +139,28 @@ class Dsir:
         target named first), which takes its own best among those left: any prefix holds the shares to within one
         document each.
         """
-        batches = list(pool.map(self.log_weights))
-        weights = np.concatenate([weights for weights, _ in batches] or [np.empty((0, len(self._shares)))])
-        lengths = np.concatenate([lengths for _, lengths in batches] or [np.empty(0, np.int64)])
-        del batches
+        empty = np.empty((0, len(self.terms["shares"]) + 1))
+        yield from self.rank_measured(np.concatenate([empty, *pool.map(self.measure)]))
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the log-importance weights of texts and their lengths in tokens, shape (n, number of targets + 1)."""
+        weights, lengths = self.log_weights(texts)
+        return np.column_stack([weights, lengths])
+
+    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these measures, shape (N, number of targets + 1), as of `rank`."""
+        shares = np.array(self.terms["shares"])
+        weights, lengths = measures[:, :-1], measures[:, -1]
         eligible = np.flatnonzero(lengths >= self.min_length)
         self.notes["too_short"] = len(lengths) - len(eligible)
         keys = weights
         if self.resample:
             # One stream for each target, one draw for each position: the same whatever the batches and the filter.
-            streams = np.random.SeedSequence(self.seed).spawn(len(self._shares))
+            streams = np.random.SeedSequence(self.seed).spawn(len(shares))
             noise = [np.random.Generator(np.random.PCG64(stream)).gumbel(size=len(weights)) for stream in streams]
             keys = weights + np.stack(noise, axis=1)
-        orders = [eligible[np.argsort(-keys[eligible, t], kind="stable")] for t in range(len(self._shares))]
-        for t, position in _take_turns(orders, self._shares):
+        orders = [eligible[np.argsort(-keys[eligible, t], kind="stable")] for t in range(len(shares))]
+        for t, position in _take_turns(orders, shares):
             yield position, float(weights[position, t])
 
     def _proportions(self, ngrams: dict[str, int]) -> NDArray[np.float64]:

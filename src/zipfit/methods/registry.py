@@ -84,8 +84,27 @@ def need_consent(name: str, allow_code: Collection[str]) -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A method that did its work in an earlier job: what a manifest says of it, and nothing that runs.
+
+    Attributes:
+        path: see `class_path`.
+        options: see `method_options`.
+        engine: what computed its numbers; None if it did not say.
+        notes: what it noted.
+    """
+
+    path: str
+    options: dict[str, Any] | None
+    engine: str | None
+    notes: dict[str, object]
+
+
 def method_options(method: object) -> dict[str, Any] | None:
     """The options that would build the method again, or None if they cannot be told (it is no dataclass)."""
+    if isinstance(method, Named):
+        return method.options
     if not dataclasses.is_dataclass(method):
         return None
     return {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
@@ -93,6 +112,8 @@ def method_options(method: object) -> dict[str, Any] | None:
 
 def class_path(method: object) -> str:
     """The `module:Class` that `build_method` would find the method's class by."""
+    if isinstance(method, Named):
+        return method.path
     return f"{type(method).__module__}:{type(method).__qualname__}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from zipfit.system.texts import Texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from zipfit.methods.base import Pool
@@ -30,6 +31,7 @@ class Random:
     """
 
     seed: int = 0
+    terms: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Learn nothing; ZipfitError for a target that no method takes, or a seed below 0."""
@@ -39,6 +41,16 @@ class Random:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        n = sum(pool.map(lambda batch: len(Texts.of(batch))))
+        yield from self._order(sum(pool.map(lambda batch: len(Texts.of(batch)))))
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return nothing of each text, shape (len(texts), 0)."""
+        return np.empty((len(Texts.of(texts)), 0))
+
+    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+        """The ranking of so many documents, measures of shape (N, 0)."""
+        return self._order(len(measures))
+
+    def _order(self, n: int) -> Iterator[tuple[int, float]]:
         for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(n).tolist():
             yield position, 0.0

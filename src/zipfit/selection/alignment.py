@@ -11,6 +11,9 @@ from zipfit.corpus.inputs import names_of
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD, write_records
+from zipfit.errors import need
+from zipfit.methods.base import HasEngine, Scorer
+from zipfit.methods.registry import class_path
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
 from zipfit.selection.sources import open_sources
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.corpus import Corpus
     from zipfit.corpus.inputs import Documents
     from zipfit.corpus.outputs import Writing
+    from zipfit.methods.base import Method
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -89,6 +93,8 @@ class ReadingOptions(TypedDict, total=False):
     template: str | None
     target_field: str | None
     target_template: str | None
+    by: str | None
+    target_by: str | None
     roles: str | None
     role_labels: bool
     skip_bad: bool
@@ -98,10 +104,27 @@ class ReadingOptions(TypedDict, total=False):
     progress: bool
 
 
+def readings(options: ReadingOptions) -> tuple[Reading, Reading]:
+    """How source and target are read.
+
+    Raises:
+        TypeError: an option is none of these.
+    """
+    unknown = options.keys() - ReadingOptions.__optional_keys__
+    if unknown:
+        raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
+    shared = (options.get("skip_bad", False), options.get("roles"), options.get("role_labels", True))
+    return (
+        Reading(options.get("text_field"), options.get("template"), options.get("by"), *shared),
+        Reading(options.get("target_field"), options.get("target_template"), options.get("target_by"), *shared),
+    )
+
+
 def alignment(
     source: Documents,
     target: Documents,
     *,
+    method: Method | None = None,
     compressor: str = "gzip",
     level: int | None = None,
     output: str | None = None,
@@ -113,6 +136,7 @@ def alignment(
     Args:
         source: the data set to measure, as in `zipfit.select`.
         target: the data set to measure it against, likewise.
+        method: what scores the documents; None for `zipfit.ZipFit(compressor, level)`.
         compressor: see `zipfit.methods.zipfit.ZipFit`.
         level: likewise.
         output: where to write each document's `position` in the source, the `file` that it comes from, its `row` there
@@ -120,7 +144,7 @@ def alignment(
             are written to `<output>.rejected.jsonl`. None to write nothing.
         overwrite: replace an output that exists.
         reading: `text_field`, `template`, `target_field`, `target_template`, `roles`, `role_labels`, `skip_bad`,
-            `skip_bad_files`, `max_bad_files`, `threads` and `progress`, as in `zipfit.select`.
+            `by`, `target_by`, `skip_bad_files`, `max_bad_files`, `threads` and `progress`, as in `zipfit.select`.
 
     Raises:
         TypeError: a keyword is none of these.
@@ -131,23 +155,21 @@ def alignment(
         >>> round(result.mean, 2), result.target_documents
         (0.6, 1)
     """
-    unknown = reading.keys() - ReadingOptions.__optional_keys__
-    if unknown:
-        raise TypeError(f"alignment() got an unexpected keyword argument {min(unknown)!r}")
+    method = ZipFit(compressor, level) if method is None else method
+    need(isinstance(method, Scorer), f"{class_path(method)} ranks the pool without a score for each document")
+    of_source, of_target = readings(reading)
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:
         outputs.check([*names_of(source), *names_of(target)])
-    shared = (None, reading.get("skip_bad", False), reading.get("roles"), reading.get("role_labels", True))
     sources = open_sources(
         source,
         target,
-        Reading(reading.get("text_field"), reading.get("template"), *shared),
-        Reading(reading.get("target_field"), reading.get("target_template"), *shared),
+        of_source,
+        of_target,
         threads=reading.get("threads"),
         progress=reading.get("progress", False),
         max_bad_files=reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None,
     )
-    method = ZipFit(compressor, level)
     scores = rank(sources, method).pool_scores
     assert scores is not None
     if outputs is not None:
@@ -156,7 +178,8 @@ def alignment(
             if sources.rejected is not None:
                 sources.rejected.save(files, outputs.rejected)
     skipped = sum(sum(item.skipped.values()) for item in sources.pool.corpus.inputs)
-    return Alignment(scores, len(sources.texts), method.engine, skipped, sources.unreadable or ())
+    engine = method.engine if isinstance(method, HasEngine) else class_path(method).rpartition(":")[2].lower()
+    return Alignment(scores, len(sources.texts), engine, skipped, sources.unreadable or ())
 
 
 def _write_scores(files: Writing, path: str, corpus: Corpus, scores: NDArray[np.float64]) -> None:

@@ -41,7 +41,7 @@ _COUNTED = 256
 
 @dataclass(frozen=True)
 class Budget:
-    """Where to cut the ranking; exactly one of the first four is set.
+    """Where to cut the ranking; at least one of the first four is set, and each is a bound.
 
     Attributes:
         top: number of documents, at least 1.
@@ -52,7 +52,7 @@ class Budget:
         allow_fewer: take what there is where the pool gives fewer documents than asked for.
 
     Raises:
-        ZipfitError: none or several are set, or a value is out of range.
+        ZipfitError: none is set, or a value is out of range.
     """
 
     top: int | None = None
@@ -63,12 +63,8 @@ class Budget:
     allow_fewer: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        values = {name: getattr(self, name) for name in ("top", "fraction", "tokens", "min_score")}
-        given = [name for name, value in values.items() if value is not None]
-        if len(given) != 1:
-            options = "top, fraction, tokens or min-score"
-            said = f"not {' and '.join(given).replace('_', '-')} together" if given else "none was given"
-            raise ZipfitError(f"give one budget out of {options}: {said}")
+        if all(value is None for value in (self.top, self.fraction, self.tokens, self.min_score)):
+            raise ZipfitError("give a budget: top, fraction, tokens or min-score")
         if self.top is not None and self.top < 1:
             raise ZipfitError(f"top must be at least 1, not {self.top}")
         if self.fraction is not None and not 0 < self.fraction <= 1:
@@ -80,17 +76,17 @@ class Budget:
 
     def documents(self, pool_size: int) -> int | None:
         """Number of documents that the budget asks of a pool, or None if only the walk can tell."""
-        if self.fraction is not None:
-            return max(1, int(Fraction(str(self.fraction)) * pool_size))
-        return self.top
+        share = None if self.fraction is None else max(1, int(Fraction(str(self.fraction)) * pool_size))
+        return min((count for count in (self.top, share) if count is not None), default=None)
 
     def reach(self, pool: CorpusPool) -> Reach:
         """How far down a ranking the walk goes, as far as that can be told without walking."""
+        documents = self.top if self.fraction is None else self.documents(len(pool.facts.lengths))
+        if documents is not None:
+            return Reach(documents=documents)
         if self.min_score is not None:
             return Reach(score=self.min_score)
-        if self.tokens is not None:
-            return Reach(documents=_LOOK_AHEAD_DOCUMENTS)
-        return Reach(documents=self.top or self.documents(len(pool.facts.lengths)))
+        return Reach(documents=_LOOK_AHEAD_DOCUMENTS)
 
 
 @dataclass(frozen=True)
@@ -151,7 +147,8 @@ class Terms:
     def __post_init__(self) -> None:
         if self.budget.tokens is not None and self.counter is None:
             raise ZipfitError("a budget of tokens needs a tokenizer")
-        if self.budget.min_score is not None and self.rules.max_share is not None:
+        countless = self.budget.top is None and self.budget.fraction is None and self.budget.tokens is None
+        if countless and self.rules.max_share is not None:
             raise ZipfitError("max-share needs a budget of documents or tokens, which min-score is not")
 
 
@@ -204,7 +201,7 @@ class Cut:
             ZipfitError: fewer documents than asked for, or not one within the budget.
         """
         wanted, taken = budget.documents(pool_size), len(self.indices)
-        if wanted is not None and taken < wanted and not budget.allow_fewer:
+        if wanted is not None and taken < wanted and not self.spent and not budget.allow_fewer:
             reasons = Counter(item.reason for item in self.dropped)
             passed_over = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             raise ZipfitError(
@@ -248,7 +245,7 @@ def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: CorpusPool) ->
             dropped.append(Dropped(position, "short" if length < rules.min_bytes else "long"))
             continue
         label = "" if cap is None else facts.label(position)
-        cost = 1 if budget.tokens is None else tokens
+        cost = tokens if wanted is None else 1
         if cap is not None and spent[label] + cost > cap:
             dropped.append(Dropped(position, "share"))
             continue
@@ -268,7 +265,9 @@ def walk(ranked: Iterable[tuple[int, float]], terms: Terms, pool: CorpusPool) ->
         counts.append(tokens)
         total_tokens += tokens
         spent[label] += cost
-        is_spent = len(indices) == wanted or (budget.filled and capacity is not None and total_tokens >= capacity)
+        is_spent = len(indices) == wanted or (
+            budget.filled and budget.tokens is not None and total_tokens >= budget.tokens
+        )
         if is_spent:
             break
 

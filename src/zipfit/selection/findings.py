@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.overlap import Match
     from zipfit.methods.base import Method
+    from zipfit.methods.registry import Named
     from zipfit.selection.sources import Sources
     from zipfit.selection.test_set import TestSet
 
@@ -63,7 +64,7 @@ class Observer:
         check: a test set to look for in them; None for none.
     """
 
-    def __init__(self, sources: Sources, method: Method, documents: int, check: TestSet | None) -> None:
+    def __init__(self, sources: Sources, method: Method | Named, documents: int, check: TestSet | None) -> None:
         self._sources = sources
         self._method = class_path(method)
         self._check = check

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.corpus.inputs import Documents, Input
+    from zipfit.methods.base import Method
+    from zipfit.methods.registry import Named
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import Sources
@@ -54,22 +56,13 @@ def build_manifest(
     facts = sources.pool.facts
     return {
         "manifest_version": FORMAT_VERSION,
-        "zipfit": version("zipfit"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
-        "working_directory": os.getcwd(),
-        "source": _documents(sources.source, sources.pool.corpus.inputs),
-        "target": _documents(sources.target, sources.examples.inputs),
-        **{role: _documents(test_set.documents, test_set.inputs) for role, test_set in given.items()},
+        **describe_environment(),
+        "source": describe_documents(sources.source, sources.pool.corpus.inputs),
+        "target": describe_documents(sources.target, sources.examples.inputs),
+        **{role: describe_documents(test_set.documents, test_set.inputs) for role, test_set in given.items()},
         "files_passed_over": sources.passed_over,
         **({} if sources.unreadable is None else {"files_unreadable": sources.unreadable}),
-        "method": {
-            "class": class_path(method),
-            "options": method_options(method),
-            "engine": method.engine if isinstance(method, HasEngine) else None,
-            "notes": notes,
-        },
+        "method": describe_method(method, notes),
         "parameters": _parameters(sources, terms) | rule,
         "pool": {
             "documents": len(facts.lengths),
@@ -91,11 +84,49 @@ def build_manifest(
     }
 
 
+def describe_method(method: Method | Named, notes: dict[str, object]) -> dict[str, Any]:
+    """A method that has done its work, and what it noted."""
+    return {
+        "class": class_path(method),
+        "options": method_options(method),
+        "engine": method.engine if isinstance(method, HasEngine) else None,
+        "notes": notes,
+    }
+
+
+def describe_environment() -> dict[str, Any]:
+    """What a result can depend on besides its inputs and options."""
+    return {
+        "zipfit": version("zipfit"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {"zlib": zlib.ZLIB_RUNTIME_VERSION, **library_versions(_LIBRARIES)},
+        "working_directory": os.getcwd(),
+    }
+
+
 def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
     """The arguments of `zipfit.select` that give this selection, its method and inputs aside."""
-    reading, target_reading, budget = sources.reading, sources.target_reading, terms.budget
+    budget = terms.budget
     return {
         "tokenizer": None if terms.counter is None else terms.counter.name,
+        **describe_reading(sources),
+        **asdict(terms.rules),
+        "skip_bad": sources.reading.skip_bad,
+        "threads": sources.threads,
+        "progress": sources.progress,
+        "top": budget.top,
+        "fraction": budget.fraction,
+        "tokens": budget.tokens,
+        "min_score": budget.min_score,
+        "allow_fewer": budget.allow_fewer,
+    }
+
+
+def describe_reading(sources: Sources) -> dict[str, Any]:
+    """How records became texts and labels, `skip_bad` aside."""
+    reading, target_reading = sources.reading, sources.target_reading
+    return {
         "text_field": reading.text_field,
         "template": reading.template,
         "target_field": target_reading.text_field,
@@ -106,15 +137,6 @@ def _parameters(sources: Sources, terms: Terms) -> dict[str, Any]:
         **({} if reading.roles is None else {"roles": reading.roles}),
         **({} if reading.role_labels else {"role_labels": False}),
         **({} if reading.convert is None else {"convert": reading.convert}),
-        **asdict(terms.rules),
-        "skip_bad": reading.skip_bad,
-        "threads": sources.threads,
-        "progress": sources.progress,
-        "top": budget.top,
-        "fraction": budget.fraction,
-        "tokens": budget.tokens,
-        "min_score": budget.min_score,
-        "allow_fewer": budget.allow_fewer,
     }
 
 
@@ -128,7 +150,8 @@ def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     )
 
 
-def _documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
+def describe_documents(documents: Documents, inputs: Sequence[Input]) -> dict[str, Any]:
+    """How documents were given, and what was read of each input."""
     files = as_files(documents)
     given = None
     if files is not None:

@@ -10,14 +10,16 @@ from msgspec import Meta, Struct, ValidationError, convert, field
 from zipfit.errors import ZipfitError
 
 # All that a path can hold here: no NUL, and of surrogates those that stand for bytes which are no UTF-8.
-_Path = Annotated[str, Meta(pattern="^[^\x00\ud800-\udc7f\udd00-\udfff]+$")]
+SafePath = Annotated[str, Meta(pattern="^[^\x00\ud800-\udc7f\udd00-\udfff]+$")]
 _LACKING = re.compile(r"Object missing required field `(\w+)`")
 
 _Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class _Files(Struct, forbid_unknown_fields=True):
-    paths: list[_Path]
+class GivenFiles(Struct, forbid_unknown_fields=True):
+    """How documents were given by path."""
+
+    paths: list[SafePath]
     format: str | None
     sample_by: str
     encoding: str | None = None
@@ -26,14 +28,14 @@ class _Files(Struct, forbid_unknown_fields=True):
 
 
 class _Input(Struct):
-    name: _Path
+    name: SafePath
     bytes: _Count | None = None
     sha256: str | None = None
     format: str | None = None
 
 
 class _Documents(Struct):
-    files: _Files | None
+    files: GivenFiles | None
     inputs: list[_Input]
 
 
@@ -43,7 +45,7 @@ class _Method(Struct):
 
 
 class _Parameters(Struct, forbid_unknown_fields=True):
-    tokenizer: _Path | None
+    tokenizer: SafePath | None
     text_field: str | None
     template: str | None
     target_field: str | None
@@ -74,7 +76,7 @@ class _Selection(Struct):
 
 
 class _Output(Struct):
-    path: _Path
+    path: SafePath
     order: str
     add_fields: bool
     bytes: _Count
@@ -83,7 +85,7 @@ class _Output(Struct):
 
 
 class _Manifest(Struct):
-    working_directory: _Path
+    working_directory: SafePath
     source: _Documents
     target: _Documents
     method: _Method

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zipfit.methods.base import Method
+    from zipfit.methods.base import Method, Pool
+    from zipfit.methods.registry import Named
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.sources import Sources
     from zipfit.system.texts import Texts
@@ -36,7 +37,7 @@ class Ranking:
 
     Attributes:
         sources: what was ranked, and for which target.
-        method: fitted.
+        method: fitted; or, where an earlier job ranked, its name.
         pool_scores: the score of every document in source order, shape (N,), where the method scores them all.
         stopwatch: seconds that fitting, scoring and cutting took.
     """
@@ -44,7 +45,7 @@ class Ranking:
     def __init__(
         self,
         sources: Sources,
-        method: Method,
+        method: Method | Named,
         whole: Iterable[tuple[int, float]] | None,
         pool_scores: NDArray[np.float64] | None,
         stopwatch: Stopwatch,
@@ -67,6 +68,11 @@ class Ranking:
                 return cut
             reach = Reach(documents=2 * (reach.documents or 1))
 
+    def whole(self) -> Iterable[tuple[int, float]]:
+        """Position and score of all that the method ranks, best first."""
+        assert self._whole is not None
+        return self._whole
+
     def _head(self, reach: Reach) -> tuple[Iterable[tuple[int, float]], bool]:
         """The ranking at least as far as it is needed, and whether nothing that could be needed comes after that."""
         if self._whole is not None:
@@ -80,6 +86,32 @@ class Ranking:
         return found[: reach.documents], ends_there
 
 
+def fit(method: Method, sources: Sources, pool: Pool) -> None:
+    """Fit a method to the target.
+
+    Raises:
+        ZipfitError: the method refuses its options or the target, or it cannot tell several targets apart.
+    """
+    if sources.target_reading.by is None:
+        method.fit(sources.texts, pool)
+    elif isinstance(method, Grouped):
+        method.fit_groups(sources.texts, pool, sources.groups)
+    else:
+        raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
+
+
+def scores_of(method: Scorer, texts: Texts) -> NDArray[np.float64]:
+    """The scores of a batch, shape (len(texts),).
+
+    Raises:
+        ZipfitError: the method does not give one for each text.
+    """
+    scores = np.asarray(method.score(texts), dtype=np.float64)
+    if scores.shape != (len(texts),):
+        raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
+    return scores
+
+
 def rank(sources: Sources, method: Method) -> Ranking:
     """Fit a method to the target, and have it rank the pool.
 
@@ -89,19 +121,14 @@ def rank(sources: Sources, method: Method) -> Ranking:
     """
     stopwatch, pool = Stopwatch(), sources.pool
     with stopwatch.stage("fit"):
-        if sources.target_reading.by is None:
-            method.fit(sources.texts, pool)
-        elif isinstance(method, Grouped):
-            method.fit_groups(sources.texts, pool, sources.groups)
-        else:
-            raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
+        fit(method, sources, pool)
     pool.pairs_per_document = method.pairs_per_document if isinstance(method, HasPairs) else 0
     scores = None
     whole: Iterable[tuple[int, float]] | None = None
     with stopwatch.stage("score"):
         if isinstance(method, Scorer):
             scores = _scores(method, sources)
-            whole = _Descending(scores)
+            whole = Descending(scores)
         elif not isinstance(method, Shortlister):
             whole = _Lazy(_checked(method.rank(pool), sources))
     if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
@@ -111,14 +138,7 @@ def rank(sources: Sources, method: Method) -> Ranking:
 
 def _scores(method: Scorer, sources: Sources) -> NDArray[np.float64]:
     """The score of every document, checked, shape (N,)."""
-
-    def checked(texts: Texts) -> NDArray[np.float64]:
-        scores = np.asarray(method.score(texts), dtype=np.float64)
-        if scores.shape != (len(texts),):
-            raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
-        return scores
-
-    scores = np.concatenate(list(sources.pool.map(checked)))
+    scores = np.concatenate(list(sources.pool.map(lambda texts: scores_of(method, texts))))
     bad = np.flatnonzero(np.isnan(scores))
     if bad.size:
         raise ZipfitError(f"the method's score of document {bad[0]} is not a number")
@@ -143,7 +163,7 @@ def _checked(ranked: Iterable[tuple[int, float]], sources: Sources) -> Iterator[
         yield position, score
 
 
-class _Descending:
+class Descending:
     """Positions and scores from the highest score on, equal scores by source order; every iteration starts anew."""
 
     def __init__(self, scores: NDArray[np.float64]) -> None:

@@ -10,7 +10,10 @@ from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
 from zipfit.selection.cut import Budget, Rules, Terms
+from zipfit.selection.parts import check_can_be_parted
 from zipfit.selection.ranking import rank
+from zipfit.selection.scores import kept_ranking
+from zipfit.selection.scoring import score
 from zipfit.selection.selection import Selection
 from zipfit.selection.sources import need_one_standard_input, open_sources
 from zipfit.selection.test_set import open_test_set
@@ -55,6 +58,7 @@ def select(
     skip_bad: bool = False,
     skip_bad_files: bool = False,
     max_bad_files: float = 0.5,
+    work: str | None = None,
     threads: int | None = None,
     progress: bool = False,
 ) -> Selection:
@@ -71,7 +75,7 @@ def select(
         top: budget: number of documents.
         fraction: budget: share of the pool's documents, in (0, 1].
         tokens: budget: number of tokens of `tokenizer`.
-        min_score: budget: lowest score to take. Exactly one budget is given.
+        min_score: budget: lowest score to take. At least one budget is given; the first that is reached ends the walk.
         allow_fewer: take what there is where the pool gives fewer documents than asked for.
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
@@ -103,6 +107,8 @@ def select(
             are counted and kept.
         skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
         max_bad_files: the largest share of the source's files, and of the target's, that may be passed over.
+        work: a folder to keep the scores in as they are made, so that a job that was killed goes on with what it finds
+            there; for methods that score documents one by one. Whoever gives it removes it. None to keep nothing.
         threads: how many to compute with; None for one a core.
         progress: show a progress bar on standard error.
 
@@ -126,11 +132,14 @@ def select(
         check_method(method)
         if options:
             raise ZipfitError("options are for a method given by name; this one is built already")
+    if work is not None:
+        check_can_be_parted(method, 1)
     need(
         overlap is None or exclude is not None or check is not None,
         "overlap is the rule of a test set: exclude or check one",
     )
     need_one_standard_input(source, target, exclude, check)
+    bad_files = max_bad_files if skip_bad_files else None
     target_reading = Reading(target_field, target_template, target_by, skip_bad, roles, role_labels)
     sources = open_sources(
         source,
@@ -139,10 +148,16 @@ def select(
         target_reading,
         threads=threads,
         progress=progress,
-        max_bad_files=max_bad_files if skip_bad_files else None,
+        max_bad_files=bad_files,
+        find_bad_files=work is None,
     )
     excluded, checked = (
         None if given is None else open_test_set(name, given, target_reading, overlap or DEFAULT_RULE, sources.rejected)
         for name, given in (("exclude", exclude), ("check", check))
     )
-    return Selection(rank(sources, method), replace(terms, exclude=excluded), checked)
+    if work is None:
+        ranking = rank(sources, method)
+    else:
+        manifest = score(sources, method, work, resume=True, max_bad_files=bad_files)
+        ranking = kept_ranking(work, manifest, sources)
+    return Selection(ranking, replace(terms, exclude=excluded), checked)

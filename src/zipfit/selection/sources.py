@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
@@ -60,6 +61,13 @@ class RejectedRecords:
     def __call__(self, rejected: Rejected) -> None:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
+
+    def of_source(self, examples: Corpus) -> Iterator[dict[str, str]]:
+        """Those of the source, as they are saved; the target's, which was read before, come first."""
+        before = sum(sum(item.skipped.values()) for item in examples.inputs)
+        self._file.seek(0)
+        for line in list(self._file)[before:]:
+            yield json.loads(line)
 
     def save(self, files: Writing, path: str | None) -> None:
         """Write them, if there are any, to one of an output's files; None to write nothing."""
@@ -157,17 +165,20 @@ class CorpusPool:
         corpus: what to read.
         threads: how many threads `map` computes with, at least 1.
         progress: told of what is read in each pass; None to tell nobody.
+        facts: those of the documents, where an earlier job has gathered them.
 
     Attributes:
         pairs_per_document: pairs that a document stands for in what is told; 0 to tell of documents alone.
     """
 
-    def __init__(self, corpus: Corpus, threads: int, progress: TerminalProgress | None) -> None:
+    def __init__(
+        self, corpus: Corpus, threads: int, progress: TerminalProgress | None, facts: Facts | None = None
+    ) -> None:
         self.corpus = corpus
         self.pairs_per_document = 0
         self._threads = threads
         self._progress = progress
-        self._facts: Facts | None = None
+        self._facts = facts
         self._kept: list[Texts] | None = None
 
     def __iter__(self) -> Iterator[Texts]:
@@ -226,7 +237,7 @@ class CorpusPool:
         for batch in self.corpus.read(read):
             if self._facts is None:
                 lengths.frombytes(batch.texts.lengths.tobytes())
-                hashes.extend(map(_hash, batch.texts.encoded()))
+                hashes.extend(map(text_hash, batch.texts.encoded()))
                 for label in batch.labels:
                     if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
                         label = OTHER_LABELS
@@ -287,7 +298,7 @@ class CorpusPool:
             return
         ordered = np.sort(positions)
         try:
-            if list(map(_hash, self.corpus.texts(ordered))) != self.facts.hashes[ordered].tolist():
+            if list(map(text_hash, self.corpus.texts(ordered))) != self.facts.hashes[ordered].tolist():
                 raise BadRecordError
         except BadRecordError as error:
             raise ZipfitError("the source's documents changed after they were ranked") from error
@@ -298,7 +309,8 @@ class CorpusPool:
         return Counter(dict(zip(self.facts.label_names, counts.tolist(), strict=True)))
 
 
-def _hash(text: bytes) -> int:
+def text_hash(text: bytes) -> int:
+    """64 bits of BLAKE2b."""
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
@@ -385,6 +397,7 @@ def open_sources(
     threads: int | None = None,
     progress: bool = False,
     max_bad_files: float | None = None,
+    find_bad_files: bool = True,
 ) -> Sources:
     """Open source and target, and read the target.
 
@@ -398,6 +411,7 @@ def open_sources(
         progress: show a progress bar on standard error.
         max_bad_files: pass over files that cannot be read, up to this share of the source's, and of the target's; None
             to pass over none. To find them, all files are read once more.
+        find_bad_files: whether the source's are; if not, only those are found that cannot even be opened.
 
     Raises:
         ZipfitError: there is not at least one thread; an input cannot be opened; the target cannot be read, or is
@@ -414,7 +428,7 @@ def open_sources(
     bad_files: list[dict[str, str]] = []
     with terminal.begin(None, 0) if terminal and unreadable else nullcontext() as advance:
         read = None if advance is None else advance.raw
-        inputs, passed_over = open_documents("source", source, unreadable, read)
+        inputs, passed_over = open_documents("source", source, unreadable, read, to_the_end=find_bad_files)
         bad_files += unreadable.taken(len(inputs)) if unreadable else []
         target_inputs, target_passed_over = open_documents("target", target, unreadable, read)
         bad_files += unreadable.taken(len(target_inputs)) if unreadable else []

@@ -1,0 +1,258 @@
+"""The parts of a pool's scores, put together as one machine would have made them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.corpus.inputs import FileInput, Files
+from zipfit.corpus.pieces import place_in_file
+from zipfit.corpus.reading import ReadAs
+from zipfit.corpus.sample import Sample
+from zipfit.corpus.store import Store
+from zipfit.corpus.streams import file_at
+from zipfit.errors import ZipfitError, need
+from zipfit.methods.base import Measurer
+from zipfit.methods.registry import build_method, need_consent
+from zipfit.selection.manifest import whereabouts
+from zipfit.selection.parts import DONE, Kept, Segment
+from zipfit.selection.score_tables import KEPT, MANIFEST, WORK, final_table, table_about, write_scores
+from zipfit.selection.sources import Stopwatch, UnreadableFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+def part_name(number: int, parts: int) -> str:
+    """The folder of a part, from 1."""
+    return f"{number:05d}-of-{parts:05d}"
+
+
+def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: bool = False) -> dict[str, Any]:
+    """Put the parts of a pool's scores together.
+
+    The tables are the same, bit for bit, whatever the number of parts.
+
+    Args:
+        folder: where `score` put the parts.
+        max_bad_files: the largest share of files that the parts may have passed over; None for half of them.
+        overwrite: replace what an earlier merge has put together.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ZipfitError: a part is missing or not done, parts belong to different jobs, or saw other files; or a table of
+            one is gone or damaged.
+    """
+    store = Store(folder)
+    need(overwrite or not store.has(MANIFEST), f"{store.of(MANIFEST)}: exists already (give --overwrite to replace it)")
+    work = store.below(WORK)
+    done = _parts(work)
+    stopwatch = Stopwatch()
+    with stopwatch.stage("merge"):
+        first = done[0]
+        unreadable = {name: reason for each in done for name, reason in each["unreadable"].items()}
+        names = [name for name, _ in first["files"] if name not in unreadable]
+        if unreadable:
+            told = UnreadableFiles(0.5 if max_bad_files is None else max_bad_files)
+            for name, reason in unreadable.items():
+                told(name, reason)
+            told.taken(len(names))
+        by_name = _segments(work, done, unreadable)
+        _check_whole(names, by_name)
+        described = dict(first["description"])
+        files = Files(**described["source"]["files"])
+        inputs = [FileInput(file_at(whereabouts(name, described)), files.layout) for name in names]
+        for item, kept in zip(inputs, by_name.values(), strict=True):
+            _settle(item, [each.segment for each in kept])
+        order = _measured_order(described, first["terms"], by_name)
+        stamps = dict(first["files"])
+        about = {
+            **described,
+            "source": {
+                **described["source"],
+                "inputs": [
+                    {
+                        "name": name,
+                        **item.identity(),
+                        "documents": item.documents,
+                        "skipped": item.skipped,
+                        "stamp": stamps[name],
+                    }
+                    for name, item in zip(names, inputs, strict=True)
+                ],
+            },
+            **({"files_unreadable": [{"name": n, "reason": r} for n, r in unreadable.items()]} if unreadable else {}),
+            "sample": _merged_sample(by_name),
+        }
+        seconds = {name: sum(each["seconds"].get(name, 0.0) for each in done) for name in first["seconds"]}
+        rows = _rows(described, by_name, order)
+        return write_scores(store, about, rows, seconds, stopwatch)
+
+
+def _parts(work: Store) -> list[dict[str, Any]]:
+    from zipfit.selection.scores_schema import read_done
+
+    names = work.names()
+    need(bool(names), f"{work.path}: holds no part of any scores")
+    numbers = {name.partition("-of-")[2] for name in names}
+    need(len(numbers) == 1, f"{work.path}: holds parts of different numbers ({', '.join(sorted(names)[:4])})")
+    parts = int(numbers.pop()) if next(iter(numbers)).isdecimal() else 0
+    wanted = [part_name(number, parts) for number in range(1, parts + 1)]
+    missing = [name for name in wanted if name not in names or not work.below(name).has(DONE)]
+    need(
+        not missing and set(wanted) == set(names),
+        f"{work.path}: {len(missing)} of {parts} parts are missing or not done: {', '.join(missing[:5])}",
+    )
+    done: list[dict[str, Any]] = []
+    for name in wanted:
+        path = work.below(name)
+        try:
+            each = read_done(path.read(DONE))
+        except ValueError as error:
+            raise ZipfitError(f"{path.of(DONE)}: does not say what a part's folder holds ({error})") from error
+        need(
+            each["job"] == (done[0] if done else each)["job"],
+            f"{path.path}: belongs to another job than {work.of(wanted[0])}: target, method, options or version differ",
+        )
+        need(
+            each["files"] == (done[0] if done else each)["files"],
+            f"{path.path}: was scored from other files than {work.of(wanted[0])}",
+        )
+        done.append(each)
+    return done
+
+
+def _segments(work: Store, done: list[dict[str, Any]], unreadable: dict[str, str]) -> dict[str, list[Kept]]:
+    """The segments of each file, in the order of its records."""
+    by_name: dict[str, list[Kept]] = {name: [] for name, _ in done[0]["files"] if name not in unreadable}
+    for each in done:
+        store = work.below(part_name(each["part"] + 1, each["parts"]))
+        offsets: dict[Segment, tuple[str, int]] = {}
+        for table in each["tables"]:
+            about = table_about(store, table)
+            need(about is not None, f"{store.of(table)}: is missing, or not whole")
+            assert about is not None
+            offset = 0
+            for said in about["segments"]:
+                segment = Segment(**said)
+                offsets[_key(segment)] = table, offset
+                offset += segment.records
+        for said in each["segments"]:
+            segment = Segment(**said)
+            if segment.name in by_name:
+                place = offsets.get(_key(segment))
+                need(place is not None, f"{store.path}: holds no scores of {segment.name} from record {segment.first}")
+                assert place is not None
+                by_name[segment.name].append(Kept(segment, store, *place))
+    return by_name
+
+
+def _key(segment: Segment) -> Any:
+    return (segment.name, segment.begin, segment.end, segment.first, segment.records, segment.is_last)
+
+
+def _check_whole(names: Sequence[str], by_name: dict[str, list[Kept]]) -> None:
+    for name in names:
+        begin: int | None = 0
+        row = 0
+        for kept in by_name[name]:
+            segment = kept.segment
+            whole = segment.first == row and (segment.begin == begin or segment.first > 0)
+            need(begin is not None and whole, f"{name}: its scores have a gap or are there twice; score it again")
+            row = segment.first + segment.records
+            begin = segment.end if segment.is_last else segment.begin
+            row = 0 if segment.is_last else row
+        need(bool(by_name[name]) and by_name[name][-1].segment.is_last, f"{name}: is not scored to its end")
+
+
+def _settle(item: FileInput, segments: list[Segment]) -> None:
+    """Set what reading an input would have told of it."""
+    item.documents = sum(segment.records - sum(segment.skipped.values()) for segment in segments)
+    for segment in segments:
+        for reason, count in segment.skipped.items():
+            item.skipped[reason] = item.skipped.get(reason, 0) + count
+    item.file.bytes, item.file.sha256 = segments[-1].bytes, segments[-1].sha256
+    if item.file.sha256 is None:
+        item.file.hash_contents()
+
+
+def _measured_order(
+    described: dict[str, Any], terms: dict[str, Any] | None, by_name: dict[str, list[Kept]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Rank and score of each good document, of a method that ranks what it measured; -1 for those not ranked."""
+    if terms is None:
+        return None
+    method = described["method"]
+    need_consent(method["class"], ())
+    built = build_method(method["class"], method["options"])
+    assert isinstance(built, Measurer)
+    built.terms = terms
+    measured = []
+    for kept in (each for segments in by_name.values() for each in segments):
+        table = kept.rows()
+        table = table.filter(_is_good(table))
+        columns = [table[name].to_numpy() for name in table.column_names if name.startswith("measure_")]
+        measured.append(np.column_stack(columns) if columns else np.empty((table.num_rows, 0)))
+    measures = np.concatenate(measured)
+    ranks = np.full(len(measures), -1, np.int64)
+    scores = np.full(len(measures), np.nan)
+    for place, (position, value) in enumerate(built.rank_measured(measures)):
+        ranks[position], scores[position] = place, value
+    method["notes"] |= getattr(built, "notes", {})
+    return ranks, scores
+
+
+def _is_good(table: pa.Table) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.is_null(table["reason"])
+
+
+def _merged_sample(by_name: dict[str, list[Kept]]) -> list[list[Any]]:
+    sample = Sample()
+    tables = dict.fromkeys((kept.store, kept.table) for segments in by_name.values() for kept in segments)
+    for store, table in tables:
+        for what, speakers, text, size in (table_about(store, table) or {"sample": []})["sample"]:
+            if sample.takes_next():
+                sample.add(ReadAs(what, tuple(speakers)), text, size)
+    return [[*item.read_as, item.text, item.bytes] for item in sample.documents]
+
+
+def _rows(
+    described: dict[str, Any],
+    by_name: dict[str, list[Kept]],
+    order: tuple[NDArray[np.int64], NDArray[np.float64]] | None,
+) -> Iterator[pa.Table]:
+    """The rows of the final tables, their positions aside."""
+    import pyarrow as pa
+
+    documents = 0
+    for name, segments in by_name.items():
+        row = 0
+        for kept in segments:
+            table = kept.rows(["score", *KEPT])
+            count = table.num_rows
+            if kept.segment.begin and table["place"].null_count < count:
+                path = whereabouts(name, described)
+                places = [place and place_in_file(path, place) for place in table["place"].to_pylist()]
+                table = table.set_column(table.column_names.index("place"), "place", pa.array(places, pa.string()))
+            need(count == kept.segment.records, f"{kept.store.of(kept.table)}: is not a whole table of scores")
+            good = np.asarray(_is_good(table))
+            scores: Any = table["score"]
+            ranks = pa.nulls(count, pa.int64())
+            if order is not None:
+                run = slice(documents, documents + int(good.sum()))
+                index = np.zeros(count, np.int64)
+                index[good] = np.arange(run.start, run.stop)
+                ranked = good & (order[0][index] >= 0) if len(order[0]) else good
+                ranks = pa.array(order[0][index] if len(order[0]) else index, pa.int64(), mask=~ranked)
+                scores = pa.array(order[1][index] if len(order[1]) else index, pa.float64(), mask=~ranked)
+            documents += int(good.sum())
+            yield final_table(name, np.arange(row, row + count), scores, ranks, table)
+            row += count

@@ -1,0 +1,413 @@
+"""Scoring a pool part by part, each part's work kept in a folder as it goes, so that a killed job goes on where it was.
+
+A part is a share of the pool's pieces (`corpus.pieces`), and its folder holds tables: blocks of consecutive records
+with their scores. What a block's records belong to is said by its segments: which piece, which rows of it, and what
+stamp the file had. A block counts as long as the job is the same and the file's stamp is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zipfit.corpus.corpus import Corpus
+from zipfit.corpus.inputs import HeldInput, as_files
+from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
+from zipfit.errors import ZipfitError, need
+from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, Scorer
+from zipfit.methods.registry import class_path, method_options
+from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
+from zipfit.selection.ranking import fit, scores_of
+from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
+from zipfit.selection.sources import Stopwatch, text_hash
+from zipfit.system.progress import TerminalProgress
+from zipfit.system.runtime import available_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from zipfit.corpus.corpus import Rejected
+    from zipfit.corpus.pieces import Piece
+    from zipfit.corpus.records import Chunk
+    from zipfit.corpus.store import Store
+    from zipfit.methods.base import Method, Pool
+    from zipfit.selection.sources import Sources
+    from zipfit.system.texts import Texts
+
+DONE = "done.json"
+"""What a part's folder holds when all of it is scored."""
+
+_BLOCK_CHUNKS = 64
+"""Chunks of the pool that are scored and kept together: up to 32,768 records, seconds of work."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive records of a piece that are scored.
+
+    Attributes:
+        name: the input.
+        begin: `start` of the piece.
+        end: its `stop`.
+        stamp: of the file then; see `corpus.pieces.stamp`.
+        first: the first record's place among the piece's, from 0.
+        records: how many, bad ones counted.
+        skipped: reason to number of bad ones.
+        is_last: whether the piece ends here.
+        bytes: of the file, where the piece is all of it and ends here.
+        sha256: likewise.
+    """
+
+    name: str
+    begin: int
+    end: int | None
+    stamp: str | None
+    first: int
+    records: int
+    skipped: dict[str, int]
+    is_last: bool
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A segment, and where its rows are: a table in a folder, and how many rows of it come before."""
+
+    segment: Segment
+    store: Store
+    table: str
+    offset: int
+
+    def rows(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Its rows."""
+        return read_table(self.store, self.table, columns).slice(self.offset, self.segment.records)
+
+
+class _Watched:
+    """A pool that remembers whether anybody read it."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.was_read = False
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        self.was_read = True
+        return iter(self._pool)
+
+    def map(self, function: Callable[..., Any], only: NDArray[np.bool_] | None = None) -> Iterator[Any]:
+        self.was_read = True
+        return self._pool.map(function, only)
+
+
+def check_can_be_parted(method: Method, parts: int) -> None:
+    """Check that documents can be scored one by one, so that several machines or several nights can share them.
+
+    Raises:
+        ZipfitError: the method ranks the pool as a whole.
+    """
+    if isinstance(method, (Scorer, Measurer)):
+        return
+    name = class_path(method).rpartition(":")[2].lower()
+    raise ZipfitError(
+        f"{name} ranks the pool as a whole, so it cannot be scored "
+        + ("in parts: score on one machine, or choose another method" if parts > 1 else "and kept as it goes")
+    )
+
+
+def score_part(
+    sources: Sources, method: Method, store: Store, part: int, parts: int, unreadable: dict[str, str] | None
+) -> dict[str, Any]:
+    """Score one part of a pool, and keep each block as it is done.
+
+    Args:
+        sources: the whole pool, and the target.
+        method: not fitted yet.
+        store: the part's folder. What it holds of the same job is taken over.
+        part: which part, from 0.
+        parts: how many there are.
+        unreadable: collects names and reasons of files that cannot be read, which are passed over; None to raise.
+
+    Returns:
+        What the part's `done.json` says: see `_description`.
+
+    Raises:
+        ZipfitError: as `rank`, or the folder cannot be written, or another process writes there.
+    """
+    need(parts >= 1 and 0 <= part < parts, f"part must be from 1/{parts} to {parts}/{parts}, not {part + 1}/{parts}")
+    check_can_be_parted(method, parts)
+    stopwatch = Stopwatch()
+    inputs = sources.pool.corpus.inputs
+    counts = Counter(item.name for item in inputs)
+    for item in inputs:
+        need(counts[item.name] == 1, f"{item.name}: is given twice, and scores are kept by file")
+        need(stamp(item) is not None, f"{item.name}: scores are kept of files, from which records are read again")
+    pool = _Watched(sources.pool)
+    with stopwatch.stage("fit"):
+        fit(method, sources, pool)
+    files = [(item.name, stamp(item)) for item in inputs]
+    job = _job(sources, method, files if pool.was_read else None)
+    with store.locked():
+        if store.has(DONE):
+            done: dict[str, Any] = json.loads(store.read(DONE))
+            if done.get("job") == job and done.get("files") == [list(file) for file in files]:
+                return done | {"kept": sum(item["records"] for item in done["segments"]), "scored": 0}
+            store.remove(DONE)
+        with stopwatch.stage("score"):
+            scoring = _Scoring(sources, method, store, job, unreadable)
+            scoring.run(pieces_of(inputs, part, parts), dict(files))
+        about = {
+            "job": job,
+            "part": part,
+            "parts": parts,
+            "files": files,
+            "description": describe(sources, method),
+            "terms": method.terms if isinstance(method, Measurer) else None,
+            "unreadable": scoring.unreadable or {},
+            "tables": scoring.tables,
+            "segments": [asdict(segment) for segment in scoring.segments],
+            "seconds": sources.seconds | stopwatch.seconds,
+        }
+        store.write(DONE, json.dumps(about, indent=1).encode())
+        for name in store.names():  # of jobs that were another
+            if name.endswith(".parquet") and name not in scoring.tables:
+                store.remove(name)
+    return about | {"kept": scoring.kept, "scored": scoring.scored}
+
+
+def describe(sources: Sources, method: Method) -> dict[str, Any]:
+    """How a pool was scored, as JSON values; of its inputs, the names alone."""
+    files = as_files(sources.source)
+    assert files is not None
+    return {
+        **describe_environment(),
+        "source": {"files": {**vars(files), "paths": list(files.paths)}},
+        "target": describe_documents(sources.target, sources.examples.inputs),
+        "files_passed_over": sources.passed_over,
+        "method": describe_method(method, method.notes if isinstance(method, HasNotes) else {}),
+        "parameters": {**describe_reading(sources), "skip_bad": sources.reading.skip_bad},
+    }
+
+
+def _job(sources: Sources, method: Method, files: list[tuple[str, str | None]] | None) -> str:
+    """What must be the same for scores to be: a hash of all that they depend on, besides the documents."""
+    given = as_files(sources.source)
+    target = hashlib.sha256()
+    for text, group in zip(sources.texts.encoded(), sources.groups, strict=True):
+        target.update(b"%d %r " % (len(text), group.encode("utf-8", "surrogatepass")) + text)
+    said = {
+        "zipfit": version("zipfit"),
+        "method": class_path(method),
+        "options": method_options(method),
+        "engine": method.engine if isinstance(method, HasEngine) else None,
+        "notes": method.notes if isinstance(method, HasNotes) else None,
+        "reading": asdict(sources.reading),
+        "layout": None if given is None else asdict(given.layout),
+        "target": target.hexdigest(),
+        "pool": files,
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class _Scoring:
+    """The work on a part."""
+
+    def __init__(
+        self, sources: Sources, method: Method, store: Store, job: str, unreadable: dict[str, str] | None
+    ) -> None:
+        self.segments: list[Segment] = []
+        self.tables: list[str] = []
+        self.unreadable = unreadable
+        self.kept = self.scored = 0
+        self._sources = sources
+        self._method = method
+        self._store = store
+        self._job = job
+        self._held: list[tuple[Piece, str | None, int, list[Chunk]]] = []
+        self._ends: dict[Piece, bool] = {}
+
+    def run(self, pieces: Sequence[Piece], stamps: dict[str, str | None]) -> None:
+        """Score what is not scored yet."""
+        sources = self._sources
+        inputs = sources.pool.corpus.inputs
+        known = _known(self._store, self._job)
+        terminal = TerminalProgress() if sources.progress else None
+        pairs = self._method.pairs_per_document if isinstance(self._method, HasPairs) else 0
+        whole = all(piece.is_whole for piece in pieces)
+        size = sources.pool.corpus.size() if whole and len(pieces) == len(inputs) else None
+        threads = sources.threads or available_cores()
+        told = terminal and terminal.begin(size, pairs)
+        with told or nullcontext() as advance, ThreadPoolExecutor(threads, thread_name_prefix="zipfit") as executor:
+            self._map = executor.map if threads > 1 else map
+            self._advance = advance
+            for piece in pieces:
+                item = inputs[piece.input]
+                before = known.get((item.name, piece.start, piece.stop, stamps[item.name]), [])
+                try:
+                    self._piece(piece, stamps[item.name], before)
+                except _CannotBeReadError as error:
+                    if self.unreadable is None:
+                        raise ZipfitError(str(error)) from error
+                    self.unreadable[item.name] = str(error)
+                    self._held = [held for held in self._held if held[0] != piece]
+            self._flush()
+
+    def _piece(self, piece: Piece, mark: str | None, before: list[Kept]) -> None:
+        item = self._sources.pool.corpus.inputs[piece.input]
+        done = sum(kept.segment.records for kept in before)
+        if before and before[-1].segment.is_last:
+            self._take_over(before)
+            if self._advance is not None:
+                self._advance.raw(item.size() or 0)
+            return
+        read = PieceInput(item, piece).chunks(
+            self._sources.reading.columns, None if self._advance is None else self._advance.raw
+        )
+        row = 0
+        taken_over = not before
+        for chunk in _readable(read):
+            start, row = row, row + len(chunk)
+            if row <= done:
+                continue
+            if not taken_over:
+                if start != done:  # chunks end elsewhere than they did: another library read them
+                    self._piece(piece, mark, [])
+                    return
+                self._flush()
+                self._take_over(before)
+                taken_over = True
+            self._hold(piece, mark, start, chunk)
+        if not taken_over:
+            need(row == done, f"{item.name}: the documents changed while they were being read")
+            self._flush()
+            self._take_over(before)
+        self._hold(piece, mark, row, None)
+
+    def _take_over(self, before: list[Kept]) -> None:
+        self.segments += [kept.segment for kept in before]
+        self.tables += [kept.table for kept in before if kept.table not in self.tables]
+        self.kept += sum(kept.segment.records for kept in before)
+
+    def _hold(self, piece: Piece, mark: str | None, row: int, chunk: Chunk | None) -> None:
+        """Put a chunk with those that wait to be scored; None for the end of its piece."""
+        if not self._held or self._held[-1][0] != piece:
+            self._held.append((piece, mark, row, []))
+        if chunk is None:
+            self._ends[piece] = True
+        else:
+            self._held[-1][3].append(chunk)
+        if sum(len(chunks) for *_, chunks in self._held) >= _BLOCK_CHUNKS:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Score what waits, and keep it."""
+        if not self._held:
+            return
+        held, self._held = self._held, []
+        sources = self._sources
+        inputs = [HeldInput(sources.pool.corpus.inputs[piece.input].name, chunks) for piece, _, _, chunks in held]
+        rejected: list[Rejected] = []
+        corpus = Corpus(inputs, sources.reading, on_rejected=rejected.append if sources.reading.skip_bad else None)
+        batches = list(corpus.read())
+        values = list(self._map(partial(_values, self._method), [batch.texts for batch in batches]))
+        lengths = np.concatenate([np.empty(0, np.int64), *(batch.texts.lengths for batch in batches)])
+        hashes = np.fromiter(
+            (text_hash(text) for batch in batches for text in batch.texts.encoded()), np.uint64, len(lengths)
+        )
+        segments, good, rows = [], [], 0
+        for (piece, mark, first, chunks), item, bad in zip(held, inputs, corpus.bad_rows, strict=True):
+            records = sum(map(len, chunks))
+            begin = chunks[0].first_row if chunks else 0
+            good += [rows + row for row in range(records) if begin + row not in bad]
+            rows += records
+            is_last = self._ends.pop(piece, False)
+            read = sources.pool.corpus.inputs[piece.input].identity() if is_last and piece.is_whole else {}
+            segments.append(
+                Segment(
+                    item.name,
+                    piece.start,
+                    piece.stop,
+                    mark,
+                    first,
+                    records,
+                    item.skipped,
+                    is_last,
+                    read.get("bytes"),  # type: ignore[arg-type]
+                    read.get("sha256"),  # type: ignore[arg-type]
+                )
+            )
+        labels = [label for batch in batches for label in batch.labels]
+        table = block_table(rows, np.array(good, np.int64), values, (lengths, hashes, labels), rejected)
+        about = {
+            "job": self._job,
+            "segments": [asdict(segment) for segment in segments],
+            "sample": [[*item.read_as, item.text, item.bytes] for item in corpus.sample.documents],
+        }
+        name = f"{hashlib.sha256(json.dumps(about['segments']).encode()).hexdigest()[:16]}.parquet"
+        write_table(self._store, name, table, about)
+        self.tables.append(name)
+        self.segments += segments
+        self.scored += rows
+        if self._advance is not None:
+            self._advance.documents(rows)
+
+
+class _CannotBeReadError(Exception):
+    """A file that cannot be read; the message is the reason."""
+
+
+def _readable(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Tell what goes wrong in reading a file from what is wrong with a record."""
+    try:
+        yield from chunks
+    except ZipfitError as error:
+        raise _CannotBeReadError(str(error)) from error
+
+
+def _values(method: Method, texts: Texts) -> NDArray[np.float64]:
+    """Scores, shape (n,), or what was measured, shape (n, F)."""
+    if isinstance(method, Scorer):
+        return scores_of(method, texts)
+    assert isinstance(method, Measurer)
+    return method.measure(texts)
+
+
+def _known(store: Store, job: str) -> dict[tuple[str, int, int | None, str | None], list[Kept]]:
+    """The segments in a part's folder that belong to the job, of each piece those that follow each other from row 0."""
+    found: dict[tuple[str, int, int | None, str | None], list[Kept]] = defaultdict(list)
+    for name in store.names():
+        if not name.endswith(".parquet"):
+            continue
+        about = table_about(store, name)
+        if about is None or about.get("job") != job:
+            continue
+        offset = 0
+        for said in about["segments"]:
+            segment = Segment(**said)
+            if segment.stamp is not None:
+                key = segment.name, segment.begin, segment.end, segment.stamp
+                found[key].append(Kept(segment, store, name, offset))
+            offset += segment.records
+    return {key: _following(segments) for key, segments in found.items()}
+
+
+def _following(kept: list[Kept]) -> list[Kept]:
+    taken: list[Kept] = []
+    row = 0
+    for item in sorted(kept, key=lambda item: (item.segment.first, -item.segment.records, not item.segment.is_last)):
+        if item.segment.first == row and not (taken and taken[-1].segment.is_last):
+            taken.append(item)
+            row += item.segment.records
+    return taken

@@ -1,0 +1,216 @@
+"""Scoring a pool, or a part of it, into a folder."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zipfit.corpus.pieces import stamp
+from zipfit.corpus.store import Store
+from zipfit.errors import ZipfitError, need
+from zipfit.methods.base import Shortlister
+from zipfit.methods.registry import build_method
+from zipfit.selection.alignment import ReadingOptions, readings
+from zipfit.selection.merge import merge_scores, part_name
+from zipfit.selection.parts import check_can_be_parted, describe, score_part
+from zipfit.selection.ranking import rank
+from zipfit.selection.score_tables import MANIFEST, SAVING, TABLE_ROWS, WORK, final_table, is_final_table, write_scores
+from zipfit.selection.sources import Stopwatch, open_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+    from typing_extensions import Unpack
+
+    from zipfit.corpus.inputs import Documents
+    from zipfit.methods.base import Method
+    from zipfit.selection.sources import Sources
+
+
+def score_pool(
+    source: Documents,
+    target: Documents,
+    folder: str | os.PathLike[str],
+    *,
+    method: str | Method = "zipfit",
+    options: Mapping[str, Any] | None = None,
+    part: tuple[int, int] | None = None,
+    if_exists: Literal["error", "resume", "overwrite"] = "error",
+    **reading: Unpack[ReadingOptions],
+) -> dict[str, Any]:
+    """Score every document of a pool, or of one part of it, into a folder, which `open_scores` opens.
+
+    Args:
+        source: the pool's files, as in `zipfit.select`.
+        target: the task's examples, likewise.
+        folder: where the scores go: a folder of their own, local or remote.
+        method: as in `zipfit.select`; any that scores or ranks all documents.
+        options: likewise.
+        part: (i, n) for the i-th of n parts, i from 1; `merge_scores` puts them together. For methods that score
+            documents one by one. None for the whole pool.
+        if_exists: what to do where the folder holds scores already: `resume` goes on with those of the same job, whose
+            documents have not changed since.
+        reading: as in `zipfit.alignment`.
+
+    Returns:
+        The manifest of the scores; of a part, what is said of it.
+
+    Raises:
+        TypeError: a keyword is none of these.
+        ZipfitError: as `zipfit.select`, or the folder cannot be written, or holds something already.
+    """
+    need(
+        if_exists in ("error", "resume", "overwrite"),
+        f"if_exists must be error, resume or overwrite, not {if_exists!r}",
+    )
+    of_source, of_target = readings(reading)
+    bad_files = reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None
+    sources = open_sources(
+        source,
+        target,
+        of_source,
+        of_target,
+        threads=reading.get("threads"),
+        progress=reading.get("progress", False),
+        max_bad_files=bad_files,
+        find_bad_files=False,
+    )
+    built = build_method(method, options or {}) if isinstance(method, str) else method
+    how = {"resume": if_exists == "resume", "overwrite": if_exists == "overwrite"}
+    return score(sources, built, os.fspath(folder), part=part, **how, max_bad_files=bad_files)
+
+
+def score(
+    sources: Sources,
+    method: Method,
+    folder: str,
+    *,
+    part: tuple[int, int] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    max_bad_files: float | None = None,
+) -> dict[str, Any]:
+    """Score a pool, or one part of it, into a folder.
+
+    Args:
+        sources: pool and target.
+        method: not fitted yet.
+        folder: where the scores go.
+        part: (i, n) for the i-th of n parts, i from 1: then `merge_scores` puts them together. None for the whole pool.
+        resume: go on with what the folder holds of the same job.
+        overwrite: begin anew, whatever it holds.
+        max_bad_files: pass over files that cannot be read, up to this share; None to pass over none.
+
+    Returns:
+        The manifest of the scores; of a part, what its `done.json` says.
+
+    Raises:
+        ZipfitError: as `zipfit.select`; the folder holds something already; a part of no pool, or a method that ranks
+            the pool as a whole and cannot be parted.
+    """
+    store = Store(folder)
+    number, parts = part or (1, 1)
+    need(parts >= 1 and 1 <= number <= parts, f"part must be from 1/{parts} to {parts}/{parts}, not {number}/{parts}")
+    _check_folder(store, number, parts, resume=resume, overwrite=overwrite)
+    need(
+        not isinstance(method, Shortlister),
+        "racing finds the head of a ranking for one budget, so it gives no scores to keep: use zipfit",
+    )
+    unreadable = None if max_bad_files is None else {item["name"]: item["reason"] for item in sources.unreadable or ()}
+    try:
+        check_can_be_parted(method, parts)
+    except ZipfitError:
+        if parts > 1:
+            raise
+        return _score_whole(sources, method, store)
+    done = score_part(sources, method, store.below(f"{WORK}/{part_name(number, parts)}"), number - 1, parts, unreadable)
+    return done if part is not None else merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
+
+
+def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwrite: bool) -> None:
+    names = store.names()
+    known = {MANIFEST, WORK, SAVING}
+    foreign = [name for name in names if name not in known and not is_final_table(name)]
+    need(not foreign, f"{store.path}: holds something else ({', '.join(foreign[:3])}): name a folder of its own")
+    work = store.below(WORK)
+    own = part_name(number, parts)
+    others = [name for name in work.names() if not name.endswith(f"-of-{parts:05d}")]
+    if overwrite:
+        if parts == 1:
+            for name in names:
+                store.remove(name)
+        else:
+            work.remove(own)
+        return
+    if resume:
+        need(not others, f"{work.path}: holds parts of another number ({', '.join(others[:3])})")
+        return
+    there = MANIFEST in names or own in work.names() or others
+    need(not there, f"{store.path}: holds scores already (give --resume to go on, or --overwrite to begin anew)")
+
+
+def _score_whole(sources: Sources, method: Method, store: Store) -> dict[str, Any]:
+    """Score by a method that ranks the pool as a whole."""
+    import pyarrow as pa
+
+    with store.locked():
+        ranking = rank(sources, method)
+        pool = sources.pool
+        facts = pool.facts
+        ranked = list(ranking.whole())
+        ranks = np.full(len(facts.lengths), -1, np.int64)
+        scores = np.full(len(facts.lengths), np.nan)
+        for place, (position, value) in enumerate(ranked):
+            ranks[position], scores[position] = place, value
+        rejected = iter([] if sources.rejected is None else sources.rejected.of_source(sources.examples))
+
+        def rows() -> Iterator[pa.Table]:
+            first = 0
+            for item, bad in zip(pool.corpus.inputs, pool.corpus.bad_rows, strict=True):
+                total = item.documents + len(bad)
+                for start in range(0, total, TABLE_ROWS):
+                    here = np.arange(start, min(start + TABLE_ROWS, total))
+                    good = ~np.isin(here, list(bad)) if bad else np.ones(len(here), bool)
+                    index = np.full(len(here), -1, np.int64)
+                    index[good] = np.arange(first, first + int(good.sum()))
+                    first += int(good.sum())
+                    take = pa.array(index, mask=~good)
+                    reasons = [None if is_good else next(rejected) for is_good in good.tolist()]
+                    table = pa.table(
+                        {
+                            "bytes": pa.array(facts.lengths).take(take),
+                            "hash": pa.array(facts.hashes).take(take),
+                            "label": pa.array(facts.label_names, pa.string()).take(
+                                pa.array(facts.labels[np.maximum(index, 0)], mask=~good)
+                            ),
+                            "place": pa.array([each and each["place"] for each in reasons], pa.string()),
+                            "reason": pa.array([each and each["reason"] for each in reasons], pa.string()),
+                            "raw": pa.array([each and each["raw"].encode() for each in reasons], pa.binary()),
+                        }
+                    )
+                    is_ranked = good & (ranks[index] >= 0)
+                    yield final_table(
+                        item.name,
+                        here,
+                        pa.array(scores[index], mask=~is_ranked),
+                        pa.array(ranks[index], mask=~is_ranked),
+                        table,
+                    )
+
+        described = describe(sources, method)
+        inputs = [
+            {
+                "name": item.name,
+                **item.identity(),
+                "documents": item.documents,
+                "skipped": item.skipped,
+                "stamp": stamp(item),
+            }
+            for item in pool.corpus.inputs
+        ]
+        sample = [[*item.read_as, item.text, item.bytes] for item in pool.corpus.sample.documents]
+        about = {**described, "source": {**described["source"], "inputs": inputs}, "sample": sample}
+        return write_scores(store, about, rows(), sources.seconds | ranking.stopwatch.seconds, Stopwatch())

@@ -1,0 +1,272 @@
+"""Scores that are kept in a folder, against selections that are made at once."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from support import pool_records, write_jsonl
+
+METHODS = {
+    "zipfit": [],
+    "gain": [],
+    "random": ["--seed", "3"],
+    "dsir": ["-p", "min_length=1"],
+    "cover": [],
+    "mmr": [],
+}
+WHOLE = ("cover", "mmr")
+"""Methods that rank the pool as a whole."""
+
+
+@pytest.fixture
+def shards(folder):
+    """The pool in three files of three kinds, with two bad records."""
+    records = pool_records(90, seed=5)
+    write_jsonl(folder / "a.jsonl", records[:50])
+    with open(folder / "a.jsonl", "a") as file:
+        file.write('{"text": null}\n{broken\n')
+    lines = "".join(json.dumps(record) + "\n" for record in records[50:70])
+    (folder / "b.jsonl.zst").write_bytes(zstandard.compress(lines.encode()))
+    pq.write_table(pa.Table.from_pylist(records[70:]), folder / "c.parquet", row_group_size=4)
+    return ["a.jsonl", "b.jsonl.zst", "c.parquet", "--skip-bad"]
+
+
+def files(folder, name):
+    """What lies beside an output of a name, its manifest without what it took."""
+    found = {}
+    for path in folder.iterdir():
+        if path.name.startswith(f"{name}."):
+            data = path.read_bytes()
+            if path.name.endswith(".manifest.json"):
+                data = json.loads(data)
+                data.pop("seconds")
+                data["output"].pop("path")
+            found[path.name.removeprefix(name)] = data
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_cut_of_scores_is_the_selection(zipfit, folder, shards, method):
+    options = ["-t", "target.jsonl", "-m", method, *[each for each in METHODS[method] if each != "--seed"]]
+    if method == "random":
+        options = ["-t", "target.jsonl", "-m", method, "-p", "seed=3"]
+    assert zipfit("score", *shards, *options, "-o", "scores").status == 0
+    for number, cut in enumerate(
+        (
+            ["-k", "7"],
+            ["--fraction", "0.3", "--dedup", "exact"],
+            ["--tokens", "900", "--tokenizer", "bytes", "--max-share", "0.5"],
+            ["-k", "5", "--min-bytes", "20", "--max-bytes", "200", "--exclude", "target.jsonl"],
+        )
+    ):
+        direct = zipfit("select", *shards, *options, *cut, "-o", f"d{number}.jsonl")
+        kept = zipfit("select", "--scores", "scores", *cut, "-o", f"k{number}.jsonl")
+        assert (direct.status, kept.status) == (0, 0), direct.err + kept.err
+        assert files(folder, f"d{number}") == files(folder, f"k{number}")
+        assert zipfit("verify", f"k{number}.manifest.json").status == 0
+        assert zipfit("rerun", f"k{number}.manifest.json", "-o", f"r{number}.jsonl").status == 0
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in WHOLE])
+@pytest.mark.parametrize("parts", [2, 5])
+def test_parts_make_the_tables_of_one_machine(zipfit, folder, shards, method, parts):
+    options = ["-t", "target.jsonl", "-m", method, *([] if method == "random" else METHODS[method])]
+    assert zipfit("score", *shards, *options, "-o", "whole").status == 0
+    order = list(range(1, parts + 1))[::-1]
+    for number in order:
+        assert zipfit("score", *shards, *options, "-o", "parted", "--part", f"{number}/{parts}").status == 0
+    assert zipfit("merge", "parted").status == 0
+    one, many = (json.loads((folder / name / "scores.json").read_text()) for name in ("whole", "parted"))
+    assert one["tables"] == many["tables"]
+    assert one["source"] == many["source"]
+    assert one["method"] == many["method"]
+    for table in one["tables"]:
+        assert (folder / "whole" / table["path"]).read_bytes() == (folder / "parted" / table["path"]).read_bytes()
+
+
+def test_the_tables_have_a_row_for_each_record(zipfit, folder, shards):
+    assert zipfit("score", *shards, "-t", "target.jsonl", "-o", "scores").status == 0
+    rows = pq.read_table(folder / "scores" / "scores-00000.parquet").to_pylist()
+    assert [row["position"] for row in rows] == list(range(92))
+    assert [(row["file"], row["row"]) for row in rows[50:54]] == [
+        ("a.jsonl", 50),
+        ("a.jsonl", 51),
+        ("b.jsonl.zst", 0),
+        ("b.jsonl.zst", 1),
+    ]
+    assert [(row["place"], row["zipfit_score"], row["raw"]) for row in rows[50:52]] == [
+        ("line 51", None, b'{"text": null}'),
+        ("line 52", None, b"{broken"),
+    ]
+    assert rows[0]["label"] == pool_records(90, seed=5)[0]["source"]
+
+
+def test_only_what_is_new_is_scored(zipfit, folder, shards):
+    score = ["score", "-t", "target.jsonl", "-o", "scores", "--json", "--skip-bad", "--resume"]
+    ran = zipfit(*score, "a.jsonl", "c.parquet")
+    assert ran.status == 0, ran.err
+    write_jsonl(folder / "a0.jsonl", pool_records(5, seed=9))
+    again = zipfit("score", "a.jsonl", "a0.jsonl", "b.jsonl.zst", "c.parquet", *score[1:], "--part", "1/1")
+    assert (json.loads(again.out)["kept"], json.loads(again.out)["scored"]) == (72, 25)
+    os.utime(folder / "c.parquet", ns=(1, 1))
+    again = zipfit("score", "a.jsonl", "a0.jsonl", "b.jsonl.zst", "c.parquet", *score[1:], "--part", "1/1")
+    assert (json.loads(again.out)["kept"], json.loads(again.out)["scored"]) == (77, 20)
+    assert zipfit("merge", "scores", "--overwrite").status == 0
+    assert zipfit("select", "--scores", "scores", "-k", "9", "-o", "kept.jsonl").status == 0
+    source = ["a.jsonl", "a0.jsonl", "b.jsonl.zst", "c.parquet", "--skip-bad"]
+    assert zipfit("select", *source, "-t", "target.jsonl", "-k", "9", "-o", "direct.jsonl").status == 0
+    assert files(folder, "kept") == files(folder, "direct")
+
+
+def test_a_file_that_cannot_be_read_is_passed_over_and_named(zipfit, folder, shards):
+    whole = (folder / "b.jsonl.zst").read_bytes()
+    (folder / "b.jsonl.zst").write_bytes(whole[:-20])
+    options = [*shards, "-t", "target.jsonl"]
+    stopped = zipfit("score", *options, "-o", "scores")
+    assert stopped.status == 2
+    assert "b.jsonl.zst: the compressed file is cut off before its end" in stopped.err
+    assert zipfit("score", *options, "-o", "scores", "--resume", "--skip-bad-files").status == 0
+    assert zipfit("select", *options, "-k", "9", "-o", "direct.jsonl", "--skip-bad-files").status == 0
+    kept = zipfit("select", "--scores", "scores", "-k", "9", "-o", "kept.jsonl")
+    assert kept.status == 0
+    assert "1 files passed over, as they cannot be read" in kept.out
+    assert files(folder, "kept") == files(folder, "direct")
+    few = zipfit("score", *options, "-o", "few", "--skip-bad-files", "--max-bad-files", "0.1")
+    assert few.status == 2
+    assert "1 of 3 files cannot be read, which is more than a share of 0.1" in few.err
+
+
+def refused(ran):
+    assert ran.status == 2
+    assert ran.err.count("\n") == 1
+    return ran.err.removeprefix("zipfit: error: ").strip()
+
+
+def test_a_folder_is_not_written_over_unasked(zipfit, folder):
+    score = ["score", "pool.jsonl", "-t", "target.jsonl", "-o", "scores"]
+    assert zipfit(*score).status == 0
+    before = (folder / "scores" / "scores.json").read_bytes()
+    assert refused(zipfit(*score)).startswith("scores: holds scores already (give --resume to go on, or --overwrite")
+    assert refused(zipfit(*score, "--part", "1/3")).startswith("scores: holds scores already")
+    assert refused(zipfit(*score, "--part", "1/3", "--resume")).startswith("scores/work: holds parts of another number")
+    assert (folder / "scores" / "scores.json").read_bytes() == before
+    assert zipfit(*score, "--overwrite", "-m", "gain").status == 0
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("mine")
+    assert refused(zipfit(*score[:-1], "mine", "--overwrite")) == (
+        "mine: holds something else (notes.txt): name a folder of its own"
+    )
+    assert refused(zipfit(*score[:-1], "pool.jsonl/", "--resume")) == "pool.jsonl: is a file, not a folder"
+
+
+def test_parts_that_do_not_belong_together_are_refused(zipfit, folder):
+    def part(number, *options, parts=2):
+        return zipfit("score", "pool.jsonl", "-o", "s", "-t", "target.jsonl", "--part", f"{number}/{parts}", *options)
+
+    assert refused(zipfit("merge", "s")) == "s/work: holds no part of any scores"
+    assert part(1).status == 0
+    assert refused(zipfit("merge", "s")) == "s/work: 1 of 2 parts are missing or not done: 00002-of-00002"
+    assert refused(zipfit("select", "--scores", "s", "-k", "1", "-o", "o.jsonl")).startswith("s: holds no whole scores")
+    assert part(2, "-m", "gain").status == 0
+    assert "s/work/00002-of-00002: belongs to another job than s/work/00001-of-00002" in refused(zipfit("merge", "s"))
+    assert part(2, "--overwrite").status == 0
+    table = next((folder / "s" / "work" / "00002-of-00002").glob("*.parquet"))
+    whole = table.read_bytes()
+    table.write_bytes(whole[: len(whole) // 2])
+    assert refused(zipfit("merge", "s")) == f"s/work/00002-of-00002/{table.name}: is missing, or not whole"
+    table.write_bytes(whole)
+    assert zipfit("merge", "s").status == 0
+    assert refused(zipfit("merge", "s")).startswith("s/scores.json: exists already")
+    assert part(3, "--overwrite", parts=3).status == 0
+    assert refused(zipfit("merge", "s", "--overwrite")).startswith("s/work: holds parts of different numbers")
+    for text in ("0/2", "3/2", "1", "a/b", "1/0", "-1/2"):
+        assert "part" in refused(zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "t", f"--part={text}"))
+    assert not (folder / "t").exists()
+
+
+def test_parts_of_different_pools_are_refused(zipfit, folder):
+    score = ["score", "pool.jsonl", "-o", "s", "-t", "target.jsonl", "--part"]
+    assert zipfit(*score, "1/2").status == 0
+    write_jsonl(folder / "pool.jsonl", pool_records(41))
+    assert zipfit(*score, "2/2").status == 0
+    assert refused(zipfit("merge", "s")) == (
+        "s/work/00002-of-00002: was scored from other files than s/work/00001-of-00002"
+    )
+
+
+def test_a_pool_or_target_that_changed_is_not_cut_by_old_scores(zipfit, folder):
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "s").status == 0
+    select = ["select", "--scores", "s", "-k", "3", "-o", "o.jsonl", "--overwrite"]
+    os.utime(folder / "pool.jsonl", ns=(1, 1))
+    assert zipfit(*select).status == 0  # the time alone
+    pool = (folder / "pool.jsonl").read_bytes()
+    (folder / "pool.jsonl").write_bytes(pool.replace(b"a", b"b"))
+    assert refused(zipfit(*select)).startswith("pool.jsonl: has changed since the pool was scored")
+    (folder / "pool.jsonl").write_bytes(pool + b"\n")
+    assert refused(zipfit(*select)).startswith("pool.jsonl: has changed since the pool was scored")
+    (folder / "pool.jsonl").unlink()
+    assert refused(zipfit(*select)).endswith("pool.jsonl: no such file or folder")
+    (folder / "pool.jsonl").write_bytes(pool)
+    write_jsonl(folder / "target.jsonl", [{"text": "another"}])
+    assert refused(zipfit(*select)).startswith("target.jsonl: has changed since the pool was scored")
+
+
+def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
+    score = ["score", "pool.jsonl", "-t", "target.jsonl"]
+    assert refused(zipfit(*score, "-o", "s", "-m", "racing")).startswith("racing finds the head of a ranking")
+    assert refused(zipfit(*score, "-o", "s", "-m", "cover", "--part", "1/2")).startswith(
+        "cover ranks the pool as a whole"
+    )
+    assert refused(zipfit(*score, "-m", "cover")).startswith(
+        "zipfit.methods.cover:Cover ranks the pool without a score"
+    )
+    assert refused(zipfit(*score, "--resume")).startswith("--resume is for scores that are kept")
+    assert refused(zipfit("score", "pool.jsonl", "pool.jsonl", *score[2:], "-o", "s")).startswith(
+        "pool.jsonl: is given twice"
+    )
+    assert refused(zipfit("score", "-", *score[2:], "-o", "s", stdin=b'{"text": "a"}')).startswith(
+        "-: scores are kept of files"
+    )
+    assert not (folder / "s" / "scores.json").exists()
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", "1", "-o", "o.jsonl", "-m", "cover", "--resume")
+    assert refused(ran).startswith("cover ranks the pool as a whole, so it cannot be scored and kept as it goes")
+
+
+def test_what_was_settled_by_scoring_is_refused_by_name(zipfit, folder):
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "s").status == 0
+    select = ["select", "--scores", "s", "-k", "1", "-o", "o.jsonl"]
+    for option in (["--text-field", "x"], ["-m", "gain"], ["--skip-bad"], ["-t", "target.jsonl"]):
+        assert "is settled when the pool is scored" in refused(zipfit(*select, *option))
+    assert refused(zipfit(*select, "pool.jsonl")).startswith("the source is settled when the pool is scored")
+    assert refused(zipfit("select", "-k", "1", "-o", "o.jsonl")).startswith("give the source and its target")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest.update(scores_version=2),
+        lambda manifest: manifest["tables"][0].update(path="../pool.jsonl"),
+        lambda manifest: manifest["tables"][0].update(records=3),
+        lambda manifest: manifest["tables"].clear(),
+        lambda manifest: manifest.pop("method"),
+        lambda manifest: manifest["source"]["inputs"].clear(),
+        lambda manifest: manifest["source"]["files"].update(format="klingon"),
+        lambda manifest: manifest["source"]["files"].update(other=1),
+        lambda manifest: manifest["target"].update(inputs=[{}]),
+        lambda manifest: manifest["parameters"].update(template="{"),
+        lambda manifest: manifest["seconds"].update(fit="long"),
+    ],
+)
+def test_a_manifest_that_a_stranger_wrote_is_an_error_at_worst(zipfit, folder, change):
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "s").status == 0
+    path = folder / "s" / "scores.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    refused(zipfit("select", "--scores", "s", "-k", "1", "-o", "o.jsonl"))
+    assert not (folder / "o.jsonl").exists()
