@@ -89,7 +89,9 @@ def test_a_selection_that_is_killed_goes_on_to_the_same_bytes(pool, tmp_path, me
     killed = 0
     for number in range(KILLS):
         output = tmp_path / f"{number}.jsonl"
-        killed += run_and_kill([*select, "--resume", "-o", output], tmp_path / f"{number}.jsonl.scores", rng, min(seconds))
+        killed += run_and_kill(
+            [*select, "--resume", "-o", output], tmp_path / f"{number}.jsonl.scores", rng, min(seconds)
+        )
         assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
         left = {path.name for path in tmp_path.iterdir() if path.name.startswith(f"{number}.")}
         assert left == {f"{number}.jsonl", f"{number}.manifest.json", f"{number}.jsonl.duplicates.jsonl"}
