@@ -43,9 +43,9 @@ def select_command(
     scores: Annotated[
         str | None, typer.Option("--scores", help="Cut the scores that zipfit score keeps in this folder, instead.")
     ] = None,
-    top: Annotated[int | None, _budget("--top", "-k", help="Documents.")] = None,
-    fraction: Annotated[float | None, _budget(help="Share of the pool, up to 1.")] = None,
-    tokens: Annotated[int | None, _budget(help="Tokens of --tokenizer.")] = None,
+    top: Annotated[int | None, _budget("--top", "-k", help="Number of documents.")] = None,
+    fraction: Annotated[float | None, _budget(help="Share of the pool's documents, up to 1.")] = None,
+    tokens: Annotated[int | None, _budget(help="Number of tokens, counted by --tokenizer.")] = None,
     min_score: Annotated[float | None, _budget(help="Lowest score to take.")] = None,
     tokenizer: Annotated[str | None, _budget(help="A tokenizer.json, its folder, a hub name, or bytes.")] = None,
     allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,

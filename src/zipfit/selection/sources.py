@@ -252,7 +252,7 @@ class CorpusPool:
             self._kept = kept
         if self._facts is None:
             if not lengths:
-                raise ZipfitError("the source is empty: it holds no document")
+                raise ZipfitError(f"the source is empty: {self.corpus.why_empty}")
             self._facts = Facts(
                 np.frombuffer(lengths, dtype=np.int64),
                 np.frombuffer(hashes, dtype=np.uint64),
@@ -438,7 +438,7 @@ def open_sources(
     with stopwatch.stage("read target"):
         batches = list(examples.read())
     if not batches:
-        raise ZipfitError("the target is empty: it holds no example")
+        raise ZipfitError(f"the target is empty: {examples.why_empty}")
     return Sources(
         source,
         target,
