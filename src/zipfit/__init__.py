@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zipfit.selection.explain import explain
     from zipfit.selection.manifest import verify
     from zipfit.selection.merge import merge_scores
+    from zipfit.selection.ray_engine import score_on_ray
     from zipfit.selection.rerun import rerun
     from zipfit.selection.scores import Scores, open_scores
     from zipfit.selection.scoring import score_pool
@@ -39,6 +40,7 @@ _HOMES = {
     "merge_scores": "zipfit.selection.merge",
     "open_scores": "zipfit.selection.scores",
     "rerun": "zipfit.selection.rerun",
+    "score_on_ray": "zipfit.selection.ray_engine",
     "score_pool": "zipfit.selection.scoring",
     "select": "zipfit.selection.select",
     "verify": "zipfit.selection.manifest",
@@ -59,6 +61,7 @@ __all__ = [
     "merge_scores",
     "open_scores",
     "rerun",
+    "score_on_ray",
     "score_pool",
     "select",
     "verify",

@@ -15,6 +15,7 @@ from zipfit.methods.registry import build_method
 from zipfit.report.summary import skipped_lines
 from zipfit.selection.alignment import alignment
 from zipfit.selection.merge import merge_scores
+from zipfit.selection.ray_engine import score_on_ray
 from zipfit.selection.scoring import score_pool
 
 
@@ -34,6 +35,8 @@ def score_command(
     part: Annotated[
         str | None, typer.Option(help="Score the i-th of n parts, as 3/16; zipfit merge puts them together.")
     ] = None,
+    engine: common.Engine = "local",
+    address: common.Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of the same job.")] = False,
     by: Annotated[
         str | None, typer.Option(help="Field that labels documents", show_default="source, or the file")
@@ -85,7 +88,16 @@ def score_command(
         "threads": threads,
         "progress": common.show_progress(quiet),
     }
+    on_cluster = common.on_cluster(engine, address)
     if output is not None and output != "-" and format_of_name(output) is None:
+        if on_cluster:
+            if part is not None or overwrite:
+                raise ZipfitError(
+                    "--engine ray makes the parts itself, and keeps those that are there: no --part, no --overwrite"
+                )
+            made = score_on_ray(pool, examples, output, address=address, method=built, **reading)
+            _say(made, output, quiet=quiet, as_json=as_json)
+            return
         if resume and overwrite:
             raise ZipfitError("give --resume or --overwrite, not both")
         made = score_pool(
@@ -99,7 +111,7 @@ def score_command(
         )
         _say(made, output, quiet=quiet, as_json=as_json)
         return
-    for given, name in ((part, "--part"), (resume, "--resume")):
+    for given, name in ((part, "--part"), (resume, "--resume"), (on_cluster, "--engine ray")):
         if given:
             raise ZipfitError(f"{name} is for scores that are kept: name a folder by --output")
     result = alignment(pool, examples, method=built, output=output, overwrite=overwrite, **reading)

@@ -15,6 +15,7 @@ from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selection.ray_engine import score_on_ray
 from zipfit.selection.rerun import rerun
 from zipfit.selection.score_tables import SAVING
 from zipfit.selection.scores import open_scores
@@ -90,6 +91,8 @@ def select_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the scores in OUTPUT.scores until the end; if killed, go on there.")
     ] = False,
+    engine: common.Engine = "local",
+    address: common.Address = None,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -128,6 +131,8 @@ def select_command(
     examples = Files(target or [], *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]
+    on_cluster = common.on_cluster(engine, address)
+    resume = resume or on_cluster
     if resume and output == "-":
         raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
     work = Store(f"{output}.scores")
@@ -168,30 +173,32 @@ def select_command(
             check_output(output, source, skip_bad_files)
         if racing and method != "zipfit":
             raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
-        selection = select(
-            source,
-            examples,
-            **cut,
-            method="racing" if racing else method,
-            options=common.method_options(
-                param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
-            ),
-            text_field=text_field,
-            template=template,
-            target_field=target_field,
-            target_template=target_template,
-            by=by,
-            target_by=target_by,
-            roles=roles,
-            role_labels=not no_role_labels,
-            convert=convert,
-            skip_bad=skip_bad,
-            skip_bad_files=skip_bad_files,
-            max_bad_files=max_bad_files,
-            work=work.path if resume else None,
-            threads=threads,
-            progress=progress,
+        options = common.method_options(
+            param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
         )
+        ranking: dict[str, Any] = {
+            "method": "racing" if racing else method,
+            "options": options,
+            "text_field": text_field,
+            "template": template,
+            "target_field": target_field,
+            "target_template": target_template,
+            "by": by,
+            "target_by": target_by,
+            "roles": roles,
+            "role_labels": not no_role_labels,
+            "skip_bad": skip_bad,
+            "skip_bad_files": skip_bad_files,
+            "max_bad_files": max_bad_files,
+            "threads": threads,
+            "progress": progress,
+        }
+        if on_cluster:
+            score_on_ray(source, examples, work.path, address=address, **ranking)
+            selection = open_scores(work.path, threads=threads, progress=progress).select(**cut)
+        else:
+            work_folder = work.path if resume else None
+            selection = select(source, examples, **cut, **ranking, convert=convert, work=work_folder)
     how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
     if resume:
         work.write(SAVING, b"")
