@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
+    from zipfit.methods.cover import Cover
+    from zipfit.methods.d4 import D4
+    from zipfit.methods.dsir import Dsir
+    from zipfit.methods.embedding import Embedding
+    from zipfit.methods.gain import Gain
+    from zipfit.methods.mmr import Mmr
+    from zipfit.methods.racing import Racing
+    from zipfit.methods.uniform import Random
     from zipfit.methods.zipfit import ZipFit
     from zipfit.selection.alignment import Alignment, alignment
     from zipfit.selection.explain import explain
@@ -27,8 +35,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Alignment": "zipfit.selection.alignment",
+    "Cover": "zipfit.methods.cover",
+    "D4": "zipfit.methods.d4",
+    "Dsir": "zipfit.methods.dsir",
+    "Embedding": "zipfit.methods.embedding",
     "Files": "zipfit.corpus.inputs",
+    "Gain": "zipfit.methods.gain",
     "MissingExtraError": "zipfit.errors",
+    "Mmr": "zipfit.methods.mmr",
+    "Racing": "zipfit.methods.racing",
+    "Random": "zipfit.methods.uniform",
     "Scores": "zipfit.selection.scores",
     "Selection": "zipfit.selection.selection",
     "ZipFit": "zipfit.methods.zipfit",
@@ -47,9 +63,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "D4",
     "Alignment",
+    "Cover",
+    "Dsir",
+    "Embedding",
     "Files",
+    "Gain",
     "MissingExtraError",
+    "Mmr",
+    "Racing",
+    "Random",
     "Scores",
     "Selection",
     "ZipFit",
@@ -81,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +17,7 @@ from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selection.cut import Budget
 from zipfit.selection.ray_engine import score_on_ray
 from zipfit.selection.rerun import rerun
 from zipfit.selection.score_tables import SAVING
@@ -25,22 +28,27 @@ _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one;
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 # What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
 _OF_CUTS = {
-    *("output", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
+    *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
     *("fail_on_overlap", "order", "no_fields", "convert", "overwrite", "threads", "quiet", "as_json"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
+
+_BOUND = "(?:top|fraction|tokens|min-score)=[^,=]*"
+_CUT = re.compile(f"(?P<output>.+?)=(?P<budget>{_BOUND}(?:,{_BOUND})*)", re.DOTALL)
 
 _choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
 
 def select_command(
     context: typer.Context,
-    output: Annotated[str, typer.Option("--output", "-o", help="Where to write; the extension is the format.")],
     pool: Annotated[
         list[str] | None, typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")
     ] = None,
     target: Annotated[list[str] | None, common.target] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Where to write; the extension is the format.")
+    ] = None,
     scores: Annotated[
         str | None, typer.Option("--scores", help="Cut the scores that zipfit score keeps in this folder, instead.")
     ] = None,
@@ -50,6 +58,10 @@ def select_command(
     min_score: Annotated[float | None, _budget(help="Lowest score to take.")] = None,
     tokenizer: Annotated[str | None, _budget(help="A tokenizer.json, its folder, a hub name, or bytes.")] = None,
     allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,
+    cut: Annotated[
+        list[str] | None,
+        _budget("--cut", help="Another output and its budget, as small.jsonl=top=200,tokens=50000; repeatable."),
+    ] = None,
     method: common.MethodName = "zipfit",
     param: common.Param = None,
     compressor: common.CompressorName = None,
@@ -133,19 +145,29 @@ def select_command(
     given = [files for files in (source, examples, excluded, checked) if files is not None]
     on_cluster = common.on_cluster(engine, address)
     resume = resume or on_cluster
-    if resume and output == "-":
-        raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
+    cuts = [_cut(text) for text in cut or ()]
+    if output is not None:
+        budget: dict[str, Any] = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
+        cuts.insert(0, (output, budget))
+    if not cuts:
+        raise typer.BadParameter("give an output: --output FILE with a budget, or --cut FILE=BUDGET")
+    if resume and output in (None, "-"):
+        raise ZipfitError("--resume keeps the scores beside the output: give it a file by --output")
     work = Store(f"{output}.scores")
     overwrite = overwrite or (resume and work.has(SAVING))
-    Outputs.of_selection(output, overwrite, convert).check([name for files in given for name in names_of(files)])
+    names = [name for files in given for name in names_of(files)]
+    for path, budget in cuts:
+        if Budget(**budget).tokens is not None and tokenizer is None:
+            raise ZipfitError("a budget of tokens needs a tokenizer")
+        Outputs.of_selection(path, overwrite, convert).check(names)
+    twice = next((path for path, count in Counter(path for path, _ in cuts).items() if count > 1), None)
+    if twice is not None:
+        raise ZipfitError(f"{twice}: is an output twice")
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     by, share = _share(max_share, by)
-    cut: dict[str, Any] = {
-        "top": top,
-        "fraction": fraction,
-        "tokens": tokens,
-        "min_score": min_score,
+    terms: dict[str, Any] = {
+        **cuts[0][1],
         "allow_fewer": allow_fewer,
         "tokenizer": tokenizer,
         "min_bytes": min_bytes,
@@ -165,12 +187,12 @@ def select_command(
             raise ZipfitError(
                 f"--max-share names the field {by!r}, but the scores are labelled otherwise: score with --by"
             )
-        selection = kept.select(**cut)
+        selection = kept.select(**terms)
     else:
         if not pool or not target:
-            raise ZipfitError("give the source and its target: zipfit select SOURCE --target TARGET")
-        if convert is None:
-            check_output(output, source, skip_bad_files)
+            raise typer.BadParameter("give the source and its target: zipfit select SOURCE --target TARGET")
+        for path, _ in cuts if convert is None else ():
+            check_output(path, source, skip_bad_files)
         if racing and method != "zipfit":
             raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
         options = common.method_options(
@@ -195,23 +217,28 @@ def select_command(
         }
         if on_cluster:
             score_on_ray(source, examples, work.path, address=address, **ranking)
-            selection = open_scores(work.path, threads=threads, progress=progress).select(**cut)
+            selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
         else:
             work_folder = work.path if resume else None
-            selection = select(source, examples, **cut, **ranking, convert=convert, work=work_folder)
+            selection = select(source, examples, **terms, **ranking, convert=convert, work=work_folder)
     how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
     if resume:
         work.write(SAVING, b"")
-    manifest = selection.save(output, **how, overwrite=overwrite)
+    selections = [selection, *(selection.at(**budget, allow_fewer=allow_fewer) for _, budget in cuts[1:])]
+    overlapping = 0
+    for (path, _), selection in zip(cuts, selections, strict=True):
+        manifest = selection.save(path, **how, overwrite=overwrite)
+        if as_json:
+            text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
+            common.say(text, on_error=path == "-")
+        elif not quiet:
+            print_summary(summarise(selection, manifest), common.console(path))
+        if fail_on_overlap and (count := manifest["check"]["overlapping"]):
+            common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
+            overlapping += count
     if resume:
         work.remove_all(last=SAVING)
-    if as_json:
-        text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-        common.say(text, on_error=output == "-")
-    elif not quiet:
-        print_summary(summarise(selection, manifest), common.console(output))
-    if fail_on_overlap and (count := manifest["check"]["overlapping"]):
-        common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
+    if overlapping:
         raise typer.Exit(1)
 
 
@@ -259,6 +286,29 @@ def _need_no_other_options(context: typer.Context) -> None:
             raise ZipfitError(
                 f"{said} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"
             )
+
+
+def _cut(text: str) -> tuple[str, dict[str, Any]]:
+    """Read `small.jsonl=top=200,tokens=50000`: an output, and its budget as of `Selection.at`.
+
+    Raises:
+        ZipfitError: it is not of this form.
+    """
+    kinds: dict[str, type[int | float]] = {"top": int, "fraction": float, "tokens": int, "min-score": float}
+    found = _CUT.fullmatch(text)
+    if found is None:
+        raise ZipfitError(f"--cut {text!r}: write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000")
+    budget: dict[str, Any] = {}
+    for bound in found["budget"].split(","):
+        name, _, value = bound.partition("=")
+        key = name.replace("-", "_")
+        if key in budget:
+            raise ZipfitError(f"--cut {text!r}: {name} is given twice")
+        try:
+            budget[key] = kinds[name](value)
+        except ValueError as error:
+            raise ZipfitError(f"--cut {text!r}: {name} is a number, not {value!r}") from error
+    return found["output"], budget
 
 
 def _share(max_share: str | None, by: str | None) -> tuple[str | None, float | None]:

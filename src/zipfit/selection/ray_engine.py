@@ -63,7 +63,7 @@ def score_on_ray(
         The manifest of the scores.
 
     Raises:
-        MissingExtraError: Ray is not installed.
+        MissingExtraError: the package ray is not installed.
         ZipfitError: as `score_pool`; there is no cluster at the address; a worker has no zipfit, or another version,
             does not see the driver's folder, or was lost too often.
     """

@@ -58,6 +58,16 @@ class RejectedRecords:
         self._file = tempfile.TemporaryFile(prefix="zipfit-rejected-")
         close_after(self, self._file)
 
+    def __getstate__(self) -> list[bytes]:
+        self._file.seek(0)
+        return list(self._file)
+
+    def __setstate__(self, lines: list[bytes]) -> None:
+        self._file = tempfile.TemporaryFile(prefix="zipfit-rejected-")
+        close_after(self, self._file)
+        self._file.writelines(lines)
+        self.count = len(lines)
+
     def __call__(self, rejected: Rejected) -> None:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
@@ -180,6 +190,9 @@ class CorpusPool:
         self._progress = progress
         self._facts = facts
         self._kept: list[Texts] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}  # which is read again
 
     def __iter__(self) -> Iterator[Texts]:
         return self._computed(None, None)

@@ -28,6 +28,9 @@ class TokenCounter:
     name: str
     count: Callable[[Texts], list[int]]
 
+    def __reduce__(self) -> tuple[Callable[[str], TokenCounter], tuple[str]]:
+        return token_counter, (self.name,)
+
 
 BYTES = TokenCounter("bytes", lambda texts: texts.lengths.tolist())
 """One token a byte of UTF-8; known of a pool's documents without their texts."""
