@@ -34,3 +34,11 @@ def test_without_the_kernel_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     diagnosis = doctor.diagnose()
     assert diagnosis.engine == "zlib"
     assert any("without its native kernel" in line for line in diagnosis.lines())
+
+
+def test_an_installation_without_its_kernel_exits_with_1(zipfit, monkeypatch):
+    assert zipfit("doctor").status == 0
+    monkeypatch.setattr(doctor, "native_core", lambda: None)
+    ran = zipfit("doctor")
+    assert ran.status == 1
+    assert "zipfit was built without its native kernel" in ran.out

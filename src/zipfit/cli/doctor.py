@@ -96,7 +96,10 @@ class Diagnosis:
 
 
 def doctor_command(as_json: common.AsJson = False) -> None:
-    """Tell what this installation computes with, and check that it computes right."""
+    """Tell what this installation computes with, and check that it computes right.
+
+    The exit status is 2 if it computes wrong sizes, and 1 if it was built without its native kernel.
+    """
     diagnosis = diagnose()
     if as_json:
         print(json.dumps(asdict(diagnosis) | {"healthy": diagnosis.healthy}))
@@ -104,6 +107,8 @@ def doctor_command(as_json: common.AsJson = False) -> None:
         print("\n".join(diagnosis.lines()))
     if not diagnosis.healthy:
         raise typer.Exit(2)
+    if diagnosis.engine != "native":
+        raise typer.Exit(1)
 
 
 def diagnose() -> Diagnosis:
