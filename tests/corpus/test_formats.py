@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import chunks, outcomes
 
-from zipfit.corpus import formats, json_text
+from zipfit.corpus import formats, json_lines, json_text
 from zipfit.corpus.formats import Layout, format_of_name
 from zipfit.corpus.streams import HashedFile
 from zipfit.errors import ZipfitError
@@ -77,7 +77,7 @@ def test_json_lines_with_every_kind_of_line(tmp_path):
 
 
 def test_rows_count_bad_records_but_not_blank_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(json_lines, "BLOCK", 14)
     found = chunks(saved(tmp_path, b'{"n": 1}\n\nbad\n{"n": 3}\n', "a.jsonl"))
     assert [(chunk.first_row, len(chunk)) for chunk in found] == [(0, 2), (2, 1)]
 

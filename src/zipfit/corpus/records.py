@@ -4,13 +4,14 @@ A record must come out as it went in. So records of row formats travel as the ve
 float is re-written, no big integer rounded, no field reordered), and records of columnar formats as Arrow batches with
 their own schema; neither is converted unless the output's format is of the other kind.
 
-There are three kinds of `Chunk`, consecutive records of one file, good and bad alike, and all of them have
+There are four kinds of `Chunk`, consecutive records of one file, good and bad alike, and all of them have
 
 - `first_row`: the 0-based row in the file of the first; rows count every record, blank lines excepted;
 - `record(index)`: the record as Python values; BadRecordError if it is not a readable record;
 - `place(index)`: where the record lies in its file, as a message says it: `line 12` or `record 12`;
 - `raw(index)`: the record's bytes, for the file of rejected records;
-- `take(indices)`: the records at `indices`, whole, on their way out.
+- `take(indices)`: the records at `indices`, whole, on their way out;
+- `plain(fields)`: text and label of all that are plain (see `zipfit.corpus.plain`), or None if that cannot be told.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    Chunk: TypeAlias = "JsonChunk | TableChunk | ObjectChunk"
+    from zipfit.corpus.json_lines import LinesChunk
+    from zipfit.corpus.plain import PlainFields, PlainTexts
+
+    Chunk: TypeAlias = "JsonChunk | LinesChunk | TableChunk | ObjectChunk"
     Records: TypeAlias = list[bytes] | list[dict[str, Any]] | pa.RecordBatch
     """Records on their way out: JSON texts (each one line, without its end), Python's, or an Arrow batch."""
 
@@ -73,6 +77,9 @@ class JsonChunk:
     def take(self, indices: Sequence[int]) -> list[bytes]:
         return [self._texts[index] for index in indices]
 
+    def plain(self, fields: PlainFields) -> PlainTexts | None:  # noqa: ARG002
+        return None
+
 
 class TableChunk:
     """Records as an Arrow batch; `batch` may hold only the columns that the text needs."""
@@ -112,6 +119,11 @@ class TableChunk:
             if column.type != field.type:
                 batch = batch.set_column(index, field.with_type(column.type), column)
         return batch.take(list(indices))
+
+    def plain(self, fields: PlainFields) -> PlainTexts | None:
+        from zipfit.corpus.plain import plain_columns
+
+        return plain_columns(self._batch, fields)
 
 
 def pickable(column: pa.Array) -> pa.Array:
@@ -190,6 +202,9 @@ class ObjectChunk:
     def take(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         return [self.record(index) for index in indices]
 
+    def plain(self, fields: PlainFields) -> PlainTexts | None:  # noqa: ARG002
+        return None
+
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
@@ -221,6 +236,16 @@ def parse_record(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRecordError("the JSON value is not an object")
     return value
+
+
+def as_object(value: bytes) -> bytes:
+    """A JSON string as the record `{"text": string}`, as in memory; what is none is left as it is."""
+    if not value.lstrip().startswith(b'"'):
+        return value
+    try:
+        return dump_record({"text": json.loads(value)})
+    except ValueError:
+        return value
 
 
 def dump_record(record: dict[str, Any]) -> bytes:
