@@ -8,9 +8,6 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files
-from zipfit.report.summary import skipped_lines
-from zipfit.selection.alignment import alignment
 
 
 def score_command(
@@ -46,6 +43,10 @@ def score_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Measure how well SOURCE as a whole is aligned with TARGET: the mean alignment of its documents."""
+    from zipfit.corpus.inputs import Files
+    from zipfit.report.summary import skipped_lines
+    from zipfit.selection.alignment import alignment
+
     result = alignment(
         Files([source], format_name, sample_by, encoding, delimiter, not no_header),
         Files([target], target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header),

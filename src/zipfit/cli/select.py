@@ -9,13 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files, check_output, names_of
-from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.errors import ZipfitError
-from zipfit.report.summary import print_summary, summarise
-from zipfit.selection.rerun import rerun
-from zipfit.selection.select import select
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (exactly one)")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
@@ -68,7 +62,7 @@ def select_command(
         str | None,
         _tests(
             help="exact, N-gram (any N words in a row) or N-gram=SHARE (more than that share of an example).",
-            show_default=DEFAULT_RULE,
+            show_default="8-gram=0.5",
         ),
     ] = None,
     fail_on_overlap: Annotated[
@@ -107,6 +101,11 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
+    from zipfit.corpus.inputs import Files, check_output, names_of
+    from zipfit.corpus.outputs import Outputs
+    from zipfit.report.summary import print_summary, summarise
+    from zipfit.selection.select import select
+
     source = Files(pool, format_name, sample_by, encoding, delimiter, not no_header)
     read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     examples = Files(target, *read)
@@ -178,6 +177,8 @@ def rerun_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Make a selection again from its manifest, and check that it is the same, bit for bit."""
+    from zipfit.selection.rerun import rerun
+
     progress = common.show_progress(quiet)
     _, same = rerun(
         manifest,

@@ -241,20 +241,22 @@ class Corpus:
         self, positions: NDArray[np.int64], columns: Sequence[str] | None
     ) -> Iterator[tuple[str, Chunk, list[int]]]:
         """Yield each chunk that holds some of `positions` (ascending, distinct), its input's name and their indices."""
-        start = 0
-        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
-            first = start
-            low, high = np.searchsorted(positions, [start, start + item.documents])
-            if low == high:
-                start += item.documents
-                continue
-            for chunk in item.chunks(columns):
-                good = [i for i in range(len(chunk)) if chunk.first_row + i not in bad_rows]
+        starts = np.cumsum([0, *(item.documents for item in self.inputs)])
+        borders = np.searchsorted(positions, starts)
+        wanted = np.flatnonzero(np.diff(borders)).tolist()
+        read = read_ahead(lambda chunk: chunk, [self.inputs[index].chunks(columns) for index in wanted], self._threads)
+        for index, chunks in zip(wanted, read, strict=True):
+            item, start = self.inputs[index], int(starts[index])
+            bad = np.array(sorted(self._bad_rows[index]), dtype=np.int64)
+            for chunk in chunks:
+                good = np.arange(len(chunk))
+                if len(bad):
+                    good = good[~np.isin(good + chunk.first_row, bad)]
                 low, high = np.searchsorted(positions, [start, start + len(good)])
                 if low < high:
-                    yield item.name, chunk, [good[position - start] for position in positions[low:high].tolist()]
+                    yield item.name, chunk, good[positions[low:high] - start].tolist()
                 start += len(good)
-            if start - first != item.documents:
+            if start != starts[index + 1]:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
 
     def records(self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None) -> Iterator[Records]:

@@ -71,7 +71,7 @@ class _Utf8Reader(io.RawIOBase):
             if not data:
                 break
         count = min(len(buffer), len(self._output))
-        buffer[:count] = self._output[:count]
+        buffer[:count] = memoryview(self._output)[:count]
         self._output = self._output[count:]
         return count
 

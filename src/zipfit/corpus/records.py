@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 18
 
+# Rows of a table that are made Python values at a time: few, where one of them is wanted; many, where all are.
+_WINDOW = 64
+
 
 class JsonChunk:
     """Records as JSON text.
@@ -87,7 +90,8 @@ class TableChunk:
     def __init__(self, first_row: int, batch: pa.RecordBatch) -> None:
         self.first_row = first_row
         self._batch = batch
-        self._rows: list[dict[str, Any]] | None = None
+        self._window = -1
+        self._rows: list[dict[str, Any]] | None = None  # of the window
 
     def __len__(self) -> int:
         return int(self._batch.num_rows)
@@ -95,11 +99,13 @@ class TableChunk:
     def record(self, index: int) -> dict[str, Any]:
         from zipfit.corpus.rows import rows_of
 
-        if self._rows is None:
+        window, place = divmod(index, _WINDOW)
+        if window != self._window:
+            self._window, self._rows = window, None
             with suppress(UnicodeDecodeError):  # some row's; the others are good
-                self._rows = rows_of(self._batch)
+                self._rows = rows_of(self._batch.slice(window * _WINDOW, _WINDOW))
         if self._rows is not None:
-            return self._rows[index]
+            return self._rows[place]
         try:
             return rows_of(self._batch.slice(index, 1))[0]
         except UnicodeDecodeError as error:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.streams import HashedFile, OnRead
 
+_ROWS = 4 * CHUNK_RECORDS
+"""Rows of a chunk."""
+
 
 @contextmanager
 def _random_access(file: HashedFile) -> Iterator[Any]:
@@ -57,8 +60,8 @@ def read_tables(
         try:
             batches = _parquet_batches if kind == "parquet" else _arrow_batches
             for batch, share in batches(file.path, source, columns):
-                for start in range(0, batch.num_rows, CHUNK_RECORDS):
-                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
+                for start in range(0, batch.num_rows, _ROWS):
+                    yield TableChunk(row + start, batch.slice(start, _ROWS))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
@@ -140,7 +143,7 @@ def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> I
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
-        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted):
+        for batch in parquet.iter_batches(batch_size=_ROWS, columns=wanted):
             done += batch.num_rows
             yield batch, done / total
 
