@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus import plain_reference
+from zipfit.corpus.encodings import blocks
 from zipfit.corpus.lines import max_record_bytes, too_large
 from zipfit.corpus.plain import plain_lines
 from zipfit.corpus.records import as_object, parse_record
@@ -78,8 +80,7 @@ def line_chunks(path: str, stream: io.BufferedReader) -> Iterator[LinesChunk]:
     row, line = 0, 1
     begun: list[bytes] = []  # of the line whose end is not in sight
     size = 0
-    while True:
-        piece = stream.read1(BLOCK)
+    for piece in chain(blocks(stream, BLOCK), [b""]):
         end = piece.rfind(b"\n") + 1
         if size + (piece.find(b"\n") + 1 or len(piece)) > limit:
             raise too_large(f"{path}, line {line}", limit)
@@ -91,7 +92,5 @@ def line_chunks(path: str, stream: io.BufferedReader) -> Iterator[LinesChunk]:
             row += len(spans[0])
             line += count
             begun, size = [], 0
-        if not piece:
-            return
         begun.append(piece[end:])
         size += len(piece) - end

@@ -346,12 +346,14 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if head.startswith(_GZIP):
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
     if _is_bzip2(head):
-        return io.BufferedReader(_StreamsReader(stream, lambda _: bz2.BZ2Decompressor()), _BLOCK)
-    if head.startswith(_XZ):
-        return io.BufferedReader(
-            _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4), _BLOCK
-        )
-    return io.BufferedReader(_StreamsReader(stream, _frame), _BLOCK) if _is_compressed(head) else stream
+        streams = _StreamsReader(stream, lambda _: bz2.BZ2Decompressor())
+    elif head.startswith(_XZ):
+        streams = _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4)
+    elif _is_compressed(head):
+        streams = _StreamsReader(stream, _frame)
+    else:
+        return stream
+    return io.BufferedReader(streams, _PIECE)  # smaller than what is read at a time, which then is not copied into it
 
 
 def _refuse_foreign(head: bytes) -> None:
