@@ -51,6 +51,7 @@ def test_what_the_function_raises_is_raised_in_its_place():
         assert [next(results) for _ in range(4)] == [-1 / 4, -1 / 3, -1 / 2, -1]
         with pytest.raises(ZeroDivisionError):
             next(results)
+    sources.close()
 
 
 def test_who_stops_early_leaves_no_thread_and_no_open_source():
@@ -59,7 +60,7 @@ def test_who_stops_early_leaves_no_thread_and_no_open_source():
     sources = read_ahead(slow_square, [counted(0, 10_000, log), counted(10_000, 20_000, log), counted(0, 5, log)], 2)
     assert next(next(sources)) == 0
     sources.close()
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert sorted(start for start, _ in log) == [0, 10_000]
     assert {name for _, name in log} == {"zipfit-reader"}
 
