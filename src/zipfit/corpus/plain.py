@@ -100,9 +100,7 @@ def plain_columns(batch: pa.RecordBatch, fields: PlainFields) -> PlainTexts | No
     text = data.slice(first, int(offsets[-1]) - first).to_pybytes() if data is not None else b""
     numbers, names = _labels(batch, fields.label)
     numbers = _without(numbers, fields)
-    numbers[np.diff(offsets) == 0] = NOT_PLAIN
-    if column.null_count:
-        numbers[column.is_null().to_numpy(zero_copy_only=False)] = NOT_PLAIN
+    numbers[(np.diff(offsets) == 0) | _nulls(column)] = NOT_PLAIN
     return PlainTexts(Texts(text, offsets - first), numbers, names)
 
 
@@ -111,7 +109,17 @@ def _labels(batch: pa.RecordBatch, field: str) -> tuple[NDArray[np.int32], list[
     if index < 0 or not _is_string(batch.schema.types[index]):
         return np.full(batch.num_rows, NO_LABEL, dtype=np.int32), []
     encoded = batch.column(index).dictionary_encode()
-    return encoded.indices.fill_null(NO_LABEL).to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
+    indices = encoded.indices
+    numbers = np.frombuffer(indices.buffers()[1], np.int32)[indices.offset : indices.offset + len(indices)].copy()
+    numbers[_nulls(indices)] = NO_LABEL
+    return numbers, encoded.dictionary.to_pylist()
+
+
+def _nulls(column: pa.Array) -> NDArray[np.bool_]:
+    if not column.null_count:
+        return np.zeros(len(column), dtype=bool)
+    found: NDArray[np.bool_] = column.is_null().to_numpy(zero_copy_only=False)
+    return found
 
 
 def _is_string(kind: pa.DataType) -> bool:

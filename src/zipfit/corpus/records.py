@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import sys
+from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -120,11 +121,15 @@ class TableChunk:
         return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
+        import pyarrow as pa
+
         batch = self._batch
         for index, (field, column) in enumerate(zip(batch.schema, map(pickable, batch.columns), strict=True)):
             if column.type != field.type:
                 batch = batch.set_column(index, field.with_type(column.type), column)
-        return batch.take(list(indices))
+        # Where pandas is installed, Arrow would load it to make an array of a list.
+        places = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(array("q", indices))])
+        return batch.take(places)
 
     def plain(self, fields: PlainFields) -> PlainTexts | None:
         from zipfit.corpus.plain import plain_columns

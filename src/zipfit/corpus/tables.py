@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.streams import HashedFile, OnRead
 
-_ROWS = 4 * CHUNK_RECORDS
-"""Rows of a chunk."""
+# A chunk's rows: of about so many bytes, but no fewer and no more.
+_CHUNK_BYTES = 1 << 21
+_FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
 
 
 @contextmanager
@@ -60,14 +61,20 @@ def read_tables(
         try:
             batches = _parquet_batches if kind == "parquet" else _arrow_batches
             for batch, share in batches(file.path, source, columns):
-                for start in range(0, batch.num_rows, _ROWS):
-                    yield TableChunk(row + start, batch.slice(start, _ROWS))
+                rows = _rows_at_a_time(batch.nbytes, batch.num_rows)
+                for start in range(0, batch.num_rows, rows):
+                    yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
                     done = int(size * share)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file, kind, error) from error
+
+
+def _rows_at_a_time(size: int, rows: int) -> int:
+    """Rows of a chunk, where so many rows have so many bytes."""
+    return max(_FEWEST, min(_MOST, _CHUNK_BYTES * rows // max(size, 1)))
 
 
 def need_distinct(name: str, columns: Sequence[str], of: str = "column") -> None:
@@ -100,7 +107,7 @@ def check_schema(name: str, schema: pa.Schema) -> None:
         kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
     for field in schema:
         try:
-            pickable(pa.nulls(0, field.type)).take(pa.array([], pa.int64()))
+            pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))
         except pa.ArrowException as error:
             raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
 
@@ -143,7 +150,9 @@ def _parquet_batches(name: str, source: Any, columns: Sequence[str] | None) -> I
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
-        for batch in parquet.iter_batches(batch_size=_ROWS, columns=wanted):
+        groups = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
+        at_a_time = min((_rows_at_a_time(group.total_byte_size, group.num_rows) for group in groups), default=_MOST)
+        for batch in parquet.iter_batches(batch_size=at_a_time, columns=wanted):
             done += batch.num_rows
             yield batch, done / total
 
