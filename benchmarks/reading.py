@@ -5,8 +5,8 @@
 The pool is repeated until it has so many megabytes, and written as JSON Lines, the same compressed by zstd in one file,
 and 40 Parquet shards. Each run is a process of its own, from its start to the finished output, the builds in turn; what
 they write must be the same. Ratios are those of the processor times (user and system) in pairs, their median. The new
-build then runs on one core and on two: wall times, which other work on the machine blurs, of the whole command and of
-the reading within it (`seconds` of the manifest and of the second pass, which writes).
+build then runs on one core and on two: the least wall times, which other work on the machine blurs. `decoding_alone` is
+what the libraries take to read the pool once and do nothing with it, in processor seconds; a selection reads it twice.
 """
 
 from __future__ import annotations
@@ -54,6 +54,25 @@ def write_pools(pool, folder, size):
     return paths, few, len(raw)
 
 
+def decoding(path):
+    """Processor seconds that the libraries take to decompress and decode a pool once."""
+    start = time.process_time()
+    if path.is_dir():
+        for shard in sorted(path.iterdir()):
+            with pq.ParquetFile(shard) as parquet:
+                for _ in parquet.iter_batches(batch_size=2048, use_threads=False):
+                    pass
+    elif path.suffix == ".zst":
+        with path.open("rb") as raw, zstandard.ZstdDecompressor().stream_reader(raw) as stream:
+            while stream.read(1 << 20):
+                pass
+    else:
+        with path.open("rb") as raw:
+            while raw.read(1 << 20):
+                pass
+    return time.process_time() - start
+
+
 def run(python, arguments, cores=None):
     """Processor and wall seconds of a command."""
     pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
@@ -99,6 +118,7 @@ def main():
         for what, pool in paths.items():
             arguments = lambda output, pool=pool: select(pool, output, "--method", "random", "--top", "500")  # noqa: E731
             result = compare(what, arguments, given.runs)
+            result["decoding_alone"] = round(statistics.median(decoding(pool) for _ in range(given.runs)), 3)
             walls = {1: [], 2: []}
             for _ in range(given.runs):
                 for cores, times in walls.items():

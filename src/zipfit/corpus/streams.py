@@ -167,7 +167,12 @@ class _HashingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        count: int = self._raw.readinto(buffer)  # type: ignore[attr-defined]
+        if isinstance(self._raw, io.FileIO):
+            count = self._raw.readinto(buffer) or 0
+        else:  # a remote file, which may have nothing but `read`
+            data = self._raw.read(len(buffer))
+            count = len(data)
+            buffer[:count] = data
         if self.sha256 is not None:
             self.sha256.update(buffer[:count])
         self.bytes += count

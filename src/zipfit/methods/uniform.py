@@ -39,6 +39,6 @@ class Random:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        n = sum(map(len, pool))
+        n = sum(len(Texts.of(batch)) for batch in pool)
         for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(n).tolist():
             yield position, 0.0
