@@ -32,6 +32,16 @@ _spaces = st.sampled_from(
 )
 _objects = st.builds(_object, st.lists(_fields, max_size=4), st.booleans(), _spaces)
 
+_likely = st.builds(
+    lambda text, label, more, *manner: _object([("text", text), ("source", label), *more], *manner),
+    st.text(min_size=1, max_size=60) | st.text(st.sampled_from('a é数🎲"\\/\n\x7f'), min_size=1) | _strings,
+    st.text(max_size=5) | _values,
+    st.lists(st.tuples(st.sampled_from("abc"), _values), max_size=2, unique_by=lambda pair: pair[0]),
+    st.booleans(),
+    st.sampled_from([(", ", ": ", ""), (",\t", ":\r", " ")]),
+)
+"""Records that are plain, for the most part."""
+
 _TAILS = [
     b'1', b'-0', b'01', b'1.', b'.5', b'1.5e+7', b'1e', b'-', b'--1', b'1E-400', b'1e999', b'9' * 601, b'0.' + b'1' * 700,
     b'NaN', b'-Infinity', b'nul', b'true', b'tru', b'"\\u12"', b'"\\ud83d\\ude00"', b'"\\ud83d"', b'"\\ude00\\ud83d"',
@@ -57,8 +67,10 @@ def _mutated(line, place, piece, cut):
 
 json_line = st.one_of(
     _objects,
+    _likely,
+    _likely,
     _tailed,
-    st.builds(_mutated, _objects | _tailed, st.integers(0, 400), st.binary(max_size=2), st.integers(0, 2)),
+    st.builds(_mutated, _objects | _likely | _tailed, st.integers(0, 400), st.binary(max_size=2), st.integers(0, 2)),
     st.binary(max_size=12),
     st.sampled_from([b'"only a string"', b'"\\ud800"', b"[]", b"null", b"\xef\xbb\xbf{}", b"", b" \t", b"\x0c"]),
 )

@@ -2,7 +2,7 @@
 //
 // The rounds of one text wait for each other, so a processor is busy with several texts sooner than with one: each lane
 // of a vector holds the state of a text of its own, and takes the next text when it is done. Four lanes are an AVX2
-// register, eight an AVX-512 one. On texts of a kilobyte a lane of eight costs a fifth of a text alone.
+// register, eight an AVX-512 one: on documents of a kilobyte they take 0.8 and 0.5 of the time of one lane.
 #pragma once
 
 #include <array>
