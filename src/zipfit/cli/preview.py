@@ -9,12 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import Reading
-from zipfit.methods.registry import build_method
-from zipfit.report.summary import skipped_lines
-from zipfit.selection.preview import preview
-from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from zipfit.methods.base import Method
@@ -59,6 +53,13 @@ def preview_command(
     The target is split in two. Each method selects for one half; the other half is predicted by a byte n-gram model
     trained on what was selected. Fewer bits per byte are better.
     """
+    from zipfit.corpus.inputs import Files
+    from zipfit.corpus.reading import Reading
+    from zipfit.methods.registry import build_method
+    from zipfit.report.summary import skipped_lines
+    from zipfit.selection.preview import preview
+    from zipfit.selection.sources import open_sources
+
     methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
     sources = open_sources(
         Files(pool, format_name, sample_by, encoding, delimiter, not no_header),

@@ -11,18 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files, check_output, names_of
-from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.overlap import DEFAULT_RULE
-from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
-from zipfit.report.summary import print_summary, summarise
-from zipfit.selection.cut import Budget
-from zipfit.selection.ray_engine import score_on_ray
-from zipfit.selection.rerun import rerun
-from zipfit.selection.score_tables import SAVING
-from zipfit.selection.scores import open_scores
-from zipfit.selection.select import select
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
@@ -94,7 +83,7 @@ def select_command(
         str | None,
         _tests(
             help="exact, N-gram (any N words in a row) or N-gram=SHARE (more than that share of an example).",
-            show_default=DEFAULT_RULE,
+            show_default="8-gram=0.5",
         ),
     ] = None,
     fail_on_overlap: Annotated[
@@ -138,6 +127,15 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
+    from zipfit.corpus.inputs import Files, check_output, names_of
+    from zipfit.corpus.outputs import Outputs
+    from zipfit.corpus.store import Store
+    from zipfit.report.summary import print_summary, summarise
+    from zipfit.selection.cut import Budget
+    from zipfit.selection.score_tables import SAVING
+    from zipfit.selection.scores import open_scores
+    from zipfit.selection.select import select
+
     read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     source = Files(pool or [], format_name, sample_by, encoding, delimiter, not no_header)
     examples = Files(target or [], *read)
@@ -216,6 +214,8 @@ def select_command(
             "progress": progress,
         }
         if on_cluster:
+            from zipfit.selection.ray_engine import score_on_ray
+
             score_on_ray(source, examples, work.path, address=address, **ranking)
             selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
         else:
@@ -253,6 +253,8 @@ def rerun_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Make a selection again from its manifest, and check that it is the same, bit for bit."""
+    from zipfit.selection.rerun import rerun
+
     progress = common.show_progress(quiet)
     _, same = rerun(
         manifest,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.streams import HashedFile, OnRead
 
+# A chunk's rows: of about so many bytes, but no fewer and no more.
+_CHUNK_BYTES = 1 << 21
+_FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
+
 
 class RowGroups(NamedTuple):
     """Row groups `start` to `stop` of a Parquet file, of which the first begins with the row `first_row`."""
@@ -73,14 +77,20 @@ def read_tables(
             else:
                 batches = _arrow_batches(file.path, source, columns)
             for batch, share in batches:
-                for start in range(0, batch.num_rows, CHUNK_RECORDS):
-                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
+                rows = _rows_at_a_time(batch.nbytes, batch.num_rows)
+                for start in range(0, batch.num_rows, rows):
+                    yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
                     done = int(size * share)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file, kind, error) from error
+
+
+def _rows_at_a_time(size: int, rows: int) -> int:
+    """Rows of a chunk, where so many rows have so many bytes."""
+    return max(_FEWEST, min(_MOST, _CHUNK_BYTES * rows // max(size, 1)))
 
 
 def need_distinct(name: str, columns: Sequence[str], of: str = "column") -> None:
@@ -113,7 +123,7 @@ def check_schema(name: str, schema: pa.Schema) -> None:
         kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
     for field in schema:
         try:
-            pickable(pa.nulls(0, field.type)).take(pa.array([], pa.int64()))
+            pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))
         except pa.ArrowException as error:
             raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
 
@@ -177,7 +187,9 @@ def _parquet_batches(
         total = max(parquet.metadata.num_rows, 1)
         done = 0
         some = None if groups is None else list(range(groups.start, groups.stop))
-        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted, row_groups=some):
+        sizes = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
+        at_a_time = min((_rows_at_a_time(group.total_byte_size, group.num_rows) for group in sizes), default=_MOST)
+        for batch in parquet.iter_batches(batch_size=at_a_time, columns=wanted, row_groups=some):
             done += batch.num_rows
             yield batch, done / total
 

@@ -28,7 +28,7 @@ from zipfit.methods.registry import class_path, method_options
 from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
 from zipfit.selection.ranking import fit, scores_of
 from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
-from zipfit.selection.sources import Stopwatch, text_hash
+from zipfit.selection.sources import Stopwatch
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from zipfit.corpus.corpus import Rejected
+    from zipfit.corpus.corpus import Batch, Rejected
     from zipfit.corpus.pieces import Piece
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.store import Store
@@ -323,9 +323,7 @@ class _Scoring:
         batches = list(corpus.read())
         values = list(self._map(partial(_values, self._method), [batch.texts for batch in batches]))
         lengths = np.concatenate([np.empty(0, np.int64), *(batch.texts.lengths for batch in batches)])
-        hashes = np.fromiter(
-            (text_hash(text) for batch in batches for text in batch.texts.encoded()), np.uint64, len(lengths)
-        )
+        hashes = np.concatenate([np.empty(0, np.uint64), *map(_hashes, batches)])
         segments, good, rows = [], [], 0
         for (piece, mark, first, chunks), item, bad in zip(held, inputs, corpus.bad_rows, strict=True):
             records = sum(map(len, chunks))
@@ -348,7 +346,7 @@ class _Scoring:
                     read.get("sha256"),  # type: ignore[arg-type]
                 )
             )
-        labels = [label for batch in batches for label in batch.labels]
+        labels = [batch.label_names[number] for batch in batches for number in batch.label_numbers.tolist()]
         table = block_table(rows, np.array(good, np.int64), values, (lengths, hashes, labels), rejected)
         about = {
             "job": self._job,
@@ -362,6 +360,11 @@ class _Scoring:
         self.scored += rows
         if self._advance is not None:
             self._advance.documents(rows)
+
+
+def _hashes(batch: Batch) -> NDArray[np.uint64]:
+    assert batch.hashes is not None  # of a first pass
+    return batch.hashes
 
 
 class _CannotBeReadError(Exception):

@@ -142,6 +142,7 @@ def rank(sources: Sources, method: Method) -> Ranking:
             whole = Descending(scores)
         elif not isinstance(method, Shortlister):
             whole = _Lazy(_checked(method.rank(pool), sources))
+            next(iter(whole), None)  # so that the method's own first pass gathers the facts, which a cut needs
     if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
         raise ZipfitError(f"no document has the field {sources.reading.by!r} that is to label it")
     return Ranking(sources, method, whole, scores, stopwatch)
