@@ -92,8 +92,12 @@ class CoverFeatures:
 class CoverGreedy:
     """Lazy greedy maximisation of a weighted concave cover, by gain per cost."""
 
-    def __init__(self, cost_exponent: float) -> None:
-        """Begin without documents; one's cost is max(bytes, 1) ** cost_exponent, ValueError if that is not in 0..4."""
+    def __init__(self, cost_exponent: float, folder: str = "", held: int = 67108864) -> None:
+        """Begin without documents; one's cost is max(bytes, 1) ** cost_exponent, ValueError if that is not in 0..4.
+
+        Matches go to an unnamed file in the folder (empty: the system's own for such files), and about so many bytes
+        of them are held in memory besides. Every method raises OSError where the file cannot be made or is full.
+        """
 
     def append(self, batch: CoverMatches) -> None:
         """Take over the next documents; ValueError if the batch was taken over before."""

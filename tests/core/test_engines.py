@@ -226,13 +226,14 @@ any_text = grams | st.text(max_size=30)
     st.sampled_from([[1], [1, 2, 3], [2, 3], [1, 4], [4, 6, 8], [1, 9], [64]]),
     st.sampled_from(PHIS),
     st.sampled_from([0, 0.5, 1, 1.3, 4]),
+    st.sampled_from([0, 200, 1 << 26]),
 )
 def test_cover(
-    target: list[str], batches: list[list[str]], unit: str, orders: list[int], phi: str, exponent: float
+    target: list[str], batches: list[list[str]], unit: str, orders: list[int], phi: str, exponent: float, held: int
 ) -> None:
     def case(engine: Any) -> Any:
         features = engine.CoverFeatures(Texts.of(target), unit, orders)
-        greedy = engine.CoverGreedy(exponent)
+        greedy = engine.CoverGreedy(exponent, held=held)
         for batch in batches:
             greedy.append(features.matches(Texts.of([*batch, *target[:1]])))
         counts = features.counts()

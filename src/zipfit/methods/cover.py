@@ -13,6 +13,8 @@ defaults.
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import lru_cache
@@ -96,15 +98,22 @@ class Cover:
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
-        """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first."""
+        """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first.
+
+        Raises:
+            ZipfitError: what was found in the documents cannot be written to the temporary folder.
+        """
         features = self._features
-        greedy = engine(cover_reference).CoverGreedy(self.cost_exponent)
+        greedy = engine(cover_reference).CoverGreedy(self.cost_exponent, tempfile.gettempdir())
         for matches in pool.map(lambda batch: features.matches(Texts.of(batch))):
-            greedy.append(matches)
-        greedy.start(self._weigh(greedy), _table(self.phi))
+            with _on_disk():
+                greedy.append(matches)
+        with _on_disk():
+            greedy.start(self._weigh(greedy), _table(self.phi))
         steps = _FIRST_STEPS
         while True:
-            positions, scores = greedy.take(steps)
+            with _on_disk():
+                positions, scores = greedy.take(steps)
             yield from zip(positions.tolist(), scores.tolist(), strict=True)
             if len(positions) < steps:
                 return
@@ -119,6 +128,19 @@ class Cover:
         in_pool = greedy.totals(len(counts)) / max(greedy.pool_bytes(), 1)
         contrasted: NDArray[np.float64] = share * in_target / (in_target + in_pool)
         return contrasted
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Say what it means when the engine's file cannot be written or read."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise ZipfitError(
+            f"cover keeps what it found in the documents in {folder}, and that failed ({error.strerror}): "
+            "point TMPDIR to a folder with more room"
+        ) from error
 
 
 def _orders(text: str) -> list[int]:
