@@ -4,42 +4,57 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import Annotated, Any
 
 import typer
 
 from zipfit.cli import common
 from zipfit.corpus.inputs import Files, check_output, names_of
-from zipfit.corpus.outputs import Outputs
+from zipfit.corpus.outputs import Outputs, check_outputs
 from zipfit.corpus.overlap import DEFAULT_RULE
+from zipfit.corpus.shards import FORMATS, Sharding
 from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
+from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.rerun import rerun
 from zipfit.selection.score_tables import SAVING
 from zipfit.selection.scores import open_scores
 from zipfit.selection.select import select
+from zipfit.selection.tokens import token_counter
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
+_shards = functools.partial(typer.Option, rich_help_panel="Output in shards: a folder")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 # What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
 _OF_CUTS = {
-    *("output", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
+    *("output", "cut", "shard_records", "shard_bytes", "shard_format"),
+    *("scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
     *("fail_on_overlap", "order", "no_fields", "convert", "overwrite", "threads", "quiet", "as_json"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
+
+_BOUND = r"(?:top|fraction|tokens|min[-_]score)=[^=,]*"
+_CUT = re.compile(rf"(.+?)=({_BOUND}(?:,{_BOUND})*)")
 
 _choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
 
 def select_command(
     context: typer.Context,
-    output: Annotated[str, typer.Option("--output", "-o", help="Where to write; the extension is the format.")],
     pool: Annotated[
         list[str] | None, typer.Argument(help="The source: files, globs, folders, remote paths, or - for stdin.")
     ] = None,
     target: Annotated[list[str] | None, common.target] = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Where to write; the extension is the format.")
+    ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option("--cut", help="OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000: one more output; repeatable."),
+    ] = None,
     scores: Annotated[
         str | None, typer.Option("--scores", help="Cut the scores that zipfit score keeps in this folder, instead.")
     ] = None,
@@ -98,6 +113,11 @@ def select_command(
         str | None,
         typer.Option(help="Write records of one form, for trainers: messages, prompt-completion or text."),
     ] = None,
+    shard_records: Annotated[int | None, _shards(help="Records in a file.")] = None,
+    shard_bytes: Annotated[
+        str | None, _shards(help="Bytes in a file before compression, as 100MB.", show_default=False)
+    ] = None,
+    shard_format: Annotated[str | None, _shards(help=f"{', '.join(FORMATS)}.", show_default="jsonl")] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
     template: common.Template = None,
@@ -128,19 +148,23 @@ def select_command(
     examples = Files(target or [], *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]
-    if resume and output == "-":
+    budget = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
+    budgets = _budgets(output, budget, cut or [])
+    if resume and "-" in budgets:
         raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
-    work = Store(f"{output}.scores")
+    sharding = Sharding.of(shard_records, shard_bytes, shard_format)
+    first = next(iter(budgets))
+    work = Store(f"{Outputs.of_selection(first, overwrite, convert, sharding).path}.scores")
     overwrite = overwrite or (resume and work.has(SAVING))
-    Outputs.of_selection(output, overwrite, convert).check([name for files in given for name in names_of(files)])
+    outputs = [Outputs.of_selection(path, overwrite, convert, sharding) for path in budgets]
+    check_outputs(outputs, [name for files in given for name in names_of(files)])
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     by, share = _share(max_share, by)
-    cut: dict[str, Any] = {
-        "top": top,
-        "fraction": fraction,
-        "tokens": tokens,
-        "min_score": min_score,
+    if cut:
+        _check_budgets(budgets, tokenizer, allow_fewer, share)
+    chosen_by: dict[str, Any] = {
+        **budgets[first],
         "allow_fewer": allow_fewer,
         "tokenizer": tokenizer,
         "min_bytes": min_bytes,
@@ -160,18 +184,19 @@ def select_command(
             raise ZipfitError(
                 f"--max-share names the field {by!r}, but the scores are labelled otherwise: score with --by"
             )
-        selection = kept.select(**cut)
+        selection = kept.select(**chosen_by)
     else:
         if not pool or not target:
             raise ZipfitError("give the source and its target: zipfit select SOURCE --target TARGET")
         if convert is None:
-            check_output(output, source, skip_bad_files)
+            for each in outputs:
+                check_output(each.records, source, skip_bad_files)
         if racing and method != "zipfit":
             raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
         selection = select(
             source,
             examples,
-            **cut,
+            **chosen_by,
             method="racing" if racing else method,
             options=common.method_options(
                 param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
@@ -192,19 +217,30 @@ def select_command(
             threads=threads,
             progress=progress,
         )
-    how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
+    rest = [selection.at(**each, allow_fewer=allow_fewer) for each in list(budgets.values())[1:]]
+    selections = dict(zip(budgets, [selection, *rest], strict=True))
+    how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert, "overwrite": overwrite}
+    how |= {"shard_records": shard_records, "shard_bytes": shard_bytes, "shard_format": shard_format}
     if resume:
         work.write(SAVING, b"")
-    manifest = selection.save(output, **how, overwrite=overwrite)
+    manifests = {path: selections[path].save(path, **how) for path in budgets}
     if resume:
         work.remove_all(last=SAVING)
-    if as_json:
-        text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-        common.say(text, on_error=output == "-")
-    elif not quiet:
-        print_summary(summarise(selection, manifest), common.console(output))
-    if fail_on_overlap and (count := manifest["check"]["overlapping"]):
-        common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
+    overlapping = []
+    for path, manifest in manifests.items():
+        selection = selections[path]
+        if as_json:
+            text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
+            common.say(text, on_error="-" in budgets)
+        elif not quiet:
+            print_summary(summarise(selection, manifest), common.console("-" if "-" in budgets else path))
+        if fail_on_overlap and (count := manifest["check"]["overlapping"]):
+            overlapping.append(
+                f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}"
+            )
+    for sentence in overlapping:
+        common.warn(sentence)
+    if overlapping:
         raise typer.Exit(1)
 
 
@@ -236,6 +272,53 @@ def rerun_command(
         print(json.dumps({"identical": True}))
     elif not quiet:
         print("identical, bit for bit")
+
+
+def _budgets(output: str | None, budget: dict[str, Any], cuts: list[str]) -> dict[str, dict[str, Any]]:
+    """The budget of each output, that of --output first.
+
+    Raises:
+        ZipfitError: there is no output, a cut is of another form, or two have one output.
+    """
+    if output is None:
+        if not cuts:
+            raise ZipfitError("give an output: --output FILE, or --cut FILE=BUDGET")
+        if any(value is not None for value in budget.values()):
+            raise ZipfitError("a budget needs --output FILE: each --cut has its own")
+    budgets = {} if output is None else {output: budget}
+    for cut in cuts:
+        match = _CUT.fullmatch(cut)
+        if match is None:
+            raise ZipfitError(f"--cut {cut!r}: write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000")
+        if match[1] in budgets:
+            raise ZipfitError(f"--cut {cut!r}: {match[1]} is written already")
+        bounds = [bound.split("=") for bound in match[2].split(",")]
+        budgets[match[1]] = dict.fromkeys(budget)
+        for name, number in bounds:
+            name = name.replace("-", "_")
+            if budgets[match[1]][name] is not None:
+                raise ZipfitError(f"--cut {cut!r}: {name} is given twice")
+            try:
+                budgets[match[1]][name] = (int if name in ("top", "tokens") else float)(number)
+            except ValueError as error:
+                raise ZipfitError(f"--cut {cut!r}: {number!r} is no number of {name}") from error
+    return budgets
+
+
+def _check_budgets(
+    budgets: dict[str, dict[str, Any]], tokenizer: str | None, allow_fewer: bool, max_share: float | None
+) -> None:
+    """Check every budget before the work, which makes the first selection alone.
+
+    Raises:
+        ZipfitError: as `Terms`; the message names the output.
+    """
+    counter = None if tokenizer is None else token_counter(tokenizer)
+    for path, budget in budgets.items():
+        try:
+            Terms(Budget(**budget, allow_fewer=allow_fewer), Rules(max_share=max_share), counter)
+        except ZipfitError as error:
+            raise ZipfitError(f"{path}: {error}") from error
 
 
 def _need_no_other_options(context: typer.Context) -> None:
