@@ -137,7 +137,7 @@ def test_a_manifest_names_roles_only_where_they_are_given(zipfit, chats):
 
 
 def test_score_and_preview_take_roles(zipfit, chats):
-    scored = zipfit("score", "pool.jsonl", "target.jsonl", "--roles", "user", "--no-role-labels", "--json")
+    scored = zipfit("score", "pool.jsonl", "-t", "target.jsonl", "--roles", "user", "--no-role-labels", "--json")
     means = [
         float(library.alignment("pool.jsonl", "target.jsonl", **options))
         for options in ({"roles": "user", "role_labels": False}, {"roles": "user"}, {})
@@ -147,7 +147,7 @@ def test_score_and_preview_take_roles(zipfit, chats):
     write_jsonl(chats / "target.jsonl", ["def sub(a, b): return a - b", "def mul(a, b): return a * b"])
     for command in (
         ("select", "pool.jsonl", "-t", "target.jsonl", "--top", 1, "-o", "out.jsonl"),
-        ("score", "pool.jsonl", "target.jsonl"),
+        ("score", "pool.jsonl", "-t", "target.jsonl"),
         ("preview", "pool.jsonl", "-t", "target.jsonl", "-m", "cover", "--bytes", 60),
     ):
         ran = zipfit(*command, "--roles", "judge")

@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
+    from zipfit.methods.cover import Cover
+    from zipfit.methods.d4 import D4
+    from zipfit.methods.dsir import Dsir
+    from zipfit.methods.embedding import Embedding
+    from zipfit.methods.gain import Gain
+    from zipfit.methods.mmr import Mmr
+    from zipfit.methods.racing import Racing
+    from zipfit.methods.uniform import Random
     from zipfit.methods.zipfit import ZipFit
     from zipfit.selection.alignment import Alignment, alignment
     from zipfit.selection.explain import explain
     from zipfit.selection.manifest import verify
+    from zipfit.selection.merge import merge_scores
+    from zipfit.selection.ray_engine import score_on_ray
     from zipfit.selection.rerun import rerun
+    from zipfit.selection.scores import Scores, open_scores
+    from zipfit.selection.scoring import score_pool
     from zipfit.selection.select import select
     from zipfit.selection.selection import Selection
     from zipfit.training.evaluate import evaluate
@@ -23,8 +35,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Alignment": "zipfit.selection.alignment",
+    "Cover": "zipfit.methods.cover",
+    "D4": "zipfit.methods.d4",
+    "Dsir": "zipfit.methods.dsir",
+    "Embedding": "zipfit.methods.embedding",
     "Files": "zipfit.corpus.inputs",
+    "Gain": "zipfit.methods.gain",
     "MissingExtraError": "zipfit.errors",
+    "Mmr": "zipfit.methods.mmr",
+    "Racing": "zipfit.methods.racing",
+    "Random": "zipfit.methods.uniform",
+    "Scores": "zipfit.selection.scores",
     "Selection": "zipfit.selection.selection",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
@@ -32,15 +53,28 @@ _HOMES = {
     "evaluate": "zipfit.training.evaluate",
     "explain": "zipfit.selection.explain",
     "finetune": "zipfit.training.finetune",
+    "merge_scores": "zipfit.selection.merge",
+    "open_scores": "zipfit.selection.scores",
     "rerun": "zipfit.selection.rerun",
+    "score_on_ray": "zipfit.selection.ray_engine",
+    "score_pool": "zipfit.selection.scoring",
     "select": "zipfit.selection.select",
     "verify": "zipfit.selection.manifest",
 }
 
 __all__ = [
+    "D4",
     "Alignment",
+    "Cover",
+    "Dsir",
+    "Embedding",
     "Files",
+    "Gain",
     "MissingExtraError",
+    "Mmr",
+    "Racing",
+    "Random",
+    "Scores",
     "Selection",
     "ZipFit",
     "ZipfitError",
@@ -48,7 +82,11 @@ __all__ = [
     "evaluate",
     "explain",
     "finetune",
+    "merge_scores",
+    "open_scores",
     "rerun",
+    "score_on_ray",
+    "score_pool",
     "select",
     "verify",
 ]
@@ -67,4 +105,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -18,6 +18,10 @@ class MissingExtraError(ZipfitError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs an extra that is not installed: pip install 'zipfit[{extra}]'")
+        self._made_of = (feature, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._made_of
 
 
 class BadRecordError(Exception):

@@ -72,7 +72,7 @@ def test_an_output_and_cuts_and_shards(zipfit, folder):
 
 
 def test_resume_goes_with_cuts(zipfit, folder):
-    command = ["select", "pool.jsonl", "-t", "target.jsonl", "--cut", "a/=top=7", "--cut", "b/=top=3", "--resume"]
+    command = ["select", "pool.jsonl", "-t", "target.jsonl", "-k", "7", "-o", "a/", "--cut", "b/=top=3", "--resume"]
     assert zipfit(*command, "--shard-records", "2").status == 0
     assert not list(folder.glob("*.scores"))
 
@@ -80,24 +80,21 @@ def test_resume_goes_with_cuts(zipfit, folder):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ([], "give an output: --output FILE, or --cut FILE=BUDGET"),
-        (["-k", "3"], "give an output: --output FILE, or --cut FILE=BUDGET"),
         (["-o", "a.jsonl"], "give a budget: top, fraction, tokens or min-score"),
-        (["-k", "3", "--cut", "a.jsonl=top=1"], "a budget needs --output FILE: each --cut has its own"),
-        (["--cut", "a.jsonl"], "--cut 'a.jsonl': write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000"),
-        (["--cut", "a.jsonl="], "--cut 'a.jsonl=': write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000"),
-        (["--cut", "=top=1"], "--cut '=top=1': write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000"),
+        (["--cut", "a.jsonl"], "--cut 'a.jsonl': write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000"),
+        (["--cut", "a.jsonl="], "--cut 'a.jsonl=': write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000"),
+        (["--cut", "=top=1"], "--cut '=top=1': write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000"),
         (
             ["--cut", "a.jsonl=best=1"],
-            "--cut 'a.jsonl=best=1': write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000",
+            "--cut 'a.jsonl=best=1': write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000",
         ),
-        (["--cut", "a.jsonl=top=x"], "--cut 'a.jsonl=top=x': 'x' is no number of top"),
-        (["--cut", "a.jsonl=top="], "--cut 'a.jsonl=top=': '' is no number of top"),
+        (["--cut", "a.jsonl=top=x"], "--cut 'a.jsonl=top=x': top is a number, not 'x'"),
+        (["--cut", "a.jsonl=top="], "--cut 'a.jsonl=top=': top is a number, not ''"),
         (["--cut", "a.jsonl=top=1,top=2"], "--cut 'a.jsonl=top=1,top=2': top is given twice"),
-        (["--cut", "a.jsonl=top=0"], "a.jsonl: top must be at least 1, not 0"),
-        (["--cut", "a.jsonl=fraction=nan"], "a.jsonl: fraction must be above 0 and at most 1, not nan"),
-        (["--cut", "a.jsonl=tokens=5"], "a.jsonl: a budget of tokens needs a tokenizer"),
-        (["--cut", "a.jsonl=top=1", "--cut", "a.jsonl=top=2"], "--cut 'a.jsonl=top=2': a.jsonl is written already"),
+        (["--cut", "a.jsonl=top=0"], "top must be at least 1, not 0"),
+        (["--cut", "a.jsonl=fraction=nan"], "fraction must be above 0 and at most 1, not nan"),
+        (["--cut", "a.jsonl=tokens=5"], "a budget of tokens needs a tokenizer"),
+        (["--cut", "a.jsonl=top=1", "--cut", "a.jsonl=top=2"], "a.jsonl: is an output twice"),
         (
             ["--cut", "pool.jsonl=top=1", "--overwrite"],
             "pool.jsonl: is one of the inputs, which a selection must not replace",
@@ -108,7 +105,7 @@ def test_resume_goes_with_cuts(zipfit, folder):
             ["--cut", "a.jsonl=top=1", "--cut", "b.jsonl=top=999"],
             "999 documents were asked for, but the pool of 40 gives only 40",
         ),
-        (["--cut", "a.jsonl=min-score=0", "--max-share", "0.5"], "a.jsonl: max-share needs a budget of documents"),
+        (["--cut", "a.jsonl=min-score=0", "--max-share", "0.5"], "max-share needs a budget of documents"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(zipfit, folder, options, reason):
@@ -117,6 +114,15 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(zipfit, folder, option
     assert ran.status == 2
     assert reason in ran.err
     assert ran.err.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("options", [[], ["-k", "3"], ["-k", "3", "--cut", "a.jsonl=top=1"]])
+def test_a_budget_needs_its_output(zipfit, folder, options):
+    before = sorted(folder.iterdir())
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", *options)
+    assert ran.status == 2
+    assert "--output FILE" in ran.err
     assert sorted(folder.iterdir()) == before
 
 

@@ -68,16 +68,12 @@ def test_a_bad_record(fails, folder, content, message, role):
         (selecting(pool="*.parquet"), "*.parquet: matches no file"),
         (selecting(pool="empty"), "empty: holds no file whose name tells a format that zipfit reads (give --format)"),
         (selecting(pool="empty.jsonl"), "the source is empty: it holds no document"),
-        (selecting(target="empty.jsonl"), "the target is empty: it holds no example"),
+        (selecting(target="empty.jsonl"), "the target is empty: it holds no document"),
         (selecting(target="blank.jsonl"), "blank.jsonl, line 1: the text is empty"),
         (selecting(pool="-"), "the source is empty: it holds no document"),
         (selecting(pool="noise"),
          "noise: neither its name nor its content tells its format (give --format)"),
-        (selecting(budget=()), "give one budget out of top, fraction, tokens or min-score: none was given"),
-        (selecting(budget=("--top", 1, "--fraction", 0.5)),
-         "give one budget out of top, fraction, tokens or min-score: not top and fraction together"),
-        (selecting(budget=("--tokens", 9, "--min-score", 0.5, "--tokenizer", "bytes")),
-         "give one budget out of top, fraction, tokens or min-score: not tokens and min-score together"),
+        (selecting(budget=()), "give a budget: top, fraction, tokens or min-score"),
         (selecting(budget=("--top", 41)), "41 documents were asked for, but the pool of 40 gives only 40: ask"),
         (selecting(budget=("--top", 0)), "top must be at least 1, not 0"),
         (selecting(budget=("--top", -3)), "top must be at least 1, not -3"),
@@ -139,12 +135,12 @@ def test_a_bad_record(fails, folder, content, message, role):
         ([*selecting(output="./target.jsonl"), "--overwrite"], "./target.jsonl: is one of the inputs"),
         (["select", "-", "--target", "-", "--top", 1, "-o", "out.jsonl"],
          "standard input can be read only once"),
-        (["score", "missing.jsonl", "target.jsonl"], "missing.jsonl: no such file or folder"),
-        (["score", "pool.jsonl", "empty.jsonl"], "the target is empty: it holds no example"),
-        (["score", "pool.jsonl", "target.jsonl", "-o", "there.jsonl"], "there.jsonl: exists already"),
-        (["score", "pool.jsonl", "target.jsonl", "-o", "pool.jsonl", "--overwrite"],
+        (["score", "missing.jsonl", "-t", "target.jsonl"], "missing.jsonl: no such file or folder"),
+        (["score", "pool.jsonl", "-t", "empty.jsonl"], "the target is empty: it holds no document"),
+        (["score", "pool.jsonl", "-t", "target.jsonl", "-o", "there.jsonl"], "there.jsonl: exists already"),
+        (["score", "pool.jsonl", "-t", "target.jsonl", "-o", "pool.jsonl", "--overwrite"],
          "pool.jsonl: is one of the inputs"),
-        (["score", "pool.jsonl", "target.jsonl", "-c", "lz4", "-l", "17"],
+        (["score", "pool.jsonl", "-t", "target.jsonl", "-c", "lz4", "-l", "17"],
          "level 17 is out of range: lz4 has levels 0 to 16"),
         (["verify", "missing.manifest.json"], "missing.manifest.json: no such file"),
         ([*selecting(), "--method", "random", "--seed", -1], "the seed must be at least 0, not -1"),
@@ -250,19 +246,24 @@ def test_skip_bad_goes_on_counts_and_keeps(zipfit, folder):
          "raw": '{"text": "broken"'},
         {"file": "bad.jsonl", "place": "line 5", "reason": "invalid UTF-8 at byte 13 of the line",
          "raw": '{"text": "caf\\xe9"}'},
-        {"file": "bad.jsonl", "place": "line 6", "reason": "field 'text' is a number, not text", "raw": '{"text": 5}'},
+        {"file": "bad.jsonl", "place": "line 6", "reason": "field 'text' is a number, not text; a template '{text}' takes it", "raw": '{"text": 5}'},
     ]  # fmt: skip
 
 
 def test_skip_bad_with_nothing_good(fails, folder):
     (folder / "bad.jsonl").write_bytes(b"nonsense\n" * 3)
-    assert fails(*selecting(pool="bad.jsonl"), "--skip-bad") == "the source is empty: it holds no document"
-    assert fails(*selecting(target="bad.jsonl"), "--skip-bad") == "the target is empty: it holds no example"
+    assert fails(*selecting(pool="bad.jsonl"), "--skip-bad") == (
+        "the source is empty: all of its 3 records are bad, the first bad.jsonl, line 1: broken JSON: Expecting value "
+        "at column 1"
+    )
+    assert fails(*selecting(target="bad.jsonl"), "--skip-bad").startswith(
+        "the target is empty: all of its 3 records are bad, the first bad.jsonl, line 1: broken JSON"
+    )
 
 
 def test_skip_bad_keeps_the_records_of_a_score_as_well(zipfit, folder):
     (folder / "bad.jsonl").write_bytes(GOOD + b"nonsense\n")
-    assert zipfit("score", "bad.jsonl", "target.jsonl", "-o", "scores.jsonl", "--skip-bad").status == 0
+    assert zipfit("score", "bad.jsonl", "-t", "target.jsonl", "-o", "scores.jsonl", "--skip-bad").status == 0
     assert [record["place"] for record in read_jsonl(folder / "scores.jsonl.rejected.jsonl")] == ["line 2"]
 
 

@@ -55,4 +55,4 @@ def test_another_delimiter_and_encoding_are_kept_for_the_rerun(zipfit, folder):
     assert zipfit("rerun", "out.manifest.json", "-o", "again.jsonl").out == "identical, bit for bit\n"
     assert "naïve" in zipfit("explain", "out.jsonl", "--rank", 1).out
     assert zipfit("preview", "a.csv", "-t", "t.tsv", "--bytes", 100, "-m", "random", *options).status == 0
-    assert zipfit("score", "a.csv", "t.tsv", *options).status == 0
+    assert zipfit("score", "a.csv", "-t", "t.tsv", *options).status == 0

@@ -47,7 +47,7 @@ def run_and_kill(arguments, scores, rng, seconds):
             [*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
         try:
-            _, said = process.communicate(timeout=rng.uniform(0.3, 1) * seconds if killed < 5 else None)
+            _, said = process.communicate(timeout=rng.uniform(0.3, 1.1) * seconds if killed < 5 else None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
@@ -79,14 +79,19 @@ def test_a_selection_that_is_killed_goes_on_to_the_same_bytes(pool, tmp_path, me
         "1",
         "-q",
     ]
-    start = time.monotonic()
-    subprocess.run([*COMMAND, *map(str, select), "-o", str(tmp_path / "whole.jsonl")], check=True)
-    seconds = time.monotonic() - start
+    seconds = []
+    for _ in range(3):  # the machine may be busy
+        start = time.monotonic()
+        output = str(tmp_path / "whole.jsonl")
+        subprocess.run([*COMMAND, *map(str, select), "-o", output, "--overwrite"], check=True)
+        seconds.append(time.monotonic() - start)
     rng = random.Random(method)
     killed = 0
     for number in range(KILLS):
         output = tmp_path / f"{number}.jsonl"
-        killed += run_and_kill([*select, "--resume", "-o", output], tmp_path / f"{number}.jsonl.scores", rng, seconds)
+        killed += run_and_kill(
+            [*select, "--resume", "-o", output], tmp_path / f"{number}.jsonl.scores", rng, min(seconds)
+        )
         assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
         left = {path.name for path in tmp_path.iterdir() if path.name.startswith(f"{number}.")}
         assert left == {f"{number}.jsonl", f"{number}.manifest.json", f"{number}.jsonl.duplicates.jsonl"}

@@ -243,7 +243,7 @@ def test_what_was_settled_by_scoring_is_refused_by_name(zipfit, folder):
     for option in (["--text-field", "x"], ["-m", "gain"], ["--skip-bad"], ["-t", "target.jsonl"]):
         assert "is settled when the pool is scored" in refused(zipfit(*select, *option))
     assert refused(zipfit(*select, "pool.jsonl")).startswith("the source is settled when the pool is scored")
-    assert refused(zipfit("select", "-k", "1", "-o", "o.jsonl")).startswith("give the source and its target")
+    assert "give the source and its target" in zipfit("select", "-k", "1", "-o", "o.jsonl").err
 
 
 @pytest.mark.parametrize(
@@ -270,3 +270,48 @@ def test_a_manifest_that_a_stranger_wrote_is_an_error_at_worst(zipfit, folder, c
     path.write_text(json.dumps(manifest))
     refused(zipfit("select", "--scores", "s", "-k", "1", "-o", "o.jsonl"))
     assert not (folder / "o.jsonl").exists()
+
+
+def test_several_cuts_of_one_ranking_are_the_selections_of_their_budgets(zipfit, folder):
+    several = ["--cut", "a=b.jsonl=top=5", "--cut", "few.csv=top=9,tokens=300", "--cut", "above.jsonl=min-score=0.3"]
+    select = ["select", "pool.jsonl", "-t", "target.jsonl", "--tokenizer", "bytes", "--dedup", "exact"]
+    ran = zipfit(*select, "-o", "main.jsonl", "--fraction", "0.2", *several)
+    assert ran.status == 0, ran.err
+    assert ran.out.count("documents selected") == 4
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "s").status == 0
+    kept = [
+        text.replace("--cut ", "").replace("a=b", "k_a=b").replace("few", "k_few").replace("above", "k_above")
+        for text in several
+    ]
+    assert zipfit("select", "--scores", "s", "--tokenizer", "bytes", "--dedup", "exact", *kept).status == 0
+    for name, ending, budget in (
+        ("a=b", ".jsonl", ["--top", "5"]),
+        ("few", ".csv", ["--top", "9", "--tokens", "300"]),
+        ("above", ".jsonl", ["--min-score", "0.3"]),
+        ("main", ".jsonl", ["--fraction", "0.2"]),
+    ):
+        assert zipfit(*select, *budget, "-o", f"alone_{name}{ending}").status == 0
+        assert files(folder, f"alone_{name}") == files(folder, name)
+        if name != "main":
+            assert files(folder, f"k_{name}") == files(folder, name)
+
+
+def test_a_mistaken_cut_is_refused_before_any_work(zipfit, folder):
+    select = ["select", "pool.jsonl", "-t", "target.jsonl"]
+    for text, reason in (
+        ("top=5", "write OUTPUT=BUDGET"),
+        ("a.jsonl", "write OUTPUT=BUDGET"),
+        ("a.jsonl=", "write OUTPUT=BUDGET"),
+        ("a.jsonl=bottom=5", "write OUTPUT=BUDGET"),
+        ("a.jsonl=top=x", "top is a number, not 'x'"),
+        ("a.jsonl=top=1,top=2", "top is given twice"),
+    ):
+        assert reason in refused(zipfit(*select, "--cut", text))
+    assert refused(zipfit(*select, "--cut", "a.jsonl=top=1", "--cut", "a.jsonl=top=2")) == "a.jsonl: is an output twice"
+    assert refused(zipfit(*select, "--cut", "pool.jsonl=top=1")).startswith("pool.jsonl: is one of the inputs")
+    assert "give an output" in zipfit(*select, "-k", "1").err
+    assert (
+        refused(zipfit(*select, "--cut", "a.jsonl=top=0", "-o", "o.jsonl", "-k", "1"))
+        == "top must be at least 1, not 0"
+    )
+    assert not list(folder.glob("[ao].*"))

@@ -71,7 +71,7 @@ def test_every_command(folder: Path, hostile: Path) -> None:
         ["explain", "o.jsonl", "--rank", 1],
         ["explain", "o.jsonl", "--rank", 2, "--json"],
         ["verify", "o.manifest.json"],
-        ["score", hostile.name, "evil-target.jsonl", "--skip-bad"],
+        ["score", hostile.name, "-t", "evil-target.jsonl", "--skip-bad"],
         ["preview", hostile.name, "-t", "evil-target.jsonl", "--skip-bad", "--bytes", 200, "-m", "zipfit"],
         ["select", f"nowhere{EVIL}", "-t", "evil-target.jsonl", "--top", 1, "-o", "p.jsonl"],
         ["select", hostile.name, "-t", "evil-target.jsonl", "--top", 1, "-o", "p.jsonl", "--text-field", EVIL],

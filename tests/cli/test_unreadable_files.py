@@ -90,10 +90,10 @@ def test_preview_and_score_pass_over_files_too(zipfit, pool):
     assert ran.err.startswith(
         "1 bad records skipped\n5 files passed over, as they cannot be read:\n  pool/1.jsonl.gz: "
     )
-    ran = zipfit("score", "pool", "target.jsonl", *options)
+    ran = zipfit("score", "pool", "-t", "target.jsonl", *options)
     assert ran.status == 0
     assert "1 bad records skipped\n5 files passed over" in ran.out
-    ran = zipfit("score", "pool", "target.jsonl", "--json", *options)
+    ran = zipfit("score", "pool", "-t", "target.jsonl", "--json", *options)
     assert len(json.loads(ran.out)["files_unreadable"]) == 5
 
 

@@ -41,7 +41,7 @@ def test_positions_run_over_all_inputs_and_skip_bad_records(two_files):
     assert texts(read) == ["a0", "a1", "a2", "b0", "b1", "b2"]
     assert [(item.place, item.reason) for item in rejected] == [
         ("line 2", "broken JSON: Expecting value at column 1"),
-        ("line 4", "field 'text' is a number, not text"),
+        ("line 4", "field 'text' is a number, not text; a template '{text}' takes it"),
     ]
     assert [json.loads(item.to_json())["raw"] for item in rejected] == ["nonsense", '{"text": 5}']
     assert [item.documents for item in read.inputs] == [3, 3]

@@ -145,7 +145,10 @@ def test_a_broken_csv_row_is_bad_and_the_next_is_read(tmp_path):
     assert found == [
         ("line 2", "broken CSV: ',' expected after '\"'"),
         {"text": "fine"},
-        ("line 4", "broken CSV: unexpected end of data"),
+        (
+            "line 4",
+            "broken CSV: unexpected end of data; a quote in this row is not closed, so all 2 lines to the end are in it",
+        ),
     ]
 
 

@@ -190,6 +190,21 @@ def test_dictionaries_may_differ_between_batches(tmp_path):
         assert [record["kind"] for record in read_back(tmp_path / name)] == ["z", "x", "y"]
 
 
+def test_a_dictionary_may_hold_a_null(tmp_path):
+    values = pa.array(["x", None, "z"])
+    kinds = [pa.DictionaryArray.from_arrays(pa.array(codes), values) for codes in ([0, 1], [None, 2])]
+    parts = [pa.table({"text": ["a", "b"], "kind": kind}) for kind in kinds]
+    (tmp_path / "in").mkdir()
+    for number, part in enumerate(parts):
+        with pa.ipc.new_file(tmp_path / "in" / f"{number}.arrow", part.schema) as writer:
+            writer.write_table(part)
+    corpus = Corpus(open_documents("source", str(tmp_path / "in"))[0], Reading())
+    list(corpus.read())
+    for name in ("out.parquet", "out.arrow"):
+        write(tmp_path / name, corpus.records(np.arange(4)), [3, 2, 1, 0], None)
+        assert [record["kind"] for record in read_back(tmp_path / name)] == ["z", None, None, "x"]
+
+
 def test_columnar_records_as_json(tmp_path):
     write(tmp_path / "a.jsonl", rich_table().slice(0, 1).to_batches(), [0], None)
     assert json.loads((tmp_path / "a.jsonl").read_text()) == {

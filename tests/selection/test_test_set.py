@@ -167,8 +167,8 @@ def test_several_test_sets_and_what_python_holds(here):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"exclude": []}, r"^the test set to exclude is empty: it holds no example$"),
-        ({"check": []}, r"^the test set to check is empty: it holds no example$"),
+        ({"exclude": []}, r"^the test set to exclude is empty: it holds no document$"),
+        ({"check": []}, r"^the test set to check is empty: it holds no document$"),
         ({"exclude": [{"text": ""}]}, r"^exclude, document 0: the text is empty$"),
         ({"exclude": [{"other": 1}]}, r"^exclude, document 0: no text found"),
         ({"exclude": "missing.jsonl"}, r"^missing.jsonl: "),

@@ -91,3 +91,14 @@ def test_progress_counts_every_document(model: LanguageModel):
     done: list[int] = []
     cross_entropy(model, TEXTS, on_documents=done.append)
     assert sum(done) == len(TEXTS)
+
+
+@pytest.mark.parametrize("text", ["<|end|>{}", "{}<|end|>", "<|end|>{}<|end|>"])
+def test_the_letters_of_a_token_that_is_not_scored_are_no_bytes(model: LanguageModel, text: str):
+    plain, marked = (cross_entropy(model, [each]).documents[0] for each in (TEXTS[0], text.format(TEXTS[0])))
+    assert marked == plain
+
+
+def test_the_letters_of_a_token_within_are_bytes(model: LanguageModel):
+    document = cross_entropy(model, ["a<|end|>b<|end|>"]).documents[0]
+    assert (document.tokens, document.bytes) == (3, len("a<|end|>b"))

@@ -49,6 +49,11 @@ MaxBadFiles = Annotated[float, reading(help="With --skip-bad-files: the largest 
 _ROLES = "Roles whose turns make the text, of source and target: user,assistant."
 Roles = Annotated[str | None, reading(help=_ROLES, show_default="all")]
 NoRoleLabels = Annotated[bool, reading("--no-role-labels", help="Don't begin each turn with its role.")]
+ENGINES = ("local", "ray")
+Engine = Annotated[str, typer.Option("--engine", help="What scores: local, or the machines of a ray cluster.")]
+Address = Annotated[
+    str | None, typer.Option(help="With --engine ray: the cluster's address", show_default="the running one")
+]
 MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
@@ -112,6 +117,19 @@ def method_options(params: list[str], named: dict[str, Any]) -> dict[str, Any]:
             raise ZipfitError(f"--param {param!r}: {name} is given twice")
         options[name] = value
     return options
+
+
+def on_cluster(engine: str, address: str | None) -> bool:
+    """Whether a cluster is to score.
+
+    Raises:
+        ZipfitError: there is no such engine, or it has no address.
+    """
+    if engine not in ENGINES:
+        raise ZipfitError(f"unknown engine {engine!r}: choose from {', '.join(ENGINES)}")
+    if address is not None and engine != "ray":
+        raise ZipfitError("--address is of a cluster: give --engine ray")
+    return engine == "ray"
 
 
 def say(text: str, *, on_error: bool = False) -> None:

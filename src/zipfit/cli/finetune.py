@@ -28,7 +28,7 @@ def finetune_command(
     budget: Annotated[
         int | None, typer.Option("--tokens", help="Train on this many tokens, from the first documents on.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the documents' order, dropout and fresh adapters.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the documents' order, dropout and fresh adapters.")] = 0,
     evaluate_every: Annotated[
         int | None, typer.Option(help="Training tokens between measurements.", show_default="before and after alone")
     ] = None,
@@ -38,19 +38,21 @@ def finetune_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
     save_model: Annotated[bool, typer.Option(help="Keep the trained model.")] = True,
     overwrite: common.Overwrite = False,
-    block_size: Annotated[int | None, _setting(help="Tokens of a block.")] = None,
-    batch_size: Annotated[int | None, _setting(help="Blocks of a step.")] = None,
+    block_size: Annotated[int | None, _setting(help="Tokens in a training block.")] = None,
+    batch_size: Annotated[int | None, _setting(help="Blocks in an optimizer step.")] = None,
     epochs: Annotated[int | None, _setting(help="Passes over the documents.")] = None,
-    learning_rate: Annotated[float | None, _setting(help="AdamW's peak step size.")] = None,
-    schedule: Annotated[str | None, _setting(help=f"Of the learning rate: {', '.join(SCHEDULES)}.")] = None,
+    learning_rate: Annotated[float | None, _setting(help="Peak learning rate of the optimizer, AdamW.")] = None,
+    schedule: Annotated[
+        str | None, _setting(help=f"What the learning rate does after warm-up: {', '.join(SCHEDULES)}.")
+    ] = None,
     warmup: Annotated[float | None, _setting(help="Share of the steps over which the learning rate rises.")] = None,
-    weight_decay: Annotated[float | None, _setting(help="AdamW's.")] = None,
+    weight_decay: Annotated[float | None, _setting(help="Weight decay of the optimizer, AdamW.")] = None,
     max_grad_norm: Annotated[float | None, _setting(help="Gradients are clipped to this norm.")] = None,
     adapter: Annotated[str | None, _setting(help=f"What is trained: {', '.join(ADAPTERS)}.")] = None,
     lora_rank: Annotated[int | None, _setting(help="Rank of the adapters.")] = None,
-    lora_alpha: Annotated[int | None, _setting(help="Their scale.")] = None,
-    lora_dropout: Annotated[float | None, _setting(help="Their dropout.")] = None,
-    precision: Annotated[str | None, _setting(help=f"What is computed in: {', '.join(PRECISIONS)}.")] = None,
+    lora_alpha: Annotated[int | None, _setting(help="Scale of the adapters (alpha).")] = None,
+    lora_dropout: Annotated[float | None, _setting(help="Dropout of the adapters.")] = None,
+    precision: Annotated[str | None, _setting(help=f"What training computes in: {', '.join(PRECISIONS)}.")] = None,
     gradient_checkpointing: Annotated[
         bool | None, _setting(help="Recompute activations: less memory, a third more time.")
     ] = None,

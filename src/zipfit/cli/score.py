@@ -10,14 +10,13 @@ import typer
 from zipfit.cli import common
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import build_method
 from zipfit.report.summary import skipped_lines
 from zipfit.selection.alignment import alignment
-from zipfit.selection.merge import merge
-from zipfit.selection.scoring import score
-from zipfit.selection.sources import open_sources
+from zipfit.selection.merge import merge_scores
+from zipfit.selection.ray_engine import score_on_ray
+from zipfit.selection.scoring import score_pool
 
 
 def score_command(
@@ -36,6 +35,8 @@ def score_command(
     part: Annotated[
         str | None, typer.Option(help="Score the i-th of n parts, as 3/16; zipfit merge puts them together.")
     ] = None,
+    engine: common.Engine = "local",
+    address: common.Address = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what the folder holds of the same job.")] = False,
     by: Annotated[
         str | None, typer.Option(help="Field that labels documents", show_default="source, or the file")
@@ -72,65 +73,60 @@ def score_command(
     pool = Files(source, format_name, sample_by, encoding, delimiter, not no_header)
     examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     built = build_method(method, common.method_options(param or [], {"compressor": compressor, "level": level}))
-    in_folder = output is not None and output != "-" and format_of_name(output) is None
-    if not in_folder:
-        for given, name in ((part, "--part"), (resume, "--resume")):
-            if given:
-                raise ZipfitError(f"{name} is for scores that are kept: name a folder by --output")
-        result = alignment(
+    reading: dict[str, Any] = {
+        "text_field": text_field,
+        "template": template,
+        "target_field": target_field,
+        "target_template": target_template,
+        "by": by,
+        "target_by": target_by,
+        "roles": roles,
+        "role_labels": not no_role_labels,
+        "skip_bad": skip_bad,
+        "skip_bad_files": skip_bad_files,
+        "max_bad_files": max_bad_files,
+        "threads": threads,
+        "progress": common.show_progress(quiet),
+    }
+    on_cluster = common.on_cluster(engine, address)
+    if output is not None and output != "-" and format_of_name(output) is None:
+        if on_cluster:
+            if part is not None or overwrite:
+                raise ZipfitError(
+                    "--engine ray makes the parts itself, and keeps those that are there: no --part, no --overwrite"
+                )
+            made = score_on_ray(pool, examples, output, address=address, method=built, **reading)
+            _say(made, output, quiet=quiet, as_json=as_json)
+            return
+        if resume and overwrite:
+            raise ZipfitError("give --resume or --overwrite, not both")
+        made = score_pool(
             pool,
             examples,
+            output,
             method=built,
-            output=output,
-            overwrite=overwrite,
-            text_field=text_field,
-            template=template,
-            target_field=target_field,
-            target_template=target_template,
-            by=by,
-            target_by=target_by,
-            roles=roles,
-            role_labels=not no_role_labels,
-            skip_bad=skip_bad,
-            skip_bad_files=skip_bad_files,
-            max_bad_files=max_bad_files,
-            threads=threads,
-            progress=common.show_progress(quiet),
+            part=None if part is None else _part(part),
+            if_exists="resume" if resume else "overwrite" if overwrite else "error",
+            **reading,
         )
-        if as_json:
-            said = [json.dumps(result.to_json())]
-        else:
-            quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
-            said = [
-                f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)",
-                f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
-                f"quantiles: {quantiles}",
-                *skipped_lines(result.skipped, result.unreadable),
-            ]
-        if as_json or not quiet:
-            common.say("\n".join(said), on_error=output == "-")
+        _say(made, output, quiet=quiet, as_json=as_json)
         return
-    assert output is not None
-    sources = open_sources(
-        pool,
-        examples,
-        Reading(text_field, template, by, skip_bad, roles, not no_role_labels),
-        Reading(target_field, target_template, target_by, skip_bad, roles, not no_role_labels),
-        threads=threads,
-        progress=common.show_progress(quiet),
-        max_bad_files=max_bad_files if skip_bad_files else None,
-        find_bad_files=False,
-    )
-    result_json = score(
-        sources,
-        built,
-        output,
-        part=None if part is None else _part(part),
-        resume=resume,
-        overwrite=overwrite,
-        max_bad_files=max_bad_files if skip_bad_files else None,
-    )
-    _say(result_json, output, quiet=quiet, as_json=as_json)
+    for given, name in ((part, "--part"), (resume, "--resume"), (on_cluster, "--engine ray")):
+        if given:
+            raise ZipfitError(f"{name} is for scores that are kept: name a folder by --output")
+    result = alignment(pool, examples, method=built, output=output, overwrite=overwrite, **reading)
+    if as_json:
+        said = [json.dumps(result.to_json())]
+    else:
+        quantiles = "  ".join(f"{q:.0%} {value:.4f}" for q, value in result.quantiles.items())
+        said = [
+            f"alignment {result.mean:.4f} ± {result.std:.4f} (mean and standard deviation over documents)",
+            f"{len(result.scores):,} documents, {result.target_documents:,} target examples, {result.engine}",
+            f"quantiles: {quantiles}",
+            *skipped_lines(result.skipped, result.unreadable),
+        ]
+    if as_json or not quiet:
+        common.say("\n".join(said), on_error=output == "-")
 
 
 def merge_command(
@@ -142,7 +138,7 @@ def merge_command(
 ) -> None:
     """Put the parts of a pool's scores together, as one machine would have made them."""
     _say(
-        merge(folder, max_bad_files=max_bad_files, overwrite=overwrite),
+        merge_scores(folder, max_bad_files=max_bad_files, overwrite=overwrite),
         folder,
         quiet=quiet,
         as_json=as_json,

@@ -18,6 +18,7 @@ from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
 from zipfit.report.summary import print_summary, summarise
 from zipfit.selection.cut import Budget, Rules, Terms
+from zipfit.selection.ray_engine import score_on_ray
 from zipfit.selection.rerun import rerun
 from zipfit.selection.score_tables import SAVING
 from zipfit.selection.scores import open_scores
@@ -25,19 +26,30 @@ from zipfit.selection.select import select
 from zipfit.selection.tokens import token_counter
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
-_shards = functools.partial(typer.Option, rich_help_panel="Output in shards: a folder")
+_shards = functools.partial(typer.Option, rich_help_panel="Output in shards: files of a folder")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 # What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
 _OF_CUTS = {
-    *("output", "cut", "shard_records", "shard_bytes", "shard_format"),
-    *("scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
+    *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
-    *("fail_on_overlap", "order", "no_fields", "convert", "overwrite", "threads", "quiet", "as_json"),
+    *(
+        "shard_records",
+        "shard_bytes",
+        "shard_format",
+        "fail_on_overlap",
+        "order",
+        "no_fields",
+        "convert",
+        "overwrite",
+        "threads",
+        "quiet",
+        "as_json",
+    ),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
 
-_BOUND = r"(?:top|fraction|tokens|min[-_]score)=[^=,]*"
-_CUT = re.compile(rf"(.+?)=({_BOUND}(?:,{_BOUND})*)")
+_BOUND = "(?:top|fraction|tokens|min-score)=[^,=]*"
+_CUT = re.compile(f"(?P<output>.+?)=(?P<budget>{_BOUND}(?:,{_BOUND})*)", re.DOTALL)
 
 _choice = functools.partial(typer.Option, rich_help_panel="What is chosen")
 
@@ -51,19 +63,19 @@ def select_command(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Where to write; the extension is the format.")
     ] = None,
-    cut: Annotated[
-        list[str] | None,
-        typer.Option("--cut", help="OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000: one more output; repeatable."),
-    ] = None,
     scores: Annotated[
         str | None, typer.Option("--scores", help="Cut the scores that zipfit score keeps in this folder, instead.")
     ] = None,
-    top: Annotated[int | None, _budget("--top", "-k", help="Documents.")] = None,
-    fraction: Annotated[float | None, _budget(help="Share of the pool, up to 1.")] = None,
-    tokens: Annotated[int | None, _budget(help="Tokens of --tokenizer.")] = None,
+    top: Annotated[int | None, _budget("--top", "-k", help="Number of documents.")] = None,
+    fraction: Annotated[float | None, _budget(help="Share of the pool's documents, up to 1.")] = None,
+    tokens: Annotated[int | None, _budget(help="Number of tokens, counted by --tokenizer.")] = None,
     min_score: Annotated[float | None, _budget(help="Lowest score to take.")] = None,
     tokenizer: Annotated[str | None, _budget(help="A tokenizer.json, its folder, a hub name, or bytes.")] = None,
     allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,
+    cut: Annotated[
+        list[str] | None,
+        _budget("--cut", help="Another output and its budget, as small.jsonl=top=200,tokens=50000; repeatable."),
+    ] = None,
     method: common.MethodName = "zipfit",
     param: common.Param = None,
     compressor: common.CompressorName = None,
@@ -105,6 +117,8 @@ def select_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep the scores in OUTPUT.scores until the end; if killed, go on there.")
     ] = False,
+    engine: common.Engine = "local",
+    address: common.Address = None,
     order: Annotated[str, typer.Option(help="Order of the output: rank (best first) or source.")] = "rank",
     no_fields: Annotated[
         bool, typer.Option("--no-fields", help="Don't add zipfit_score and zipfit_rank to the records.")
@@ -114,9 +128,7 @@ def select_command(
         typer.Option(help="Write records of one form, for trainers: messages, prompt-completion or text."),
     ] = None,
     shard_records: Annotated[int | None, _shards(help="Records in a file.")] = None,
-    shard_bytes: Annotated[
-        str | None, _shards(help="Bytes in a file before compression, as 100MB.", show_default=False)
-    ] = None,
+    shard_bytes: Annotated[str | None, _shards(help="Bytes in a file before compression, as 100MB.")] = None,
     shard_format: Annotated[str | None, _shards(help=f"{', '.join(FORMATS)}.", show_default="jsonl")] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
@@ -148,23 +160,32 @@ def select_command(
     examples = Files(target or [], *read)
     excluded, checked = (Files(paths, *read) if paths else None for paths in (exclude, check))
     given = [files for files in (source, examples, excluded, checked) if files is not None]
-    budget = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
-    budgets = _budgets(output, budget, cut or [])
-    if resume and "-" in budgets:
-        raise ZipfitError("--resume keeps the scores beside the output, and standard output has no place beside it")
+    on_cluster = common.on_cluster(engine, address)
+    resume = resume or on_cluster
+    cuts = [_cut(text) for text in cut or ()]
+    budget: dict[str, Any] = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
+    if output is not None:
+        cuts.insert(0, (output, budget))
+    if not cuts:
+        raise typer.BadParameter("give an output: --output FILE with a budget, or --cut FILE=BUDGET")
+    if output is None and any(bound is not None for bound in budget.values()):
+        raise typer.BadParameter("a budget goes with --output FILE: each --cut has its own")
+    if resume and output in (None, "-"):
+        raise ZipfitError("--resume keeps the scores beside the output: give it a file by --output")
     sharding = Sharding.of(shard_records, shard_bytes, shard_format)
-    first = next(iter(budgets))
-    work = Store(f"{Outputs.of_selection(first, overwrite, convert, sharding).path}.scores")
+    work = Store(f"{Outputs.of_selection(cuts[0][0], overwrite, convert, sharding).path}.scores")
     overwrite = overwrite or (resume and work.has(SAVING))
-    outputs = [Outputs.of_selection(path, overwrite, convert, sharding) for path in budgets]
-    check_outputs(outputs, [name for files in given for name in names_of(files)])
+    names = [name for files in given for name in names_of(files)]
+    outputs = [Outputs.of_selection(path, overwrite, convert, sharding) for path, _ in cuts]
+    check_outputs(outputs, names)
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     by, share = _share(max_share, by)
-    if cut:
-        _check_budgets(budgets, tokenizer, allow_fewer, share)
-    chosen_by: dict[str, Any] = {
-        **budgets[first],
+    counter = None if tokenizer is None else token_counter(tokenizer)
+    for _, budget in cuts:
+        Terms(Budget(**budget), Rules(max_share=share), counter)
+    terms: dict[str, Any] = {
+        **cuts[0][1],
         "allow_fewer": allow_fewer,
         "tokenizer": tokenizer,
         "min_bytes": min_bytes,
@@ -184,62 +205,59 @@ def select_command(
             raise ZipfitError(
                 f"--max-share names the field {by!r}, but the scores are labelled otherwise: score with --by"
             )
-        selection = kept.select(**chosen_by)
+        selection = kept.select(**terms)
     else:
         if not pool or not target:
-            raise ZipfitError("give the source and its target: zipfit select SOURCE --target TARGET")
-        if convert is None:
-            for each in outputs:
-                check_output(each.records, source, skip_bad_files)
+            raise typer.BadParameter("give the source and its target: zipfit select SOURCE --target TARGET")
+        for each in outputs if convert is None else ():
+            check_output(each.records, source, skip_bad_files)
         if racing and method != "zipfit":
             raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
-        selection = select(
-            source,
-            examples,
-            **chosen_by,
-            method="racing" if racing else method,
-            options=common.method_options(
-                param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
-            ),
-            text_field=text_field,
-            template=template,
-            target_field=target_field,
-            target_template=target_template,
-            by=by,
-            target_by=target_by,
-            roles=roles,
-            role_labels=not no_role_labels,
-            convert=convert,
-            skip_bad=skip_bad,
-            skip_bad_files=skip_bad_files,
-            max_bad_files=max_bad_files,
-            work=work.path if resume else None,
-            threads=threads,
-            progress=progress,
+        options = common.method_options(
+            param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
         )
-    rest = [selection.at(**each, allow_fewer=allow_fewer) for each in list(budgets.values())[1:]]
-    selections = dict(zip(budgets, [selection, *rest], strict=True))
-    how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert, "overwrite": overwrite}
+        ranking: dict[str, Any] = {
+            "method": "racing" if racing else method,
+            "options": options,
+            "text_field": text_field,
+            "template": template,
+            "target_field": target_field,
+            "target_template": target_template,
+            "by": by,
+            "target_by": target_by,
+            "roles": roles,
+            "role_labels": not no_role_labels,
+            "skip_bad": skip_bad,
+            "skip_bad_files": skip_bad_files,
+            "max_bad_files": max_bad_files,
+            "threads": threads,
+            "progress": progress,
+        }
+        if on_cluster:
+            score_on_ray(source, examples, work.path, address=address, **ranking)
+            selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
+        else:
+            work_folder = work.path if resume else None
+            selection = select(source, examples, **terms, **ranking, convert=convert, work=work_folder)
+    selections = [selection, *(selection.at(**budget, allow_fewer=allow_fewer) for _, budget in cuts[1:])]
+    how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
     how |= {"shard_records": shard_records, "shard_bytes": shard_bytes, "shard_format": shard_format}
     if resume:
         work.write(SAVING, b"")
-    manifests = {path: selections[path].save(path, **how) for path in budgets}
-    if resume:
-        work.remove_all(last=SAVING)
-    overlapping = []
-    for path, manifest in manifests.items():
-        selection = selections[path]
+    records_shown = any(path == "-" for path, _ in cuts)
+    overlapping = 0
+    for (path, _), selection in zip(cuts, selections, strict=True):
+        manifest = selection.save(path, **how, overwrite=overwrite)
         if as_json:
             text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-            common.say(text, on_error="-" in budgets)
+            common.say(text, on_error=records_shown)
         elif not quiet:
-            print_summary(summarise(selection, manifest), common.console("-" if "-" in budgets else path))
+            print_summary(summarise(selection, manifest), common.console("-" if records_shown else path))
         if fail_on_overlap and (count := manifest["check"]["overlapping"]):
-            overlapping.append(
-                f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}"
-            )
-    for sentence in overlapping:
-        common.warn(sentence)
+            common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
+            overlapping += count
+    if resume:
+        work.remove_all(last=SAVING)
     if overlapping:
         raise typer.Exit(1)
 
@@ -274,53 +292,6 @@ def rerun_command(
         print("identical, bit for bit")
 
 
-def _budgets(output: str | None, budget: dict[str, Any], cuts: list[str]) -> dict[str, dict[str, Any]]:
-    """The budget of each output, that of --output first.
-
-    Raises:
-        ZipfitError: there is no output, a cut is of another form, or two have one output.
-    """
-    if output is None:
-        if not cuts:
-            raise ZipfitError("give an output: --output FILE, or --cut FILE=BUDGET")
-        if any(value is not None for value in budget.values()):
-            raise ZipfitError("a budget needs --output FILE: each --cut has its own")
-    budgets = {} if output is None else {output: budget}
-    for cut in cuts:
-        match = _CUT.fullmatch(cut)
-        if match is None:
-            raise ZipfitError(f"--cut {cut!r}: write OUTPUT=BUDGET, as best.jsonl=top=200,tokens=50000")
-        if match[1] in budgets:
-            raise ZipfitError(f"--cut {cut!r}: {match[1]} is written already")
-        bounds = [bound.split("=") for bound in match[2].split(",")]
-        budgets[match[1]] = dict.fromkeys(budget)
-        for name, number in bounds:
-            name = name.replace("-", "_")
-            if budgets[match[1]][name] is not None:
-                raise ZipfitError(f"--cut {cut!r}: {name} is given twice")
-            try:
-                budgets[match[1]][name] = (int if name in ("top", "tokens") else float)(number)
-            except ValueError as error:
-                raise ZipfitError(f"--cut {cut!r}: {number!r} is no number of {name}") from error
-    return budgets
-
-
-def _check_budgets(
-    budgets: dict[str, dict[str, Any]], tokenizer: str | None, allow_fewer: bool, max_share: float | None
-) -> None:
-    """Check every budget before the work, which makes the first selection alone.
-
-    Raises:
-        ZipfitError: as `Terms`; the message names the output.
-    """
-    counter = None if tokenizer is None else token_counter(tokenizer)
-    for path, budget in budgets.items():
-        try:
-            Terms(Budget(**budget, allow_fewer=allow_fewer), Rules(max_share=max_share), counter)
-        except ZipfitError as error:
-            raise ZipfitError(f"{path}: {error}") from error
-
-
 def _need_no_other_options(context: typer.Context) -> None:
     """Check that nothing is asked for that was settled when the pool was scored.
 
@@ -335,6 +306,29 @@ def _need_no_other_options(context: typer.Context) -> None:
             raise ZipfitError(
                 f"{said} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"
             )
+
+
+def _cut(text: str) -> tuple[str, dict[str, Any]]:
+    """Read `small.jsonl=top=200,tokens=50000`: an output, and its budget as of `Selection.at`.
+
+    Raises:
+        ZipfitError: it is not of this form.
+    """
+    kinds: dict[str, type[int | float]] = {"top": int, "fraction": float, "tokens": int, "min-score": float}
+    found = _CUT.fullmatch(text)
+    if found is None:
+        raise ZipfitError(f"--cut {text!r}: write OUTPUT=BUDGET, as small.jsonl=top=200,tokens=50000")
+    budget: dict[str, Any] = {}
+    for bound in found["budget"].split(","):
+        name, _, value = bound.partition("=")
+        key = name.replace("-", "_")
+        if key in budget:
+            raise ZipfitError(f"--cut {text!r}: {name} is given twice")
+        try:
+            budget[key] = kinds[name](value)
+        except ValueError as error:
+            raise ZipfitError(f"--cut {text!r}: {name} is a number, not {value!r}") from error
+    return found["output"], budget
 
 
 def _share(max_share: str | None, by: str | None) -> tuple[str | None, float | None]:

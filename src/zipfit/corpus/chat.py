@@ -75,10 +75,12 @@ class Turn(NamedTuple):
 
 
 def is_chat(value: Any) -> bool:
-    """Whether a value is a turn, or a list that begins with one: a record that has a role."""
+    """Whether a value is a turn (a record that has a role), or a list, perhaps of lists, that begins with one."""
     if isinstance(value, str):
         return False
-    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    first = value
+    while isinstance(first, (list, tuple)) and first:  # BFCL has a list of turns for each step
+        first = first[0]
     return isinstance(first, dict) and _key(first, _ROLE_KEYS) is not None
 
 
@@ -93,9 +95,12 @@ def chat_turns(chat: Any, name: str) -> list[Turn]:
         BadRecordError: a turn is no record or has neither content nor a call, something in it is not text, or no turn
             has any text.
     """
-    turns = [turn for item in _items(chat) for turn in _turns(item, name)]
+    items = _items(chat)
+    while items and isinstance(items[0], (list, tuple)):
+        items = [item for step in items for item in _items(step)]
+    turns = [turn for item in items for turn in _turns(item, name)]
     if chat and not any(turn.text for turn in turns):
-        keys = dict.fromkeys(key for item in _items(chat) for key in item)
+        keys = dict.fromkeys(key for item in items for key in item)
         raise BadRecordError(f"field {name!r} has no text in its turns; they have {names(keys)}")
     return turns
 

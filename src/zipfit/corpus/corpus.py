@@ -86,6 +86,7 @@ class Corpus:
         self._advice = advice
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
+        self._first_rejected: Rejected | None = None
         self.sample = Sample()
 
     @property
@@ -99,6 +100,15 @@ class Corpus:
             item.documents, item.skipped = count, reasons
         self._bad_rows = bad_rows
         self._passes = 1
+
+    @property
+    def why_empty(self) -> str:
+        """What to say after 'is empty: ' of a corpus without documents: that there were none, or that all were bad."""
+        first = self._first_rejected
+        if first is None:
+            return "it holds no document"
+        records = sum(map(len, self._bad_rows))
+        return f"all of its {records} records are bad, the first {first.file}, {first.place}: {first.reason}"
 
     def size(self) -> int | None:
         """Total of what `read` reports to `progress`, if known beforehand."""
@@ -160,7 +170,9 @@ class Corpus:
         if self._on_rejected is None:
             raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}{self._advice}")
         self._bad_rows[index].add(chunk.first_row + i)
-        self._on_rejected(Rejected(name, chunk.place(i), reason, chunk.raw(i)))
+        rejected = Rejected(name, chunk.place(i), reason, chunk.raw(i))
+        self._first_rejected = self._first_rejected or rejected
+        self._on_rejected(rejected)
 
     def places(self) -> Iterator[tuple[NDArray[np.int64], str, NDArray[np.int64]]]:
         """Yield, once the corpus was read, runs of positions, their input's name and their rows in it."""

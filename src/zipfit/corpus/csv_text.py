@@ -91,6 +91,8 @@ def _rows(path: str, stream: io.BufferedReader, delimiter: str) -> Iterator[_Row
             fields = next(rows, None)
         except csv.Error as reason:
             fields, error = [], f"broken CSV: {reason}"
+            if "unexpected end of data" in error:
+                error += f"; a quote in this row is not closed, so all {len(consumed)} lines to the end are in it"
         if fields is None:
             return
         if fields or error:  # else a blank line

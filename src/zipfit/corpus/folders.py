@@ -115,7 +115,8 @@ def _expand_local(path: str) -> tuple[list[str], str | None, str | None]:
         if not found:
             raise ZipfitError(f"{path}: matches no file")
         return [name for match in found for name in (_walk(match) if os.path.isdir(match) else [match])], None, None
-    raise ZipfitError(f"{path}: no such file or folder")
+    hint = " (a string is a path: give texts as a list of strings)" if any(map(str.isspace, path)) else ""
+    raise ZipfitError(f"{path}: no such file or folder{hint}")
 
 
 def _walk(folder: str) -> list[str]:

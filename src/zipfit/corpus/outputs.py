@@ -228,6 +228,8 @@ def check_outputs(outputs: Sequence[Outputs], inputs: Sequence[str]) -> None:
     for each in outputs:
         each.check(inputs)
         for place in each.places:
+            if taken.get(place) == each.path:
+                raise ZipfitError(f"{each.path}: is an output twice")
             if place in taken:
                 raise ZipfitError(f"{each.path}: writes {place}, as {taken[place]} does")
         taken |= dict.fromkeys(each.places, each.path)

@@ -50,10 +50,18 @@ _SHAPES = tuple(
         "question context answers",
         "problem answer",
         "query answers",
+        "prompt code",
+        "input output",
+        "input target",
+        "turns",
+        "question",
     )
 )
 _WHOLE = ("text", "content")
-_CHATS = ("messages", "conversations", "conversation")
+_SOMETIMES = ("turns", "question")
+"""Chats only where they hold turns, and other things elsewhere."""
+
+_CHATS = ("messages", "conversations", "conversation", "turns", "question")
 
 FORMS = ("messages", "prompt-completion", "text")
 """The uniform forms that records can be converted to; see `zipfit.corpus.convert`."""
@@ -168,9 +176,10 @@ class Reading:
         if shape[0] in _WHOLE:
             return self._chat_or_text(shape[0], record[shape[0]])
         turns, _ = _turns(record, shape, _BEFORE)
-        if shape[0] in _CHATS:
+        if _is_one_chat(shape):
             return self._read_as(shape[0], turns, named=True)
-        fields = " + ".join(name for name in shape if _field(record, name, "user"))
+        said = ((name, "assistant" if name == shape[-1] else "user") for name in shape)
+        fields = " + ".join(name for name, role in said if _field(record, name, role))
         return self._read_as(fields or shape[-1], turns, named=self.roles is not None)
 
     def _chat_or_text(self, what: str, value: Any) -> ReadAs:
@@ -242,12 +251,16 @@ class Reading:
         return [role.strip().lower() for role in (self.roles or "").split(",")]
 
     def _value(self, value: Any, name: str) -> str:
-        return self._rendered(chat_turns(value, name), chat=True) if is_chat(value) else plain(value, name)
+        if is_chat(value):
+            return self._rendered(chat_turns(value, name), chat=True)
+        if isinstance(value, (bool, int, float)):
+            raise BadRecordError(f"field {name!r} is {kind(value)}, not text; a template '{{{name}}}' takes it")
+        return plain(value, name)
 
     @staticmethod
     def _inserted(value: Any, name: str) -> str:
-        """A template also takes numbers, which read as they are written."""
-        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else plain(value, name)
+        """A template also takes numbers and truth values."""
+        return _written(value, name)
 
     def _recognised(self, record: Mapping[str, Any]) -> str:
         text = record.get("text")
@@ -307,7 +320,9 @@ def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tupl
     first = None
     for shape in shapes:
         if _is_there(shape, record):
-            if _is_filled(record[shape[-1]]):  # in a union of data sets a row has all fields and fills some
+            # In a union of data sets a row has all fields and fills some. An answer may be a number.
+            last = record[shape[-1]]
+            if _is_filled(last) or (len(shape) > 1 and isinstance(last, (bool, int, float))):
                 return shape
             first = first or shape
     return first
@@ -323,13 +338,25 @@ def _known_shape(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
-    if shape[0] in _CHATS:
-        return isinstance(record.get(shape[0]), (list, tuple))
+    if _is_one_chat(shape):
+        value = record.get(shape[0])
+        return isinstance(value, (list, tuple)) and (
+            shape[0] not in _SOMETIMES or is_chat(value) or (shape[0] == "turns" and _is_lines(value))
+        )
     if (
         shape[-1] == "sql" and isinstance(record.get("sql"), dict) and "query" in record
     ):  # Spider's parsed query; its text is `query`
         return False
     return shape[0] in record and shape[-1] in record and (shape[-1] != "chosen" or "rejected" in record)
+
+
+def _is_one_chat(shape: tuple[str, ...]) -> bool:
+    return len(shape) == 1 and shape[0] in _CHATS
+
+
+def _is_lines(value: Any) -> bool:
+    """Whether a value is a list of strings, as MT-bench has what the user says turn by turn."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _is_filled(value: Any) -> bool:
@@ -338,14 +365,18 @@ def _is_filled(value: Any) -> bool:
 
 def _holds_turns(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
     """Whether a shape is a chat or a pair, and not one text."""
-    return len(shape) > 1 or shape[0] in _CHATS or is_chat(record.get(shape[0]))
+    return len(shape) > 1 or _is_one_chat(shape) or is_chat(record.get(shape[0]))
 
 
 def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[str]) -> tuple[list[Turn], bool]:
     """The turns that a record of a shape holds, with the columns before them, and whether they are a chat's."""
-    chat = shape[0] in _CHATS
+    chat = _is_one_chat(shape)
     if chat:
-        turns = chat_turns(record[shape[0]], shape[0])
+        value = record[shape[0]]
+        if shape[0] == "turns" and _is_lines(value):
+            turns = [Turn("user", text) for text in value if text]
+        else:
+            turns = chat_turns(value, shape[0])
         if is_chat(record.get("chosen")):
             turns = joined(turns, chat_turns(record["chosen"], "chosen"))
     else:
@@ -390,7 +421,7 @@ def _field(record: Mapping[str, Any], name: str, role: str) -> list[Turn]:
     if name == "tools":
         role, text = name, tools_text(value, name)
     else:
-        text = _answers(value, name) if name in ("answer", "answers") else plain(value, name)
+        text = _answers(value, name) if role == "assistant" else plain(value, name)
     return [Turn(role, text)] if text else []
 
 
@@ -400,7 +431,12 @@ def _answers(value: Any, name: str) -> str:
         return _answers(value["text"], f"{name}.text")
     if isinstance(value, (list, tuple)):
         return "\n".join(dict.fromkeys(_answers(item, name) for item in value))
-    return plain(value, name)
+    return _written(value, name)
+
+
+def _written(value: Any, name: str) -> str:
+    """A text, or a number or truth value as JSON writes it."""
+    return json.dumps(value) if isinstance(value, (bool, int, float)) else plain(value, name)
 
 
 def _history(record: Mapping[str, Any]) -> list[Turn]:

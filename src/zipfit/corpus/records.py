@@ -108,14 +108,17 @@ class TableChunk:
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
         batch = self._batch
-        for index, (field, column) in enumerate(zip(batch.schema, map(pickable, batch.columns), strict=True)):
-            if column.type != field.type:
-                batch = batch.set_column(index, field.with_type(column.type), column)
+        for index, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
+            changed = pickable(column)
+            if changed is not column:
+                batch = batch.set_column(index, field.with_type(changed.type), changed)
         return batch.take(list(indices))
 
 
 def pickable(column: pa.Array) -> pa.Array:
-    """The column in a type that Arrow picks rows of: strings for views of them, plain values for run-end-encoded ones.
+    """The column as Arrow picks rows of it and writes it.
+
+    Strings stand for views of them, plain values for run-end-encoded ones, and no dictionary holds a null.
 
     Raises:
         pa.ArrowException: it cannot be brought to one.
@@ -130,6 +133,8 @@ def pickable(column: pa.Array) -> pa.Array:
         column = pa.StructArray.from_arrays(
             children, names=[field.name for field in column.type], mask=column.is_null()
         )
+    if pa.types.is_dictionary(column.type) and column.dictionary.null_count:
+        return column.cast(column.type.value_type).dictionary_encode().cast(column.type)
     kind = _without_views(column.type)
     return column if kind == column.type else column.cast(kind)
 

@@ -104,6 +104,22 @@ class ReadingOptions(TypedDict, total=False):
     progress: bool
 
 
+def readings(options: ReadingOptions) -> tuple[Reading, Reading]:
+    """How source and target are read.
+
+    Raises:
+        TypeError: an option is none of these.
+    """
+    unknown = options.keys() - ReadingOptions.__optional_keys__
+    if unknown:
+        raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
+    shared = (options.get("skip_bad", False), options.get("roles"), options.get("role_labels", True))
+    return (
+        Reading(options.get("text_field"), options.get("template"), options.get("by"), *shared),
+        Reading(options.get("target_field"), options.get("target_template"), options.get("target_by"), *shared),
+    )
+
+
 def alignment(
     source: Documents,
     target: Documents,
@@ -141,18 +157,15 @@ def alignment(
     """
     method = ZipFit(compressor, level) if method is None else method
     need(isinstance(method, Scorer), f"{class_path(method)} ranks the pool without a score for each document")
-    unknown = reading.keys() - ReadingOptions.__optional_keys__
-    if unknown:
-        raise TypeError(f"alignment() got an unexpected keyword argument {min(unknown)!r}")
+    of_source, of_target = readings(reading)
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:
         outputs.check([*names_of(source), *names_of(target)])
-    shared = (reading.get("skip_bad", False), reading.get("roles"), reading.get("role_labels", True))
     sources = open_sources(
         source,
         target,
-        Reading(reading.get("text_field"), reading.get("template"), reading.get("by"), *shared),
-        Reading(reading.get("target_field"), reading.get("target_template"), reading.get("target_by"), *shared),
+        of_source,
+        of_target,
         threads=reading.get("threads"),
         progress=reading.get("progress", False),
         max_bad_files=reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None,

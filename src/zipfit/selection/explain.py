@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from zipfit.corpus.reading import Reading
+    from zipfit.selection.selection import Selection
 
 _NEAREST = 5
 _SUBSTRINGS = 5
@@ -68,14 +70,16 @@ class Explanation:
     neighbours: list[Neighbour]
 
 
-def explain(selected: str, *, rank: int | None = None, position: int | None = None) -> Explanation:
+def explain(
+    selected: str | os.PathLike[str] | Selection, *, rank: int | None = None, position: int | None = None
+) -> Explanation:
     """Explain a document of a saved selection, or of the pool that it was selected from.
 
     A selection by another method than ZIP-FIT is explained by gzip alignment all the same. For a converted selection,
     the record that was converted is looked for in the source.
 
     Args:
-        selected: the selection's path; its manifest lies beside it.
+        selected: the selection's path, beside which its manifest lies; or a selection as Python holds it.
         rank: the document's rank in the selection, from 1.
         position: the document's position in the source, from 0. Either this or the rank is given.
 
@@ -84,6 +88,11 @@ def explain(selected: str, *, rank: int | None = None, position: int | None = No
     """
     if (rank is None) == (position is None):
         raise ZipfitError("give either a rank or a position")
+    if not isinstance(selected, (str, os.PathLike)):
+        if rank is None:
+            raise ZipfitError("a selection that Python holds is explained by rank")
+        return selected.explain(rank)
+    selected = os.fspath(selected)
     manifest = read_manifest(manifest_path(selected))
     reading, target_reading = readings_of(manifest)
     if rank is not None:

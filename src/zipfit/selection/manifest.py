@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zipfit.methods.registry import Named
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.ranking import Ranking
+    from zipfit.selection.selection import Selection
     from zipfit.selection.sources import Sources
     from zipfit.selection.test_set import TestSet
 
@@ -205,8 +206,11 @@ def whereabouts(path: str, manifest: dict[str, Any]) -> str:
     return os.path.join(manifest["working_directory"], path)
 
 
-def verify(path: str) -> list[str]:
+def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     """Check a selection's inputs and output against its manifest.
+
+    Args:
+        selected: the manifest's path; or a selection as Python holds it, of which the inputs are checked.
 
     Returns:
         One sentence for each difference; empty if all is as the manifest says.
@@ -214,16 +218,18 @@ def verify(path: str) -> list[str]:
     Raises:
         ZipfitError: the manifest cannot be read.
     """
-    manifest = read_manifest(path)
+    manifest = read_manifest(os.fspath(selected)) if isinstance(selected, (str, os.PathLike)) else selected.manifest
     problems = []
     for role in ROLES:
         for item in manifest[role]["inputs"] if role in manifest else ():
             problems += _compare(item["name"], item, manifest)
     output = manifest["output"]
+    if not isinstance(selected, (str, os.PathLike)):
+        return problems
     if output is None:
         problems.append("the manifest names no output")
     else:
-        beside = Path(path).parent / Path(output["path"]).name
+        beside = Path(selected).parent / Path(output["path"]).name
         name = str(beside) if beside.exists() else whereabouts(output["path"], manifest)
         problems += (
             _compare(name, output, manifest) if output.get("shards") is None else _compare_shards(name, manifest)

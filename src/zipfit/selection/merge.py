@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from zipfit.corpus.inputs import FileInput, Files
@@ -33,7 +32,7 @@ def part_name(number: int, parts: int) -> str:
     return f"{number:05d}-of-{parts:05d}"
 
 
-def merge(folder: str, *, max_bad_files: float | None = None, overwrite: bool = False) -> dict[str, Any]:
+def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: bool = False) -> dict[str, Any]:
     """Put the parts of a pool's scores together.
 
     The tables are the same, bit for bit, whatever the number of parts.
@@ -97,6 +96,8 @@ def merge(folder: str, *, max_bad_files: float | None = None, overwrite: bool = 
 
 
 def _parts(work: Store) -> list[dict[str, Any]]:
+    from zipfit.selection.scores_schema import read_done
+
     names = work.names()
     need(bool(names), f"{work.path}: holds no part of any scores")
     numbers = {name.partition("-of-")[2] for name in names}
@@ -112,10 +113,9 @@ def _parts(work: Store) -> list[dict[str, Any]]:
     for name in wanted:
         path = work.below(name)
         try:
-            said = msgspec.json.decode(path.read(DONE), type=_Done)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            each = read_done(path.read(DONE))
+        except ValueError as error:
             raise ZipfitError(f"{path.of(DONE)}: does not say what a part's folder holds ({error})") from error
-        each = msgspec.to_builtins(said)
         need(
             each["job"] == (done[0] if done else each)["job"],
             f"{path.path}: belongs to another job than {work.of(wanted[0])}: target, method, options or version differ",
@@ -126,19 +126,6 @@ def _parts(work: Store) -> list[dict[str, Any]]:
         )
         done.append(each)
     return done
-
-
-class _Done(msgspec.Struct):
-    job: str
-    part: int
-    parts: int
-    files: list[tuple[str, str | None]]
-    description: dict[str, Any]
-    terms: dict[str, Any] | None
-    unreadable: dict[str, str]
-    tables: list[str]
-    segments: list[Segment]
-    seconds: dict[str, float]
 
 
 def _segments(work: Store, done: list[dict[str, Any]], unreadable: dict[str, str]) -> dict[str, list[Kept]]:

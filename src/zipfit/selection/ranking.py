@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.corpus.reading import NO_LABEL
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Grouped, HasPairs, Reach, Scorer, Shortlister
-from zipfit.methods.registry import class_path
+from zipfit.methods.base import Grouped, HasEngine, HasNotes, HasPairs, Reach, Scorer, Shortlister
+from zipfit.methods.registry import Named, class_path, method_options
 from zipfit.selection.cut import walk
 from zipfit.selection.sources import Stopwatch
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.methods.base import Method, Pool
-    from zipfit.methods.registry import Named
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.sources import Sources
     from zipfit.system.texts import Texts
@@ -55,6 +55,17 @@ class Ranking:
         self.pool_scores = pool_scores
         self.stopwatch = stopwatch
         self._whole = whole
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A ranking travels without the method that made it: as far as somebody has looked down it."""
+        method = self.method
+        engine = method.engine if isinstance(method, HasEngine) else None
+        notes: dict[str, object] = deepcopy(method.notes) if isinstance(method, HasNotes) else {}
+        named = Named(class_path(method), method_options(method), engine, notes)
+        whole = self._whole
+        if not isinstance(whole, (Descending, list)):
+            whole = _Looked(whole.known if isinstance(whole, (_Lazy, _Looked)) else [])
+        return vars(self) | {"method": named, "_whole": whole}
 
     def cut(self, terms: Terms) -> Cut:
         """Walk down the ranking until the budget is spent."""
@@ -181,13 +192,24 @@ class _Lazy:
 
     def __init__(self, ranked: Iterator[tuple[int, float]]) -> None:
         self._ranked = ranked
-        self._known: list[tuple[int, float]] = []
+        self.known: list[tuple[int, float]] = []
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         for index in itertools.count():
-            if index == len(self._known):
+            if index == len(self.known):
                 following = next(self._ranked, None)
                 if following is None:
                     return
-                self._known.append(following)
-            yield self._known[index]
+                self.known.append(following)
+            yield self.known[index]
+
+
+class _Looked:
+    """As much of a ranking as somebody had looked at when it was pickled."""
+
+    def __init__(self, known: list[tuple[int, float]]) -> None:
+        self.known = known
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        yield from self.known
+        raise ZipfitError("a pickled ranking holds only what was chosen from it: select again for more")

@@ -12,7 +12,6 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus, Rejected
@@ -26,7 +25,6 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import Named
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.manifest import readings_of, whereabouts
-from zipfit.selection.manifest_schema import GivenFiles, SafePath
 from zipfit.selection.ranking import Descending, Ranking
 from zipfit.selection.score_tables import MANIFEST, VERSION, is_final_table, read_table
 from zipfit.selection.selection import Selection
@@ -197,77 +195,18 @@ def kept_ranking(folder: str, manifest: dict[str, Any], sources: Sources) -> Ran
     return Ranking(sources, method, whole, None, stopwatch)
 
 
-class _Table(msgspec.Struct):
-    path: str
-    records: int
-    bytes: int
-    sha256: str
-
-
-class _Input(msgspec.Struct):
-    name: SafePath
-    bytes: int
-    sha256: str
-    documents: int
-    skipped: dict[str, int]
-    stamp: str | None
-
-
-class _Source(msgspec.Struct):
-    files: GivenFiles
-    inputs: list[_Input]
-
-
-class _TargetInput(msgspec.Struct):
-    name: SafePath
-    sha256: str | None
-
-
-class _Target(msgspec.Struct):
-    files: GivenFiles | None
-    inputs: list[_TargetInput]
-
-
-class _Method(msgspec.Struct):
-    class_: str = msgspec.field(name="class")
-    options: dict[str, Any] | None
-    engine: str | None
-    notes: dict[str, Any]
-
-
-class _Parameters(msgspec.Struct):
-    text_field: str | None
-    template: str | None
-    target_field: str | None
-    target_template: str | None
-    by: str | None
-    target_by: str | None
-    skip_bad: bool
-
-
-class _Manifest(msgspec.Struct):
-    scores_version: int
-    working_directory: SafePath
-    source: _Source
-    target: _Target
-    files_passed_over: list[str]
-    method: _Method
-    parameters: _Parameters
-    sample: list[tuple[str, list[str], str, int]]
-    tables: list[_Table]
-    seconds: dict[str, float]
-
-
 def _read_manifest(store: Store) -> dict[str, Any]:
+    from zipfit.selection.scores_schema import check_scores_manifest
+
     path = store.of(MANIFEST)
     try:
         manifest = json.loads(store.read(MANIFEST))
         later = isinstance(manifest, dict) and manifest.get("scores_version") not in (VERSION, None)
         need(not later, f"{path}: was written by another version of zipfit: score the pool again")
-        msgspec.convert(manifest, _Manifest)
+        check_scores_manifest(manifest)
         check_form(manifest["parameters"].get("convert"))
         return manifest  # type: ignore[no-any-return]
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise ZipfitError(f"{path}: is no manifest of scores ({error})") from error
 
 

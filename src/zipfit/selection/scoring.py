@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -10,19 +11,76 @@ from zipfit.corpus.pieces import stamp
 from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import Shortlister
-from zipfit.selection.merge import merge, part_name
+from zipfit.methods.registry import build_method
+from zipfit.selection.alignment import ReadingOptions, readings
+from zipfit.selection.merge import merge_scores, part_name
 from zipfit.selection.parts import check_can_be_parted, describe, score_part
 from zipfit.selection.ranking import rank
 from zipfit.selection.score_tables import MANIFEST, SAVING, TABLE_ROWS, WORK, final_table, is_final_table, write_scores
-from zipfit.selection.sources import Stopwatch
+from zipfit.selection.sources import Stopwatch, open_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
+    from typing_extensions import Unpack
 
+    from zipfit.corpus.inputs import Documents
     from zipfit.methods.base import Method
     from zipfit.selection.sources import Sources
+
+
+def score_pool(
+    source: Documents,
+    target: Documents,
+    folder: str | os.PathLike[str],
+    *,
+    method: str | Method = "zipfit",
+    options: Mapping[str, Any] | None = None,
+    part: tuple[int, int] | None = None,
+    if_exists: Literal["error", "resume", "overwrite"] = "error",
+    **reading: Unpack[ReadingOptions],
+) -> dict[str, Any]:
+    """Score every document of a pool, or of one part of it, into a folder, which `open_scores` opens.
+
+    Args:
+        source: the pool's files, as in `zipfit.select`.
+        target: the task's examples, likewise.
+        folder: where the scores go: a folder of their own, local or remote.
+        method: as in `zipfit.select`; any that scores or ranks all documents.
+        options: likewise.
+        part: (i, n) for the i-th of n parts, i from 1; `merge_scores` puts them together. For methods that score
+            documents one by one. None for the whole pool.
+        if_exists: what to do where the folder holds scores already: `resume` goes on with those of the same job, whose
+            documents have not changed since.
+        reading: as in `zipfit.alignment`.
+
+    Returns:
+        The manifest of the scores; of a part, what is said of it.
+
+    Raises:
+        TypeError: a keyword is none of these.
+        ZipfitError: as `zipfit.select`, or the folder cannot be written, or holds something already.
+    """
+    need(
+        if_exists in ("error", "resume", "overwrite"),
+        f"if_exists must be error, resume or overwrite, not {if_exists!r}",
+    )
+    of_source, of_target = readings(reading)
+    bad_files = reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None
+    sources = open_sources(
+        source,
+        target,
+        of_source,
+        of_target,
+        threads=reading.get("threads"),
+        progress=reading.get("progress", False),
+        max_bad_files=bad_files,
+        find_bad_files=False,
+    )
+    built = build_method(method, options or {}) if isinstance(method, str) else method
+    how = {"resume": if_exists == "resume", "overwrite": if_exists == "overwrite"}
+    return score(sources, built, os.fspath(folder), part=part, **how, max_bad_files=bad_files)
 
 
 def score(
@@ -41,7 +99,7 @@ def score(
         sources: pool and target.
         method: not fitted yet.
         folder: where the scores go.
-        part: (i, n) for the i-th of n parts, i from 1: then `merge` puts them together. None for the whole pool.
+        part: (i, n) for the i-th of n parts, i from 1: then `merge_scores` puts them together. None for the whole pool.
         resume: go on with what the folder holds of the same job.
         overwrite: begin anew, whatever it holds.
         max_bad_files: pass over files that cannot be read, up to this share; None to pass over none.
@@ -69,7 +127,7 @@ def score(
             raise
         return _score_whole(sources, method, store)
     done = score_part(sources, method, store.below(f"{WORK}/{part_name(number, parts)}"), number - 1, parts, unreadable)
-    return done if part is not None else merge(folder, max_bad_files=max_bad_files, overwrite=True)
+    return done if part is not None else merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
 
 
 def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwrite: bool) -> None:
@@ -77,7 +135,6 @@ def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwr
     known = {MANIFEST, WORK, SAVING}
     foreign = [name for name in names if name not in known and not is_final_table(name)]
     need(not foreign, f"{store.path}: holds something else ({', '.join(foreign[:3])}): name a folder of its own")
-    need(not (resume and overwrite), "give --resume or --overwrite, not both")
     work = store.below(WORK)
     own = part_name(number, parts)
     others = [name for name in work.names() if not name.endswith(f"-of-{parts:05d}")]

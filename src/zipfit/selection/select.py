@@ -10,6 +10,7 @@ from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
 from zipfit.selection.cut import Budget, Rules, Terms
+from zipfit.selection.parts import check_can_be_parted
 from zipfit.selection.ranking import rank
 from zipfit.selection.scores import kept_ranking
 from zipfit.selection.scoring import score
@@ -74,7 +75,7 @@ def select(
         top: budget: number of documents.
         fraction: budget: share of the pool's documents, in (0, 1].
         tokens: budget: number of tokens of `tokenizer`.
-        min_score: budget: lowest score to take. At least one budget is given; of several, the first that is reached ends it.
+        min_score: budget: lowest score to take. At least one budget is given; the first that is reached ends the walk.
         allow_fewer: take what there is where the pool gives fewer documents than asked for.
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
@@ -131,6 +132,8 @@ def select(
         check_method(method)
         if options:
             raise ZipfitError("options are for a method given by name; this one is built already")
+    if work is not None:
+        check_can_be_parted(method, 1)
     need(
         overlap is None or exclude is not None or check is not None,
         "overlap is the rule of a test set: exclude or check one",

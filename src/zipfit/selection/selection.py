@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record, without_nan
 from zipfit.corpus.shards import Sharding
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, output_format, write_records, write_shards
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError, ZipfitError, need
 from zipfit.methods.base import HasNotes
+from zipfit.methods.registry import METHODS, class_path, method_options
+from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.cut import Budget, Terms
 from zipfit.selection.findings import Observer
 from zipfit.selection.manifest import build_manifest, dump_manifest
@@ -25,13 +28,20 @@ if TYPE_CHECKING:
     from typing import Literal
 
     import pandas as pd
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from zipfit.corpus.outputs import Writing
     from zipfit.corpus.records import Records
+    from zipfit.selection.explain import Explanation
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import CorpusPool
     from zipfit.selection.test_set import TestSet
+
+
+_LABELS = 15
+_SHOWN = 10
+_CHARACTERS = 200
 
 
 class Selection:
@@ -63,6 +73,19 @@ class Selection:
     def __len__(self) -> int:
         return len(self.cut.indices)
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._fields(True)
+
+    @overload
+    def __getitem__(self, ranks: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, ranks: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, ranks: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """The chosen record of a rank, from 0, or those of a slice of ranks, with score and rank added."""
+        chosen = range(len(self))[ranks]
+        found = self._at([chosen] if isinstance(chosen, int) else list(chosen))
+        return found[0] if isinstance(chosen, int) else found
+
     def __repr__(self) -> str:
         return f"<Selection of {len(self)} out of {len(self.ranking.sources.pool.facts.lengths)} documents>"
 
@@ -81,11 +104,20 @@ class Selection:
     @property
     def records(self) -> list[dict[str, Any]]:
         """The chosen records as they are in the source, in rank order; read again at every access."""
-        order = np.argsort(self.cut.indices, kind="stable")
-        records: list[dict[str, Any]] = [{}] * len(self)
-        for rank, record in zip(order.tolist(), self._pool.corpus.dicts(self.cut.indices[order]), strict=True):
-            records[rank] = record
+        return self._read(np.arange(len(self)))
+
+    def _read(self, ranks: NDArray[np.int64]) -> list[dict[str, Any]]:
+        indices = self.cut.indices[ranks]
+        order = np.argsort(indices, kind="stable")
+        records: list[dict[str, Any]] = [{}] * len(ranks)
+        for place, record in zip(order.tolist(), self._pool.corpus.dicts(indices[order]), strict=True):
+            records[place] = record
         return records
+
+    def _at(self, ranks: list[int]) -> list[dict[str, Any]]:
+        records = self._read(np.array(ranks, dtype=np.int64))
+        added = [{SCORE_FIELD: float(self.scores[rank]), RANK_FIELD: rank + 1} for rank in ranks]
+        return [record | fields for record, fields in zip(records, added, strict=True)]
 
     @property
     def texts(self) -> list[str]:
@@ -99,6 +131,43 @@ class Selection:
 
     def _manifest(self, output: dict[str, Any] | None = None) -> dict[str, Any]:
         return build_manifest(self.ranking, self.terms, self.cut, self.notes, output, self.check)
+
+    def explain(self, rank: int = 1) -> Explanation:
+        """Why the document of a rank, from 1, scores as it does: its nearest target examples, and what they share.
+
+        Raises:
+            ZipfitError: there is no such rank.
+        """
+        need(1 <= rank <= len(self), f"there is no document of rank {rank}: the selection has {len(self)}")
+        from zipfit.selection.explain import explain_text
+
+        sources, method = self.ranking.sources, self.ranking.method
+        own = method_options(method) if class_path(method) == METHODS["zipfit"] else None
+        fields = {SCORE_FIELD: float(self.scores[rank - 1]), RANK_FIELD: rank}
+        text = self._pool.texts(self.cut.indices[[rank - 1]])[0]
+        return explain_text(text, list(sources.texts), ZipFit(**(own or {})), fields)
+
+    def summary(self) -> str:
+        """What `zipfit select` says of a selection, as text."""
+        facts = self._pool.facts
+        labels = Counter(facts.label(index) for index in self.cut.indices.tolist())
+        scores = f"scores from {self.scores[0]:.4f} to {self.scores[-1]:.4f} at the cut"
+        counts = (f"{count:>7,}  {label}" for label, count in labels.most_common(_LABELS))
+        return "\n".join([f"{len(self):,} of {len(facts.lengths):,} documents, {scores}", *counts])
+
+    def _repr_html_(self) -> str:
+        """The best documents as a table, for notebooks."""
+        from html import escape
+
+        shown = range(min(len(self), _SHOWN))
+        texts = self._pool.texts(self.cut.indices[list(shown)]) if shown else []
+        rows = "".join(
+            f"<tr><td>{rank + 1}</td><td>{self.scores[rank]:.4f}</td><td>{escape(text[:_CHARACTERS])}</td></tr>"
+            for rank, text in zip(shown, texts, strict=True)
+        )
+        rest = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
+        head = "<tr><th>rank</th><th>score</th><th>text</th></tr>"
+        return f"<p>{escape(repr(self)[1:-1])}</p><table>{head}{rows}</table>{rest}"
 
     def at(
         self,
@@ -136,6 +205,18 @@ class Selection:
         import pandas as pd
 
         return pd.DataFrame(list(self._fields(True)))
+
+    def to_polars(self) -> Any:
+        """The same as a polars frame (needs polars)."""
+        import polars as pl
+
+        return pl.from_arrow(self.to_arrow())
+
+    def to_arrow(self) -> pa.Table:
+        """The same as an Arrow table."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(list(self))
 
     def to_dataset(self) -> Any:
         """The same as a `datasets.Dataset` (needs the extra `hub`).

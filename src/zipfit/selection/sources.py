@@ -58,6 +58,16 @@ class RejectedRecords:
         self._file = tempfile.TemporaryFile(prefix="zipfit-rejected-")
         close_after(self, self._file)
 
+    def __getstate__(self) -> list[bytes]:
+        self._file.seek(0)
+        return list(self._file)
+
+    def __setstate__(self, lines: list[bytes]) -> None:
+        self._file = tempfile.TemporaryFile(prefix="zipfit-rejected-")
+        close_after(self, self._file)
+        self._file.writelines(lines)
+        self.count = len(lines)
+
     def __call__(self, rejected: Rejected) -> None:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
@@ -181,6 +191,9 @@ class CorpusPool:
         self._facts = facts
         self._kept: list[Texts] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_kept": None}  # which is read again
+
     def __iter__(self) -> Iterator[Texts]:
         return self._computed(None, None)
 
@@ -252,7 +265,7 @@ class CorpusPool:
             self._kept = kept
         if self._facts is None:
             if not lengths:
-                raise ZipfitError("the source is empty: it holds no document")
+                raise ZipfitError(f"the source is empty: {self.corpus.why_empty}")
             self._facts = Facts(
                 np.frombuffer(lengths, dtype=np.int64),
                 np.frombuffer(hashes, dtype=np.uint64),
@@ -438,7 +451,7 @@ def open_sources(
     with stopwatch.stage("read target"):
         batches = list(examples.read())
     if not batches:
-        raise ZipfitError("the target is empty: it holds no example")
+        raise ZipfitError(f"the target is empty: {examples.why_empty}")
     return Sources(
         source,
         target,

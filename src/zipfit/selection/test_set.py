@@ -84,7 +84,7 @@ def open_test_set(
     corpus = Corpus(inputs, reading, allow_empty=False, on_rejected=on_rejected)
     texts = dict(_by_row(corpus))
     if not texts:
-        raise ZipfitError(f"the test set to {role} is empty: it holds no example")
+        raise ZipfitError(f"the test set to {role} is empty: {corpus.why_empty}")
     places = [(name, int(row)) for _, name, rows in corpus.places() for row in rows]
     alternatives = ([text, prompts[row]] if prompts.get(row) else [text] for row, text in texts.items())
     return TestSet(documents, inputs, rule, list(texts.values()), places, TestExamples(alternatives, meaning))

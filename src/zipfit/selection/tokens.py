@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.errors import MissingExtraError, ZipfitError, one_line
+from zipfit.system.gguf_tokenizer import SMOLLM2, smollm2_file, tokenizer_of
+from zipfit.system.hub import hub_or_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,9 @@ class TokenCounter:
     name: str
     count: Callable[[Texts], list[int]]
 
+    def __reduce__(self) -> tuple[Callable[[str], TokenCounter], tuple[str]]:
+        return token_counter, (self.name,)
+
 
 BYTES = TokenCounter("bytes", lambda texts: texts.lengths.tolist())
 """One token a byte of UTF-8; known of a pool's documents without their texts."""
@@ -35,8 +40,8 @@ def token_counter(name: str) -> TokenCounter:
     """Return a counter of a tokenizer's tokens, special tokens aside.
 
     Args:
-        name: `bytes` (one token a byte of UTF-8); a `tokenizer.json` file or a folder that holds one; or the name of a
-            model on the Hugging Face hub.
+        name: `bytes` (one token a byte of UTF-8); a `tokenizer.json` file or a folder that holds one; `smollm2` or a
+            `.gguf` file (both need the extra `train`); or the name of a model on the Hugging Face hub.
 
     Raises:
         ZipfitError: the tokenizer cannot be loaded.
@@ -53,12 +58,18 @@ def token_counter(name: str) -> TokenCounter:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise MissingExtraError("counting tokens", "tokens") from error
-    path = Path(name)
+    path = smollm2_file() if name == SMOLLM2 else Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
     if path.is_dir() and not file.is_file():
         raise ZipfitError(f"tokenizer {name}: the folder holds no tokenizer.json")
     try:
-        tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
+        if file.suffix == ".gguf" and file.is_file():
+            tokenizer = tokenizer_of(file).backend_tokenizer
+        else:
+            with hub_or_cache(str(file), f"tokenizer {name}", "give a tokenizer.json, smollm2, or bytes"):
+                tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
+    except ZipfitError:
+        raise
     except Exception as error:  # the library raises plain Exception for every failure
         raise ZipfitError(f"tokenizer {name}: cannot be loaded ({one_line(error)})") from error
     tokenizer.no_truncation()

