@@ -74,6 +74,9 @@ _PIECE = 1 << 16
 # four bytes, but no more than that for a block.
 _ZSTD_BLOCKS = 8
 
+# Seconds to wait before a remote file is opened again after each failure in its middle.
+_WAITS = (0.1, 0.5, 2.0)
+
 # Bytes that tell what a file is, and those of a skippable frame before its content.
 _HEAD = 512
 _HEADER = 8
@@ -378,9 +381,94 @@ def is_compressed(path: str) -> bool:
 def open_raw(path: str) -> BinaryIO:
     """A file's own bytes, unbuffered where it is local; the caller closes it."""
     if is_remote(path):
-        fs, inner = file_system(path)
-        return cast("BinaryIO", fs.open(inner, "rb"))
+        return cast("BinaryIO", _RemoteReader(path))
     return open(path, "rb", buffering=0)
+
+
+class _RemoteReader(io.RawIOBase):
+    """A remote file that is opened again, and read on from where it was, when the connection breaks.
+
+    Raises:
+        ZipfitError: the file is another one when it is opened again.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._place = 0
+        self._stream = self._open()
+        self._version = self._tag()
+
+    def _open(self) -> Any:
+        fs, inner = file_system(self._path)
+        return fs.open(inner, "rb")
+
+    def _tag(self) -> object:
+        """What changes when the file does, as far as the store tells."""
+        details = getattr(self._stream, "details", None) or {}
+        return {key: details.get(key) for key in ("size", "ETag", "etag", "md5Hash")}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._place = int(self._stream.seek(offset, whence))
+        return self._place
+
+    def read(self, size: int | None = -1) -> bytes:
+        data: bytes = self._again(lambda: self._stream.read(-1 if size is None else size))
+        self._place += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _again(self, read: Callable[[], bytes]) -> bytes:
+        waits = iter(_WAITS)
+        while True:
+            try:
+                return read()
+            except Exception as error:
+                if not _may_pass(error):
+                    raise
+                wait = next(waits, None)
+                if wait is None or not (self._place == 0 or self.seekable()):
+                    raise
+                time.sleep(wait)
+                try:
+                    self._reopen()
+                except Exception as again:  # what is amiss still is told by the next reading
+                    if not _may_pass(again):
+                        raise
+
+    def _reopen(self) -> None:
+        old, self._stream = self._stream, self._open()
+        with suppress(Exception):
+            old.close()
+        if self._tag() != self._version:
+            raise ZipfitError(f"{self._path}: the file changed while it was being read")
+        if self._place:
+            self._stream.seek(self._place)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether what went wrong in the middle of a remote file may go well when it is tried again."""
+    if isinstance(error, (FileNotFoundError, PermissionError, ZipfitError)):
+        return False
+    status = getattr(error, "status", None)
+    return not (isinstance(status, int) and 400 <= status < 500)
 
 
 @contextmanager

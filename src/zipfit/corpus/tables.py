@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.corpus.streams import is_compressed, is_remote, naming, open_raw
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class RowGroups(NamedTuple):
 def _random_access(file: HashedFile) -> Iterator[Any]:
     """What Arrow can read at random: where the file lies or, if that is not here, a stream of it."""
     if is_remote(file.path):
-        fs, inner = file_system(file.path)
-        with fs.open(inner, "rb") as stream:
+        with open_raw(file.path) as stream:
             yield stream
     else:
         yield file.local_path
