@@ -100,6 +100,20 @@ def test_an_empty_file_of_a_columnar_format_is_an_error(tmp_path, kind):
         chunks(saved(tmp_path, b"PAR1 and something else"), kind)
 
 
+def test_a_page_of_parquet_is_compared_with_its_checksum(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"winter {n} stone" for n in range(9)]})
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, path, write_page_checksum=True, **plain)
+    assert outcomes(path) == table.to_pylist()
+    path.write_bytes(path.read_bytes().replace(b"winter", b"summer", 1))
+    with pytest.raises(ZipfitError, match=r"a.parquet: cannot be read \(could not verify page integrity"):
+        outcomes(path)
+    pq.write_table(table, path, **plain)
+    path.write_bytes(path.read_bytes().replace(b"winter", b"summer", 1))
+    assert outcomes(path)[0] == {"text": "summer 0 stone"}  # nothing tells
+
+
 @pytest.mark.parametrize(
     ("sample_by", "texts"),
     [

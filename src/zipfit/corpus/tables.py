@@ -170,7 +170,7 @@ def _parquet_batches(
 ) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source) as parquet:
+    with pq.ParquetFile(source, page_checksum_verification=True) as parquet:
         check_schema(name, parquet.schema_arrow)
         # All of them where no field is named, or the one named is missing: a message names the rest.
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
