@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.corpus.streams import RefusedError, file_system, is_compressed, is_remote, naming
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ def _random_access(file: HashedFile) -> Iterator[Any]:
 
 
 @contextmanager
+def _without_keys() -> Iterator[None]:
+    """Say of an encrypted file that it is one; Arrow says which of its own parts were not set up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and "crypt" in str(error):
+            raise RefusedError("is encrypted, and zipfit has no key") from error
+        raise
+
+
+@contextmanager
 def _decompressed(file: HashedFile) -> Iterator[Any]:
     """The same of a file that may be compressed, by a temporary copy."""
     if not is_compressed(file.local_path):
@@ -64,7 +75,7 @@ def read_tables(
 
     if groups is None:
         file.hash_contents()
-    with naming(file.path), _decompressed(file) as source:
+    with naming(file.path), _without_keys(), _decompressed(file) as source:
         size = file.bytes or 0
         done, row = 0, 0 if groups is None else groups.first_row
         try:
@@ -127,7 +138,7 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path):
+    with naming(file.path), _without_keys():
         if is_compressed(file.local_path):
             return None
         with _random_access(file) as source:
@@ -156,7 +167,7 @@ def row_groups(file: HashedFile) -> list[tuple[int, int]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path), _random_access(file) as source:
+    with naming(file.path), _without_keys(), _random_access(file) as source:
         try:
             metadata = pq.read_metadata(source)
         except pa.ArrowException as error:
