@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,6 +59,7 @@ _SHAPES = tuple(
     )
 )
 _WHOLE = ("text", "content")
+_NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)*")
 _SOMETIMES = ("turns", "question")
 """Chats only where they hold turns, and other things elsewhere."""
 
@@ -331,10 +333,17 @@ def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tupl
 def _known_shape(record: Mapping[str, Any]) -> tuple[str, ...]:
     shape = _shape(record, _SHAPES)
     if shape is None:
-        raise BadRecordError(
-            f"no text found; the record has {names(record)} (name one with a text field or a template)"
-        )
+        advice = "name one with a text field or a template"
+        if _are_data(record):
+            advice += "; if these are the first row of CSV, give --no-header"
+        raise BadRecordError(f"no text found; the record has {names(record)} ({advice})")
     return shape
+
+
+def _are_data(record: Mapping[str, Any]) -> bool:
+    """Whether a record may be a row of CSV whose header is another row: all is text, and a name is not like one."""
+    odd = any(len(name) > 40 or len(name.split()) > 3 or _NUMBER.fullmatch(name) for name in map(str, record))
+    return odd and all(isinstance(value, str) for value in record.values())
 
 
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
