@@ -99,7 +99,7 @@ def _detect_format(file: HashedFile, encoding: str | None) -> str:
         return named
     with file.open() as stream:
         head = utf8(stream, encoding).peek(1)[:4096]
-    if head.startswith(b"PAR1"):
+    if head.startswith((b"PAR1", b"PARE")):  # the latter with an encrypted footer
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):  # a file, or a stream
         return "arrow"

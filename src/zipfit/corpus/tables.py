@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import is_compressed, is_remote, naming, open_raw
+from zipfit.corpus.streams import RefusedError, is_compressed, is_remote, naming, open_raw
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -42,6 +42,17 @@ def _random_access(file: HashedFile) -> Iterator[Any]:
 
 
 @contextmanager
+def _without_keys() -> Iterator[None]:
+    """Say of an encrypted file that it is one; Arrow says which of its own parts were not set up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and "crypt" in str(error):
+            raise RefusedError("is encrypted, and zipfit has no key") from error
+        raise
+
+
+@contextmanager
 def _decompressed(file: HashedFile) -> Iterator[Any]:
     """The same of a file that may be compressed, by a temporary copy."""
     if not is_compressed(file.local_path):
@@ -67,7 +78,7 @@ def read_tables(
 
     if groups is None:
         file.hash_contents()
-    with naming(file.path), _decompressed(file) as source:
+    with naming(file.path), _without_keys(), _decompressed(file) as source:
         size = file.bytes or 0
         done, row = 0, 0 if groups is None else groups.first_row
         try:
@@ -136,7 +147,7 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path):
+    with naming(file.path), _without_keys():
         if is_compressed(file.local_path):
             return None
         with _random_access(file) as source:
@@ -165,7 +176,7 @@ def row_groups(file: HashedFile) -> list[tuple[int, int]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path), _random_access(file) as source:
+    with naming(file.path), _without_keys(), _random_access(file) as source:
         try:
             metadata = pq.read_metadata(source)
         except pa.ArrowException as error:
@@ -179,7 +190,7 @@ def _parquet_batches(
 ) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source) as parquet:
+    with pq.ParquetFile(source, page_checksum_verification=True) as parquet:
         check_schema(name, parquet.schema_arrow)
         # All of them where no field is named, or the one named is missing: a message names the rest.
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None

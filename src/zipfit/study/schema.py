@@ -117,6 +117,9 @@ class Data:
         label: the label of all of these documents, instead of a field's value.
         rows: half-open range of documents among all those of `files`; None for an open end.
         sample: number of documents drawn from these at random, always the same ones, in their order; None for all.
+        encoding: of text that is not UTF-8, as Python names it; None to tell by its mark.
+        delimiter: of CSV and TSV, the character between fields; None for a comma, or a tab.
+        header: of CSV and TSV, whether the first row names the fields; if not, their names are 0, 1 and so on.
     """
 
     files: tuple[str, ...]
@@ -128,6 +131,15 @@ class Data:
     label: str | None = None
     rows: tuple[int | None, int | None] = (None, None)
     sample: int | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The values as JSON, without those that kept results lack, where they say nothing."""
+        values: dict[str, Any] = to_builtins(self)
+        silent = {"encoding": None, "delimiter": None, "header": True}
+        return {name: value for name, value in values.items() if (name, value) not in silent.items()}
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,8 @@ class Study:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
         values: dict[str, Any] = to_builtins(self)
         del values["folder"]
+        for role in ("source", "target", "test"):
+            values[role] = [part.to_json() for part in getattr(self, role)]
         return values
 
 

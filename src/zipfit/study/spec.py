@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.folders import expand
-from zipfit.corpus.formats import FORMATS, SAMPLE_BY
+from zipfit.corpus.formats import FORMATS, SAMPLE_BY, Layout
 from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
@@ -117,6 +117,9 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         "text_field": Node.text,
         "template": Node.text,
         "sample_by": partial(Node.choice, allowed=SAMPLE_BY),
+        "encoding": Node.text,
+        "delimiter": _character,
+        "header": Node.flag,
         "by": Node.text,
         "label": Node.text,
         "rows": _rows,
@@ -127,6 +130,7 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         node.fail("give by (a field that labels each document) or label (one for all of them), not both")
     try:
         Reading(data.text_field, data.template)
+        Layout(data.format, data.sample_by, data.encoding, data.delimiter, data.header)
     except ZipfitError as error:
         node.fail(str(error))
     return (data,)
@@ -146,6 +150,13 @@ def _files(node: Node, items: Iterable[Node], folder: str) -> tuple[str, ...]:
             except (ZipfitError, ValueError) as error:  # ValueError: a NUL character in a path
                 node.fail(f"{error} (paths are relative to {folder or '.'}; --data FOLDER gives another folder)")
     return names
+
+
+def _character(node: Node) -> str:
+    """One character, which may be blank."""
+    if not isinstance(node.value, str):
+        node.fail("must be one character, in quotes")
+    return node.value
 
 
 def _rows(node: Node) -> tuple[int | None, int | None]:
