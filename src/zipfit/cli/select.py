@@ -51,6 +51,7 @@ def select_command(
     allow_fewer: Annotated[bool, _budget("--allow-fewer", help="Take what there is.")] = False,
     method: common.MethodName = "zipfit",
     param: common.Param = None,
+    within: common.Within = None,
     compressor: common.CompressorName = None,
     level: common.Level = None,
     racing: Annotated[
@@ -176,6 +177,7 @@ def select_command(
             options=common.method_options(
                 param or [], {"compressor": compressor, "level": level, "confidence": confidence, "seed": seed}
             ),
+            within=within or (),
             text_field=text_field,
             template=template,
             target_field=target_field,
