@@ -26,6 +26,7 @@ METHODS = {
     "d4": "zipfit.methods.d4:D4",
     "embedding": "zipfit.methods.embedding:Embedding",
     "cover": "zipfit.methods.cover:Cover",
+    "bm25": "zipfit.methods.bm25:Bm25",
     "gain": "zipfit.methods.gain:Gain",
     "mmr": "zipfit.methods.mmr:Mmr",
 }
