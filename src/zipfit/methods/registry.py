@@ -28,6 +28,7 @@ METHODS = {
     "cover": "zipfit.methods.cover:Cover",
     "bm25": "zipfit.methods.bm25:Bm25",
     "gain": "zipfit.methods.gain:Gain",
+    "lossdrop": "zipfit.methods.lossdrop:LossDrop",
     "mmr": "zipfit.methods.mmr:Mmr",
 }
 
