@@ -10,6 +10,7 @@ from zipfit.errors import ZipfitError
 from zipfit.methods.base import Reach, Shortlister, is_scorer
 from zipfit.methods.bm25 import Bm25
 from zipfit.methods.cover import Cover
+from zipfit.methods.distilled import Distilled
 from zipfit.methods.dsir import Dsir
 from zipfit.methods.embedding import Embedding
 from zipfit.methods.gain import Gain
@@ -25,6 +26,7 @@ METHODS = {
     "zipfit by the nearest": lambda: ZipFit(reduce="max"),
     "bm25": lambda: Bm25(),
     "bm25 by the mean": lambda: Bm25(reduce="mean"),
+    "distilled": lambda: Distilled(sample=10),
     "lz4": lambda: ZipFit("lz4"),
     "zstd": lambda: ZipFit("zstd"),
     "gain": lambda: Gain(),

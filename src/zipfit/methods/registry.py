@@ -29,6 +29,7 @@ METHODS = {
     "bm25": "zipfit.methods.bm25:Bm25",
     "gain": "zipfit.methods.gain:Gain",
     "lossdrop": "zipfit.methods.lossdrop:LossDrop",
+    "distilled": "zipfit.methods.distilled:Distilled",
     "mmr": "zipfit.methods.mmr:Mmr",
 }
 
@@ -94,7 +95,9 @@ def _named(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     yield name
     within = options.get("within", ())
     shortlists = within if isinstance(within, (list, tuple)) else [within]
-    for each in [options, {"method": options.get("teacher")}, *map(shortlist_of, shortlists)]:
+    teacher = options.get("teacher")
+    taught = {"method": name_and_options(teacher)[0]} if isinstance(teacher, str) else {}
+    for each in [options, taught, *map(shortlist_of, shortlists)]:
         if isinstance(each, dict) and isinstance(each.get("method"), str):
             nested = each.get("options")
             yield from _named(each["method"], nested if isinstance(nested, dict) else {})

@@ -6,6 +6,7 @@ shortlists are made one after another, each out of what the one before it left.
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ class Within:
         self.method = method
         self._shortlists = [_shortlist(each, seed) for each in ([within] if isinstance(within, str) else within)]
         need(bool(self._shortlists), _HOW)
-        self._pools: list[_Shortlisted] = []
+        self._pools: list[_Shortlist] = []
 
     @property
     def methods(self) -> list[Method]:
@@ -117,7 +118,7 @@ class Within:
         self._pools = []
         for method, share in self._shortlists:
             fit(method, pool)
-            pool = _Shortlisted(pool, method, share)
+            pool = _Shortlist(pool, method, share)
             self._pools.append(pool)
         fit(self.method, pool)
         return self
@@ -131,40 +132,21 @@ class Within:
             yield int(positions[position]), score
 
 
-class _Shortlisted:
-    """The documents of a pool that a fitted method ranks best, found out when they are first read."""
+class Part:
+    """Some of a pool's documents, as a pool.
 
-    def __init__(self, pool: Pool, method: Method, share: Fraction) -> None:
+    Args:
+        pool: the whole.
+        marked: which of its documents, shape (N,).
+    """
+
+    def __init__(self, pool: Pool, marked: NDArray[np.bool_]) -> None:
         self._pool = pool
-        self._method = method
-        self._share = share
-        self._marked: NDArray[np.bool_] | None = None
-
-    @property
-    def size(self) -> int:
-        return int(np.count_nonzero(self.marked))
+        self._marked = marked
 
     @property
     def marked(self) -> NDArray[np.bool_]:
-        """Which documents of the pool, shape (N,)."""
-        if self._marked is None:
-            documents = sum(self._pool.map(len))
-            wanted = max(1, int(self._share * documents))
-            marked = np.zeros(documents, dtype=bool)
-            for position, _ in ranked(self._method, self._pool, Reach(documents=wanted)):
-                need(0 <= position < documents, f"the method ranked document {position} of {documents}")
-                marked[position] = True
-                wanted -= 1
-                if not wanted:
-                    break
-            self._marked = marked
         return self._marked
-
-    @property
-    def positions(self) -> NDArray[np.int64]:
-        """Where they are in the pool that the outermost shortlist was made of, ascending."""
-        here = np.flatnonzero(self.marked)
-        return self._pool.positions[here] if isinstance(self._pool, _Shortlisted) else here
 
     def __iter__(self) -> Iterator[Sequence[str]]:
         return self.map(lambda batch: batch)
@@ -175,6 +157,37 @@ class _Shortlisted:
             marked = np.zeros(len(self.marked), dtype=bool)
             marked[np.flatnonzero(self.marked)[only]] = True
         return self._pool.map(function, marked)
+
+
+class _Shortlist(Part):
+    """The documents of a pool that a fitted method ranks best, found out when they are first read."""
+
+    def __init__(self, pool: Pool, method: Method, share: Fraction) -> None:
+        super().__init__(pool, np.empty(0, dtype=bool))
+        self._method = method
+        self._share = share
+
+    @property
+    def size(self) -> int:
+        return int(np.count_nonzero(self.marked))
+
+    @property
+    def marked(self) -> NDArray[np.bool_]:
+        if not len(self._marked):
+            documents = sum(self._pool.map(len))
+            wanted = max(1, int(self._share * documents))
+            marked = np.zeros(documents, dtype=bool)
+            for position, _ in itertools.islice(ranked(self._method, self._pool, Reach(documents=wanted)), wanted):
+                need(0 <= position < documents, f"the method ranked document {position} of {documents}")
+                marked[position] = True
+            self._marked = marked
+        return self._marked
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Where they are in the pool that the outermost shortlist was made of, ascending."""
+        here = np.flatnonzero(self.marked)
+        return self._pool.positions[here] if isinstance(self._pool, _Shortlist) else here
 
 
 def method_of(text: str) -> Method:

@@ -18,7 +18,7 @@ from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError
-from zipfit.methods.registry import need_consent, shortlist_of
+from zipfit.methods.registry import need_consent
 from zipfit.study.arm import read_arms, read_budgets
 from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec, Study, is_local_model
 from zipfit.study.yaml_file import Node, Readers, read_yaml
@@ -80,7 +80,7 @@ def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
             for value in node.value if isinstance(node.value, list) else [node.value]:
                 if key in _NAMING and isinstance(value, str):
                     try:
-                        need_consent(shortlist_of(value)["method"] if key == "within" else value, allow_code)
+                        need_consent("" if key != "method" else value, allow_code, {key: value})
                     except ZipfitError as error:
                         node.fail(str(error))
 
