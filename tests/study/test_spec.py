@@ -197,6 +197,20 @@ def test_rules_of_choice_can_be_swept_or_set(load):
     assert arms["shares max_share=none"].swept == {"max_share": None}
 
 
+def test_shortlists_can_be_swept_or_set(load):
+    arms = arms_of(
+        load,
+        some={"method": "cover", "sweep": {"within": ["zipfit:0.3", None]}},
+        once={"method": "cover", "within": ["zipfit:0.5", "random:0.5"]},
+    )
+    assert {name: arm.within for name, arm in arms.items()} == {
+        "some within=zipfit:0.3": ("zipfit:0.3",),
+        "some within=none": None,
+        "once": ("zipfit:0.5", "random:0.5"),
+    }
+    assert not arms["once"].is_plain
+
+
 def test_the_other_ways_to_get_documents(load):
     arms = arms_of(
         load,
@@ -276,6 +290,10 @@ def test_every_method_makes_an_arm_by_its_name(load, name):
         ("methods", {"zipfit": {"dedup": "near", "dedup_threshold": 2}}, "methods.zipfit.dedup_threshold: the similarity threshold"),
         ("methods", {"zipfit": {"max_share": 1.5}}, "methods.zipfit.max_share: max-share must be above 0 and at most 1, not 1.5"),
         ("methods", {"zipfit": {"min_bytes": 9, "max_bytes": 8}}, "methods.zipfit.max_bytes: max-bytes (8) is below min-bytes (9)"),
+        ("methods", {"zipfit": {"within": "gain"}}, "methods.zipfit.within: within 'gain': write METHOD:SHARE, as in zipfit:0.3"),
+        ("methods", {"zipfit": {"within": ["gain:0.5", "gain:2"]}}, "methods.zipfit.within.1: the share of a shortlist must be above 0 and at most 1, not 2.0"),
+        ("methods", {"zipfit": {"within": "evil:Class:0.5"}}, "methods.zipfit.within: method 'evil:Class' would run the code of the module evil"),
+        ("methods", {"zipfit": {"sweep": {"within": ["evil:Class:0.5"]}}}, "methods.zipfit.sweep.within: method 'evil:Class' would run the code of the module evil"),
         ("methods", {"zipfit": {"min_bytes": -1}}, "methods.zipfit.min_bytes: must be a whole number of at least 0"),
         ("methods", {"a": {"label": "c4", "max_share": 0.1}}, "methods.a.max_share: belongs to a method"),
         ("methods", {"zipfit": {"sweep": {"max_share": [0.5, 2]}}}, "methods.zipfit.sweep.max_share.1: max-share must be"),
@@ -393,7 +411,7 @@ SCALARS = st.one_of(
 )  # fmt: skip
 WORDS = """
 name description source target test methods budgets models seeds training evaluate_every humaneval files format
-dedup dedup_threshold max_share min_bytes max_bytes text_field template sample_by encoding delimiter header by label rows method options sweep train_on lengths_of min_score target_size level
+within dedup dedup_threshold max_share min_bytes max_bytes text_field template sample_by encoding delimiter header by label rows method options sweep train_on lengths_of min_score target_size level
 compressor zipfit random d4 cover preset block_size learning_rate samples temperature revision seed
 """
 KEYS = st.one_of(st.sampled_from(WORDS.split()), st.text(max_size=5), st.integers(0, 3))

@@ -59,6 +59,12 @@ MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another
 Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
 ]
+Within = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--within", help="Rank the best share by another method alone: METHOD:SHARE; repeatable, one after another."
+    ),
+]
 CompressorName = Annotated[
     str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
 ]

@@ -54,6 +54,7 @@ def select_command(
     ] = None,
     method: common.MethodName = "zipfit",
     param: common.Param = None,
+    within: common.Within = None,
     compressor: common.CompressorName = None,
     level: common.Level = None,
     racing: Annotated[
@@ -208,6 +209,7 @@ def select_command(
         ranking: dict[str, Any] = {
             "method": "racing" if racing else method,
             "options": options,
+            "within": within or (),
             "text_field": text_field,
             "template": template,
             "target_field": target_field,
@@ -225,6 +227,10 @@ def select_command(
         if on_cluster:
             from zipfit.selection.ray_engine import score_on_ray
 
+            if ranking.pop("within"):
+                raise ZipfitError(
+                    "--within ranks the pool as a whole, so it cannot be shared out: leave out --engine ray"
+                )
             score_on_ray(source, examples, work.path, address=address, **ranking)
             selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
         else:

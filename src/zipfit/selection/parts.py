@@ -23,10 +23,10 @@ from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, Scorer
+from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, is_scorer, scores_of
 from zipfit.methods.registry import class_path, method_options
 from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
-from zipfit.selection.ranking import fit, scores_of
+from zipfit.selection.ranking import fit
 from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
 from zipfit.selection.sources import Stopwatch
 from zipfit.system.progress import TerminalProgress
@@ -118,7 +118,7 @@ def check_can_be_parted(method: Method, parts: int) -> None:
     Raises:
         ZipfitError: the method ranks the pool as a whole.
     """
-    if isinstance(method, (Scorer, Measurer)):
+    if is_scorer(method) or isinstance(method, Measurer):
         return
     name = class_path(method).rpartition(":")[2].lower()
     raise ZipfitError(
@@ -381,7 +381,7 @@ def _readable(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 def _values(method: Method, texts: Texts) -> NDArray[np.float64]:
     """Scores, shape (n,), or what was measured, shape (n, F)."""
-    if isinstance(method, Scorer):
+    if is_scorer(method):
         return scores_of(method, texts)
     assert isinstance(method, Measurer)
     return method.measure(texts)

@@ -57,7 +57,7 @@ def rerun(
         raise ZipfitError(
             f"{manifest_path}: the options of {method['class']} are not known, so it cannot be built again"
         )
-    need_consent(method["class"], allow_code)
+    need_consent(method["class"], allow_code, method["options"])
     saved = manifest["output"]
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")

@@ -44,6 +44,7 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
         dedup: with a method, `exact` or `near`: of duplicates the best ranked alone is taken; None to keep all.
         dedup_threshold: for `near`, the least Jaccard similarity, in (0, 1]; None for `zipfit.select`'s.
         max_share: with a method, the largest share of the budget, in (0, 1], that one label may take.
+        within: with a method, the shortlists that it ranks, each `METHOD:SHARE`; None for the whole source.
         min_bytes: with a method, the shortest text to take, in bytes of UTF-8.
         max_bytes: with a method, the longest text to take.
         budgets: the arm's own budgets; None for the study's.
@@ -64,6 +65,7 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_share: Finite | None = None
     min_bytes: int | None = None
     max_bytes: int | None = None
+    within: tuple[str, ...] | None = None
     budgets: tuple[int | None, ...] | None
 
     @property
@@ -84,8 +86,8 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a method as it comes: no options, no rules, and neither a score nor a part of the target."""
-        return not (self.options or self.swept or self.label or self.rules or self.is_cut)
+        """Whether it is a method as it comes: no options, rules, shortlists, score or part of the target."""
+        return not (self.options or self.swept or self.label or self.rules or self.within or self.is_cut)
 
     @property
     def is_cut(self) -> bool:

@@ -67,15 +67,22 @@ def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code
     )
 
 
+_NAMING = ("method", "within", "teacher")
+"""Keys, of an arm or of its method's options, whose values name methods."""
+
+
 def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
     """Check, before any is imported, that the modules which the arms name may run."""
     for family in methods.entries().values():
-        named = family.entries().get("method")
-        if named is not None and isinstance(named.value, str):
-            try:
-                need_consent(named.value, allow_code)
-            except ZipfitError as error:
-                named.fail(str(error))
+        found = family.entries()
+        inner = [found[key].entries() for key in ("options", "sweep") if key in found]
+        for key, node in [item for nodes in (found, *inner) for item in nodes.items()]:
+            for value in node.value if isinstance(node.value, list) else [node.value]:
+                if key in _NAMING and isinstance(value, str):
+                    try:
+                        need_consent("" if key != "method" else value, allow_code, {key: value})
+                    except ZipfitError as error:
+                        node.fail(str(error))
 
 
 def _settings(node: Node) -> Settings:
