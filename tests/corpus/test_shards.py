@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -331,3 +332,41 @@ def test_a_manifest_that_names_no_shard(selection, here):
     path.write_text(path.read_text().replace("selected-00001-of-00003.jsonl", "../pool.jsonl"))
     with pytest.raises(ZipfitError, match="is not a whole manifest"):
         zipfit.verify(str(path))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_kill_at_any_rename_leaves_a_whole_folder_or_none(here, overwrite):
+    """The process is killed before its first, second, ... change of a name, until one run gets to its end."""
+    code = (
+        "import os, sys\n"
+        "left = int(sys.argv.pop())\n"
+        "def dying(plain):\n"
+        "    def call(*arguments, **named):\n"
+        "        global left\n"
+        "        left -= 1\n"
+        "        if left < 0: os.kill(os.getpid(), 9)\n"
+        "        return plain(*arguments, **named)\n"
+        "    return call\n"
+        "from zipfit.cli import main\n"
+        "for name in ('rename', 'link'):\n"
+        "    setattr(os, name, dying(getattr(os, name)))\n"
+        "main()\n"
+    )
+    command = ["select", "pool.jsonl", "-t", "task.jsonl", "-k", "9", "-o", "out/", "--shard-records", "2"]
+    for calls in range(200):
+        if overwrite:
+            zipfit.select("pool.jsonl", "task.jsonl", top=4).save("out", shard_records=2, overwrite=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", code, *command, *(["--overwrite"] if overwrite else []), str(calls)]
+        )
+        if (here / "out").exists():
+            assert len(listed(here / "out")) in ((5, 2) if overwrite else (5,))
+        if (here / "out.manifest.json").exists():
+            assert zipfit.verify("out.manifest.json") == []
+        if ran.returncode == 0:
+            break
+        assert ran.returncode == -9
+        for path in here.glob("out*") if not overwrite else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert calls >= 2
+    assert len(listed(here / "out")) == 5
