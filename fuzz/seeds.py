@@ -37,7 +37,12 @@ def seeds() -> list[bytes]:
         fibonacci(17),
         b"".join(generator.choices([b"theorem ", b"lemma ", b"by simp\n", b"  ", b"\xce\xbb x, "], k=400)),
     ]
-    return [bytes([level, 3, 40, 1, 90, 1, 120, 1]) + text for text in texts for level in (0, 3, 5, 8)]
+    records = [
+        b'{"text": "a\\n\\u00e9 \\ud83d\\ude00 \xce\xbb", "source": "s", "a": [1.5e-7, -0, {"b": true, "c": [[]]}]}',
+        b'{"a": "x", "text": "' + prose + b'", "b": {"text": "y", "text": "z"}}\r\n\n{"text": "\\ud800"}',
+        b'{"text": 1, "n": {' + b",".join(b'"%d": 0' % number for number in range(66)) + b"}}",
+    ]
+    return records + [bytes([level, 3, 40, 1, 90, 1, 120, 1]) + text for text in texts for level in (0, 3, 5, 8)]
 
 
 def main() -> None:

@@ -3,8 +3,11 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
+#include <cerrno>
+#include <exception>
 #include <limits>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "bindings/arguments.hpp"
@@ -56,6 +59,15 @@ std::vector<double> doubles(nb::handle values, const char* name) {
 }  // namespace
 
 void zipfit::bind_cover(nb::module_& m) {
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& error) {  // of Spool
+      errno = error.code().value();
+      PyErr_SetFromErrno(PyExc_OSError);
+    }
+  });
+
   nb::class_<Matches>(m, "CoverMatches", "The target's features found in a batch of documents.");
 
   nb::class_<Features>(m, "CoverFeatures", "The n-grams of a target, numbered by first occurrence.")
@@ -81,22 +93,33 @@ void zipfit::bind_cover(nb::module_& m) {
 
   nb::class_<Greedy>(m, "CoverGreedy", "Lazy greedy maximisation of a weighted concave cover, by gain per cost.")
       .def(
-          "__init__", [](Greedy* self, nb::handle cost_exponent) { new (self) Greedy(exponent_of(cost_exponent)); },
-          "cost_exponent"_a.none())
+          "__init__",
+          [](Greedy* self, nb::handle cost_exponent, const std::string& folder, std::size_t held) {
+            new (self) Greedy(exponent_of(cost_exponent), folder, held);
+          },
+          "cost_exponent"_a.none(), "folder"_a = "", "held"_a = Greedy::default_held)
       .def(
           "append",
           [](Greedy& self, nb::handle batch) {
             if (!nb::isinstance<Matches>(batch)) throw wrong_type("batch", "CoverMatches", batch);
-            self.append(std::move(nb::cast<Matches&>(batch)));
+            Matches& matches = nb::cast<Matches&>(batch);
+            nb::gil_scoped_release release;
+            self.append(std::move(matches));
           },
           "batch"_a.none())
       .def("pool_bytes", &Greedy::pool_bytes)
       .def(
           "totals",
-          [](const Greedy& self, nb::handle features) {
+          [](Greedy& self, nb::handle features) {
             const auto lowest = static_cast<std::int64_t>(self.features());
-            return numpy(self.totals(static_cast<std::size_t>(
-                integer(features, "features", lowest, std::numeric_limits<std::uint32_t>::max()))));
+            const auto count = static_cast<std::size_t>(
+                integer(features, "features", lowest, std::numeric_limits<std::uint32_t>::max()));
+            std::vector<std::int64_t> totals;
+            {
+              nb::gil_scoped_release release;
+              totals = self.totals(count);
+            }
+            return numpy(std::move(totals));
           },
           "features"_a.none())
       .def(

@@ -9,5 +9,6 @@ void bind_compression(nanobind::module_& m);
 void bind_cover(nanobind::module_& m);
 void bind_features(nanobind::module_& m);
 void bind_ngram(nanobind::module_& m);
+void bind_reading(nanobind::module_& m);
 
 }  // namespace zipfit

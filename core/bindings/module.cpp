@@ -7,4 +7,5 @@ NB_MODULE(_core, m) {
   zipfit::bind_cover(m);
   zipfit::bind_features(m);
   zipfit::bind_ngram(m);
+  zipfit::bind_reading(m);
 }

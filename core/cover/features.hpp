@@ -109,7 +109,7 @@ class Features {
     std::vector<std::uint16_t> repeated;
     for (const std::string_view document : documents) {
       if (unit_ == Unit::byte) {
-        walk(document.size(), [&](std::size_t i, int bytes) { return symbol_of(&document[i], bytes); }, meet);
+        walk(document.size(), [&](std::size_t i, int bytes) { return symbol_of(document, i, bytes); }, meet);
       } else {
         symbols.clear();
         text::for_each_word(document, [&](std::string_view word) { symbols.push_back(word_number(word)); });
@@ -152,10 +152,13 @@ class Features {
     return found == words_.end() ? none : found->second;
   }
 
-  // The first `bytes` of four bytes as one number.
-  static std::uint32_t symbol_of(const char* at, int bytes) {
+  // One to four bytes of a text, from `at` on, as one number.
+  static std::uint32_t symbol_of(std::string_view text, std::size_t at, int bytes) {
+    const auto byte = [&](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(text[at + i])} << (8 * i); };
+    if (at + 4 <= text.size()) [[likely]]
+      return (byte(0) | byte(1) | byte(2) | byte(3)) & (0xFFFFFFFFu >> (32 - 8 * bytes));  // one load
     std::uint32_t symbol = 0;
-    for (int i = 0; i < bytes; ++i) symbol |= std::uint32_t{static_cast<unsigned char>(at[i])} << (8 * i);
+    for (int i = 0; i < bytes; ++i) symbol |= byte(static_cast<std::size_t>(i));
     return symbol;
   }
 
@@ -167,7 +170,8 @@ class Features {
   void walk(std::size_t size, SymbolAt&& symbol_at, Meet&& meet) const {
     static constexpr std::size_t block = 128;
     std::array<std::size_t, block> start;
-    std::array<std::uint32_t, block> node, symbol;
+    std::array<std::uint32_t, block> node;
+    std::array<text::Edges::Claim, block> claim;
     for (std::size_t first = 0; first < size; first += block) {
       std::size_t alive = std::min(block, size - first);
       for (std::size_t i = 0; i < alive; ++i) {
@@ -178,12 +182,11 @@ class Features {
       for (const Level& level : levels_) {
         while (alive > 0 && start[alive - 1] + static_cast<std::size_t>(level.length) > size) --alive;
         for (std::size_t i = 0; i < alive; ++i) {
-          symbol[i] = symbol_at(start[i] + static_cast<std::size_t>(length), level.length - length);
-          edges_.prefetch(node[i], symbol[i]);
+          claim[i] = edges_.prefetch(node[i], symbol_at(start[i] + static_cast<std::size_t>(length), level.length - length));
         }
         std::size_t hits = 0;
         for (std::size_t i = 0; i < alive; ++i) {
-          const std::uint32_t child = edges_.find(node[i], symbol[i]);
+          const std::uint32_t child = edges_.find(claim[i]);
           start[hits] = start[i];
           node[hits] = child;
           hits += child != 0;
@@ -224,7 +227,7 @@ class Features {
       for (const Level& level : levels_) {
         const std::size_t end = start + static_cast<std::size_t>(level.length);
         if (end > size) break;
-        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(&example[at], static_cast<int>(end - at)),
+        node = child(node, unit_ == Unit::word ? symbols[at] : symbol_of(example, at, static_cast<int>(end - at)),
                      level.is_feature);
         at = end;
       }

@@ -92,8 +92,12 @@ class CoverFeatures:
 class CoverGreedy:
     """Lazy greedy maximisation of a weighted concave cover, by gain per cost."""
 
-    def __init__(self, cost_exponent: float) -> None:
-        """Begin without documents; one's cost is max(bytes, 1) ** cost_exponent, ValueError if that is not in 0..4."""
+    def __init__(self, cost_exponent: float, folder: str = "", held: int = 67108864) -> None:
+        """Begin without documents; one's cost is max(bytes, 1) ** cost_exponent, ValueError if that is not in 0..4.
+
+        Matches go to an unnamed file in the folder (empty: the system's own for such files), and about so many bytes
+        of them are held in memory besides. Every method raises OSError where the file cannot be made or is full.
+        """
 
     def append(self, batch: CoverMatches) -> None:
         """Take over the next documents; ValueError if the batch was taken over before."""
@@ -141,4 +145,23 @@ def witten_bell_bits(train: _Texts, test: _Texts, order: int) -> float:
     """Return the bits that the test texts take under an interpolated byte n-gram model of the training texts.
 
     ValueError for an order (the longest n-gram) outside 1..32.
+    """
+
+# Reading: core/json, core/text.
+
+def json_lines(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+    """Return where the lines that are not blank begin and end, their numbers from 0, shape (n,) each, and all lines."""
+
+def plain_records(
+    data: bytes, begin: NDArray[np.int64], end: NDArray[np.int64], text_field: bytes, label_field: bytes
+) -> tuple[bytes, NDArray[np.int64], NDArray[np.int32], list[bytes]]:
+    """Return the texts of plain records, their offsets, shape (n + 1,), the numbers of labels, shape (n,), and these.
+
+    See `zipfit.corpus.plain_reference`. ValueError unless the records lie one after another within the data.
+    """
+
+def text_digests(texts: _Texts, way: int = 3) -> NDArray[np.uint64]:
+    """Return the first 64 bits of each text's BLAKE2b with digests of 8 bytes, shape (n,).
+
+    `way` takes 0 one text, 1 four, 2 eight at a time, as far as the processor can, 3 as many as it can.
     """

@@ -60,6 +60,15 @@ def test_a_bad_record(fails, folder, content, message, role):
     assert fails(*arguments).startswith(message)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_rows_whose_first_was_taken_for_a_header(fails, zipfit, folder, suffix):
+    rows = [["3", "winter stone"], ["4", "river letter"]]
+    name = f"rows.{suffix}"
+    (folder / name).write_text("".join({"csv": ",", "tsv": "\t"}[suffix].join(row) + "\n" for row in rows))
+    assert fails(*selecting(pool=name)).endswith("; if these are the first row of CSV, give --no-header)")
+    assert zipfit(*selecting(pool=name, budget=("-k", 1)), "--no-header", "--text-field", "1").status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

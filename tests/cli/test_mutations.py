@@ -109,8 +109,8 @@ def test_studies(zipfit, folder):
     study = {
         "name": "a study",
         "source": {"files": "pool.jsonl", "sample": 10, "by": "source"},
-        "target": {"files": "target.jsonl", "rows": [0, 3], "format": "jsonl"},
-        "test": {"files": ["target.jsonl"], "rows": [3, None], "text_field": "text"},
+        "target": {"files": "target.jsonl", "rows": [0, 3], "format": "jsonl", "encoding": "utf-8"},
+        "test": {"files": ["target.jsonl"], "rows": [3, None], "text_field": "text", "delimiter": ",", "header": False},
         "methods": {
             "zipfit": {},
             "books": {"label": "books"},

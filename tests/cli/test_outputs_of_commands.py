@@ -44,8 +44,8 @@ def nothing_is_read(monkeypatch):
         ("z.manifest.json", selecting("z.manifest.json", "z.jsonl.gz")),
         ("z.manifest.json", selecting("./*.manifest.json", "z.jsonl.gz")),
         ("z.manifest.json", ["select", "pool.jsonl", "-t", "z.manifest.json", "-k", 5, "-o", "z.jsonl"]),
-        ("s.csv.rejected.jsonl", ["score", "s.csv.rejected.jsonl", "target.jsonl", "-o", "s.csv"]),
-        ("pool.jsonl", ["score", "target.jsonl", "pool.jsonl", "-o", "pool.jsonl"]),
+        ("s.csv.rejected.jsonl", ["score", "s.csv.rejected.jsonl", "-t", "target.jsonl", "-o", "s.csv"]),
+        ("pool.jsonl", ["score", "target.jsonl", "-t", "pool.jsonl", "-o", "pool.jsonl"]),
         ("pool.jsonl", ["evaluate", "--model", "nowhere", "--test", "pool.jsonl", "-o", "pool.jsonl"]),
     ],
 )
@@ -66,7 +66,7 @@ def test_whatever_exists_is_told_before_anything_is_read(zipfit, folder, request
     request.getfixturevalue("nothing_is_read")
     arguments = {
         "select": selecting(),
-        "score": ["score", "pool.jsonl", "target.jsonl", "-o", "out.jsonl"],
+        "score": ["score", "pool.jsonl", "-t", "target.jsonl", "-o", "out.jsonl"],
         "rerun": ["rerun", "made.manifest.json", "-o", "out.jsonl"],
     }
     if command == "score" and name not in ("out.jsonl", COMPANIONS[0]):
@@ -99,7 +99,7 @@ def test_a_later_run_leaves_nothing_of_an_earlier_one(zipfit, folder):
     assert zipfit("verify", "out.manifest.json").status == 0
     assert zipfit(*first, "--overwrite").status == 0
     assert all((folder / name).exists() for name in COMPANIONS)
-    score = ["score", "pool.jsonl", "target.jsonl", "-o", "scores.jsonl", "-q"]
+    score = ["score", "pool.jsonl", "-t", "target.jsonl", "-o", "scores.jsonl", "-q"]
     (folder / "scores.jsonl.rejected.jsonl").write_text("old")
     assert zipfit(*score, "--overwrite").status == 0
     assert not (folder / "scores.jsonl.rejected.jsonl").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from json_lines_strategy import json_line
 
 import zipfit
 from zipfit.compression import reference as compression_reference
+from zipfit.corpus import plain_reference
 from zipfit.methods import cover_reference, hashed_ngrams_reference
 from zipfit.methods.cover import PHIS, _table
 from zipfit.methods.hashed_ngrams import character_classes
@@ -37,6 +40,9 @@ TWINS = {
     "CoverGreedy": cover_reference,
     "CoverMatches": cover_reference,
     "HashedNgrams": hashed_ngrams_reference,
+    "json_lines": plain_reference,
+    "plain_records": plain_reference,
+    "text_digests": plain_reference,
     "witten_bell_bits": preview_reference,
 }
 ABOUT_THE_CORE = {"isa", "available_isas"}
@@ -220,13 +226,14 @@ any_text = grams | st.text(max_size=30)
     st.sampled_from([[1], [1, 2, 3], [2, 3], [1, 4], [4, 6, 8], [1, 9], [64]]),
     st.sampled_from(PHIS),
     st.sampled_from([0, 0.5, 1, 1.3, 4]),
+    st.sampled_from([0, 200, 1 << 26]),
 )
 def test_cover(
-    target: list[str], batches: list[list[str]], unit: str, orders: list[int], phi: str, exponent: float
+    target: list[str], batches: list[list[str]], unit: str, orders: list[int], phi: str, exponent: float, held: int
 ) -> None:
     def case(engine: Any) -> Any:
         features = engine.CoverFeatures(Texts.of(target), unit, orders)
-        greedy = engine.CoverGreedy(exponent)
+        greedy = engine.CoverGreedy(exponent, held=held)
         for batch in batches:
             greedy.append(features.matches(Texts.of([*batch, *target[:1]])))
         counts = features.counts()
@@ -372,3 +379,50 @@ def test_what_the_ngram_model_refuses() -> None:
         refused(lambda engine, order=order: engine.witten_bell_bits(one, one, order), ValueError, words)
     refused(lambda engine: engine.witten_bell_bits([b"x"], one, 0), TypeError, "train must be Texts, not list")
     refused(lambda engine: engine.witten_bell_bits(one, "x", 0), TypeError, "test must be Texts, not str")
+
+
+def plain(engine: Any, data: bytes, fields: tuple[bytes, bytes] = (b"text", b"source")) -> Any:
+    begin, end, _, _ = engine.json_lines(data)
+    return engine.plain_records(data, begin, end, *fields)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(json_line, max_size=5), st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\r"]), st.booleans())
+def test_lines_and_plain_records(lines: list[bytes], end: bytes, ended: bool) -> None:
+    data = end.join(lines) + end * ended
+    agree(lambda engine: engine.json_lines(data))
+    for fields in ((b"text", b"source"), (b"a", b"a"), ("🎲".encode(), b"text"), (b"", b"")):
+        assert isinstance(agree(lambda engine, fields=fields: plain(engine, data, fields)), tuple)
+
+
+@many
+@given(st.text(), st.integers(0, 40), st.booleans())
+def test_a_string_wherever_it_lies(text: str, before: int, ascii_only: bool) -> None:
+    record = json.dumps({"a": "x" * before, "text": text, "source": text[::-1]}, ensure_ascii=ascii_only)
+    data = record.encode("utf-8", "surrogatepass")
+    _, _, numbers, _ = agree(lambda engine: plain(engine, data))
+    assert bool(text) == (np.frombuffer(numbers[2], np.int32)[0] == 0) or "\\ud" in json.dumps(text)
+
+
+@many
+@given(st.lists(st.binary(max_size=700) | st.integers(0, 3000).map(bytes), max_size=30), st.integers(0, 3))
+def test_digests_of_texts(encoded: list[bytes], way: int) -> None:
+    agree(lambda engine: engine.text_digests(Texts.join(encoded), way))
+
+
+def test_what_reading_refuses() -> None:
+    data, none = b'{"text": "a"}', np.zeros(0, np.int64)
+    words = "records must lie one after another within their data"
+    for begin, end in (([0], [14]), ([-1], [3]), ([3], [2]), ([0, 2], [3, 5]), ([0], []), ([], [1]), ([0, 5], [3, 4])):
+        spans = np.array(begin, np.int64), np.array(end, np.int64)
+        refused(lambda engine, spans=spans: engine.plain_records(data, *spans, b"a", b"b"), ValueError, words)
+    refused(lambda engine: engine.plain_records("", none, none, b"a", b"b"), TypeError, "data must be bytes, not str")
+    words = "text_field must be bytes, not str"
+    refused(lambda engine: engine.plain_records(b"", none, none, "a", b"b"), TypeError, words)
+    words = "label_field must be bytes, not NoneType"
+    refused(lambda engine: engine.plain_records(b"", none, none, b"a", None), TypeError, words)
+    words = "end must be a contiguous array of int64 with 1 dimensions, not list"
+    refused(lambda engine: engine.plain_records(b"", none, [], b"a", b"b"), TypeError, words)
+    refused(lambda engine: engine.json_lines(None), TypeError, "data must be bytes, not NoneType")
+    refused(lambda engine: engine.text_digests([b"a"]), TypeError, "texts must be Texts, not list")
+    refused(lambda engine: engine.text_digests(Texts.of([]), 4), ValueError, "way must lie in 0..3, not 4")

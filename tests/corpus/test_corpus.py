@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import write_jsonl
 
-from zipfit.corpus import formats
+from zipfit.corpus import formats, json_lines
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files, open_documents
 from zipfit.corpus.reading import NO_LABEL, Reading
@@ -227,8 +227,16 @@ def test_a_data_set_by_name_and_split(tmp_path, monkeypatch):
 
 
 def test_batches_end_by_count_and_by_size(tmp_path, monkeypatch):
-    path = write_jsonl(tmp_path / "a.jsonl", ["x" * 50] * 10)
+    path = tmp_path / "a.txt"
+    path.write_text(("x" * 50 + "\n") * 10)
     monkeypatch.setattr(formats, "CHUNK_RECORDS", 4)
     assert [len(batch.texts) for batch in corpus(path).read()] == [4, 4, 2]
     monkeypatch.setattr(formats, "CHUNK_BYTES", 100)
     assert [len(batch.texts) for batch in corpus(path).read()] == [2] * 5
+
+
+def test_batches_of_json_lines_end_by_blocks(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "a.jsonl", ["x" * 50] * 10)
+    assert [len(batch.texts) for batch in corpus(path).read()] == [10]
+    monkeypatch.setattr(json_lines, "BLOCK", 200)
+    assert [len(batch.texts) for batch in corpus(path).read()] == [3, 3, 3, 1]

@@ -4,17 +4,20 @@ import gzip
 import json
 import re
 import tracemalloc
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import chunks, outcomes
 
-from zipfit.corpus import formats, json_text
+from zipfit.corpus import formats, json_lines, json_text
 from zipfit.corpus.formats import Layout, format_of_name
 from zipfit.corpus.streams import HashedFile
+from zipfit.corpus.tables import row_groups, schema_of
 from zipfit.errors import ZipfitError
 
 BOM = b"\xef\xbb\xbf"
@@ -77,7 +80,7 @@ def test_json_lines_with_every_kind_of_line(tmp_path):
 
 
 def test_rows_count_bad_records_but_not_blank_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "CHUNK_RECORDS", 2)
+    monkeypatch.setattr(json_lines, "BLOCK", 14)
     found = chunks(saved(tmp_path, b'{"n": 1}\n\nbad\n{"n": 3}\n', "a.jsonl"))
     assert [(chunk.first_row, len(chunk)) for chunk in found] == [(0, 2), (2, 1)]
 
@@ -98,6 +101,42 @@ def test_an_empty_file_of_a_columnar_format_is_an_error(tmp_path, kind):
         chunks(saved(tmp_path, b""), kind)
     with pytest.raises(ZipfitError, match=f"not a readable {kind.capitalize()} file"):
         chunks(saved(tmp_path, b"PAR1 and something else"), kind)
+
+
+def test_a_page_of_parquet_is_compared_with_its_checksum(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"winter {n} stone" for n in range(9)]})
+    plain = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, path, write_page_checksum=True, **plain)
+    assert outcomes(path) == table.to_pylist()
+    path.write_bytes(path.read_bytes().replace(b"winter", b"summer", 1))
+    with pytest.raises(ZipfitError, match=r"a.parquet: cannot be read \(could not verify page integrity"):
+        outcomes(path)
+    pq.write_table(table, path, **plain)
+    path.write_bytes(path.read_bytes().replace(b"winter", b"summer", 1))
+    assert outcomes(path)[0] == {"text": "summer 0 stone"}  # nothing tells
+
+
+class NoVault(encryption.KmsClient):
+    def wrap_key(self, key_bytes, master_key_identifier):
+        return key_bytes.hex()
+
+
+@pytest.mark.parametrize("plaintext_footer", [False, True])
+@pytest.mark.parametrize("column", ["text", "n"])
+def test_encrypted_parquet_is_said_to_be(tmp_path, column, plaintext_footer):
+    table = pa.table({"text": ["winter", "stone"], "n": [1, 2]})
+    factory = encryption.CryptoFactory(lambda _: NoVault())
+    keys = encryption.EncryptionConfiguration("f", column_keys={"k": [column]}, plaintext_footer=plaintext_footer)
+    properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), keys)
+    path = tmp_path / "a"
+    with pq.ParquetWriter(path, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+    with pytest.raises(ZipfitError, match=r"a: is encrypted, and zipfit has no key$"):
+        outcomes(path)
+    for read in () if plaintext_footer else (row_groups, partial(schema_of, kind="parquet")):
+        with pytest.raises(ZipfitError, match=r"a: is encrypted, and zipfit has no key$"):
+            read(HashedFile(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -252,8 +291,20 @@ def test_columnar_files_in_batches(tmp_path, suffix):
         assert [record for chunk in found for record in map(chunk.record, range(len(chunk)))] == TABLE.to_pylist()
         rows = [chunk.first_row for chunk in found]
         assert rows == [sum(map(len, found[:i])) for i in range(len(found))]
-        assert max(map(len, found)) <= formats.CHUNK_RECORDS
+        assert max(map(len, found)) <= 4 * formats.CHUNK_RECORDS
         assert 0 < sum(steps) <= path.stat().st_size
+
+
+@pytest.mark.parametrize("length", [1, 5_000, 100_000])
+def test_rows_at_a_time_are_fewer_where_they_are_long(tmp_path, length):
+    table = pa.table({"text": [f"{n:0{length}}" for n in range(300)] * 10})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("a.parquet", "a.arrow"):
+        sizes = [len(chunk) for chunk in chunks(tmp_path / name)]
+        assert sum(sizes) == 3000
+        assert max(sizes) == {1: 2048, 5_000: 419, 100_000: 64}[length] or (name, length) == ("a.parquet", 5_000)
 
 
 def test_only_the_columns_that_are_asked_for_are_read(tmp_path):

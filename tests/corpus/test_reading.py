@@ -51,10 +51,19 @@ def test_recognises_the_usual_shapes(record, text):
         ({"text": None}, "field 'text' is null, not text"),
         ({"text": 5}, "field 'text' is a number, not text"),
         ({"text": True}, "field 'text' is a truth value, not text"),
-        ({"text": ["a"]}, "field 'text' is a list, not text"),
+        ({"text": ["a"]}, "field 'text' is a list, not text; a template '{text}' takes it"),
+        ({"text": ["a", 1]}, "field 'text' is a list, not text$"),
         ({"text": {"a": 1}}, "field 'text' is a record, not text"),
         ({"text": b"a\xff"}, "field 'text' is bytes, not text: invalid UTF-8 at byte 1"),
         ({str(n): n for n in range(1000)}, "no text found; the record has '0', .*, '19', … .name one"),
+        (
+            {"harbor": "a", "12": "b"},
+            r"the record has 'harbor', '12' .*; if these are the first row of CSV, give --no-header\)$",
+        ),
+        ({"the harbor at night": "b"}, "give --no-header"),
+        ({"harbor" * 7: "b"}, "give --no-header"),
+        ({"the harbor, night": "b"}, r"a template\)$"),
+        ({"12": 5}, r"a template\)$"),
         ({"messages": ["Hi"]}, "field 'messages' has a turn without 'content'"),
         ({"messages": [{"role": "user"}]}, "field 'messages' has a turn without 'content'"),
         ({"messages": [{"role": "user", "content": 5}]}, "field 'messages.content' is a number, not text"),
@@ -215,6 +224,9 @@ def test_a_template_joins_fields():
     with pytest.raises(BadRecordError, match="field 'answer' is a record"):
         Reading(template="{answer}").text(record)
     assert Reading(template="{b}").text({"b": True}) == "true"
+    assert Reading(template="{a}: {b.c}.").text({"a": [], "b": {"c": ["one", "two"]}}) == ": one\ntwo."
+    with pytest.raises(BadRecordError, match=r"^field 'a' is a list, not text$"):
+        Reading(template="{a}").text({"a": ["one", None]})
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import io
 import os
 import tarfile
 import threading
+import time
 import tracemalloc
 import zipfile
 from contextlib import suppress
@@ -17,8 +18,11 @@ import lz4.block
 import lz4.frame
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import COMPRESS
 
+from zipfit.corpus import streams
 from zipfit.corpus.streams import HashedFile, file_at
 from zipfit.errors import ZipfitError
 
@@ -235,6 +239,80 @@ def test_a_file_that_changes_between_two_readings_is_an_error(tmp_path):
     path.write_bytes(b"after!")
     with pytest.raises(ZipfitError, match="changed while it was being read"), file.open() as stream:
         stream.read()
+
+
+@pytest.mark.parametrize("suffix", ["", ".zst"])
+def test_a_file_that_stays_the_same_is_hashed_once(tmp_path, monkeypatch, suffix):
+    path = tmp_path / "data"
+    path.write_bytes(COMPRESS[suffix](CONTENT) if suffix else CONTENT)
+    monkeypatch.setattr(streams, "_RECENT", -1)  # as if the file were old
+    file = HashedFile(str(path))
+    hashed = []
+    monkeypatch.setattr(streams.hashlib, "sha256", lambda: hashed.append(1) or hashlib.new("sha256"))
+    for _ in range(3):
+        with file.open() as stream:
+            assert stream.read() == CONTENT
+        file.hash_contents()
+    assert len(hashed) == 1
+    assert file.sha256 == hashlib.new("sha256", path.read_bytes()).hexdigest()
+
+
+def test_an_old_file_that_changes_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "_RECENT", -1)
+    path = tmp_path / "data"
+    path.write_bytes(b"before")
+    file = HashedFile(str(path))
+    file.hash_contents()
+    path.touch()  # the same bytes: read again, and found to be so
+    file.hash_contents()
+    time.sleep(0.02)
+
+    def read_while_it_is_written():
+        with file.open() as stream:
+            with path.open("r+b") as other:
+                other.write(b"af")
+            stream.read()
+
+    with pytest.raises(ZipfitError, match="changed while it was being read"):
+        read_while_it_is_written()
+    with pytest.raises(ZipfitError, match="changed while it was being read"):
+        file.hash_contents()
+
+
+def test_a_file_changed_just_now_has_no_stamp(tmp_path):
+    path = tmp_path / "data"
+    path.write_bytes(b"before")
+    file = HashedFile(str(path))
+    file.hash_contents()
+    about = path.stat()
+    path.write_bytes(b"after!")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    with pytest.raises(ZipfitError, match="changed while it was being read"):
+        file.hash_contents()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_zstd_frames_of_every_kind_are_read_whole_or_refused(data):
+    """Frames with and without a size and a checksum, raw, repeated and compressed blocks, cut anywhere."""
+    parts = st.sampled_from([b"", b"a", b"x" * 300_000, CONTENT, bytes(range(256)) * 600, os.urandom(140_000)])
+    frames, content = [], b""
+    for _ in range(data.draw(st.integers(1, 4))):
+        part = b"".join(data.draw(st.lists(parts, max_size=4)))
+        checksum, size, level = data.draw(st.booleans()), data.draw(st.booleans()), data.draw(st.integers(1, 9))
+        maker = zstandard.ZstdCompressor(level=level, write_checksum=checksum, write_content_size=size)
+        frames.append(maker.compress(part) if size else (each := maker.compressobj()).compress(part) + each.flush())
+        content += part
+    whole = b"".join(frames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "_PIECE", data.draw(st.sampled_from([8, 100, 1 << 16])) if len(whole) < 5000 else 999)
+        assert (
+            io.BufferedReader(streams._StreamsReader(io.BufferedReader(io.BytesIO(whole)), streams._frame)).read()
+            == content
+        )
+        cut = whole[: data.draw(st.integers(len(whole) - len(frames[-1]) + 1, len(whole) - 1))]
+        with pytest.raises(EOFError):
+            io.BufferedReader(streams._StreamsReader(io.BufferedReader(io.BytesIO(cut)), streams._frame)).read()
 
 
 @pytest.mark.parametrize(("path", "reason"), [("missing", "no such file"), (".", "is a folder, not a file")])

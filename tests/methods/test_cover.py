@@ -17,7 +17,7 @@ from zipfit.errors import ZipfitError
 from zipfit.methods import cover as cover_module
 from zipfit.methods import cover_reference
 from zipfit.methods.base import Selector
-from zipfit.methods.cover import PHIS, UNITS, WEIGHTS, Cover
+from zipfit.methods.cover import PHIS, UNITS, Cover
 from zipfit.system.runtime import native_core
 from zipfit.system.texts import Texts
 
@@ -36,7 +36,7 @@ options = st.fixed_dictionaries(
         "unit": st.sampled_from(UNITS),
         "orders": st.sampled_from(["1,2,3", "1", "2,3", "1,4", "4,6,8", "1,9"]),
         "phi": st.sampled_from(PHIS),
-        "weights": st.sampled_from(WEIGHTS),
+        "weights": st.sampled_from(["share", "contrast"]),
         "cost_exponent": st.sampled_from([0.0, 0.5, 1.0, 1.3]),
     }
 )

@@ -7,8 +7,10 @@ import pytest
 from pools import MemoryPool
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Reach, Scorer, Shortlister
+from zipfit.methods.base import Reach, Shortlister, is_scorer
+from zipfit.methods.bm25 import Bm25
 from zipfit.methods.cover import Cover
+from zipfit.methods.distilled import Distilled
 from zipfit.methods.dsir import Dsir
 from zipfit.methods.embedding import Embedding
 from zipfit.methods.gain import Gain
@@ -20,6 +22,11 @@ from zipfit.system.texts import Texts
 
 METHODS = {
     "zipfit": lambda: ZipFit(),
+    "zipfit by turns": lambda: ZipFit(reduce="round-robin"),
+    "zipfit by the nearest": lambda: ZipFit(reduce="max"),
+    "bm25": lambda: Bm25(),
+    "bm25 by the mean": lambda: Bm25(reduce="mean"),
+    "distilled": lambda: Distilled(sample=10),
     "lz4": lambda: ZipFit("lz4"),
     "zstd": lambda: ZipFit("zstd"),
     "gain": lambda: Gain(),
@@ -36,7 +43,7 @@ TEXTS = ["2 1", "", "1 1 1", "5", "0 -1", "1 2", "8"]
 
 
 def answer(method, texts, batch_size=3):
-    if isinstance(method, Scorer):
+    if is_scorer(method):
         return np.concatenate([method.score(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size)])
     pool = BatchesOf(texts, batch_size)
     return list(method.shortlist(pool, Reach(documents=3)) if isinstance(method, Shortlister) else method.rank(pool))

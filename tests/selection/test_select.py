@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from support import plain_alignment, pool_records, random_texts, read_jsonl, target_texts, write_jsonl
 
 import zipfit
-from zipfit.corpus import formats
+from zipfit.corpus import formats, json_lines
 from zipfit.corpus.corpus import Corpus
+from zipfit.selection import sources
 
 texts = st.one_of(
     st.text(max_size=30),
@@ -35,8 +36,10 @@ def test_same_bytes_whatever_the_batches_and_threads(tmp_path_factory, pool, tar
     manifests = []
     for name, record_limit, byte_limit, workers in (("a", 512, 1 << 18, 1), ("b", records, size, threads)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(formats, "CHUNK_RECORDS", record_limit)
-            patch.setattr(formats, "CHUNK_BYTES", byte_limit)
+            for module in (formats, sources):
+                patch.setattr(module, "CHUNK_RECORDS", record_limit)
+                patch.setattr(module, "CHUNK_BYTES", byte_limit)
+            patch.setattr(json_lines, "BLOCK", byte_limit)
             chosen = zipfit.select(source, target, top=top, threads=workers)
             manifests.append(chosen.save(folder / f"{name}.jsonl"))
     assert (folder / "a.jsonl").read_bytes() == (folder / "b.jsonl").read_bytes()

@@ -104,6 +104,19 @@ def test_an_arm_takes_what_select_takes(study, method, rules):
     assert [document.score for document in chosen.documents] == same.scores.tolist()
 
 
+def test_an_arm_ranks_shortlists_as_select_does(study):
+    loaded = study("{one: {method: cover, within: [zipfit:0.5, random:0.5]}, two: {method: cover, within: zipfit:0.3}}")
+    choosing, folder = chooser(loaded), study.folder
+    for arm, seed, within in (
+        (loaded.arms[0], 0, ["zipfit:0.5", "random:0.5"]),
+        (loaded.arms[0], 1, ["zipfit:0.5", "random,seed=1:0.5"]),
+        (loaded.arms[1], 1, "zipfit:0.3"),
+    ):
+        documents = choosing.choose(arm, 150, seed).documents
+        same = select(folder / "pool.jsonl", folder / "target.jsonl", top=len(documents), method="cover", within=within)
+        assert [document.position for document in documents] == same.indices.tolist()
+
+
 def test_a_share_is_of_each_budget(study):
     loaded = study("{zipfit: {max_share: 0.4}}")
     choosing, arm = chooser(loaded), loaded.arms[0]

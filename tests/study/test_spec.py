@@ -97,7 +97,7 @@ def test_everything_can_be_said(load):
         description: all of it
         source: {files: ['*.jsonl'], format: jsonl, text_field: a.b, sample_by: line, by: lang, rows: [1, null]}
         target: [target.jsonl, pool.jsonl]
-        test: target.jsonl
+        test: {files: target.jsonl, format: csv, encoding: latin-1, delimiter: "\t", header: false}
         methods: {random: {}}
         budgets: [20000]
         models: [{name: org/Model, label: M, revision: main, trust_remote_code: true}, openai-community/gpt2]
@@ -109,6 +109,7 @@ def test_everything_can_be_said(load):
     )
     assert study.source == (Data(("*.jsonl",), "jsonl", "a.b", by="lang", rows=(1, None)),)
     assert study.target == (Data(("target.jsonl", "pool.jsonl")),)
+    assert study.test == (Data(("target.jsonl",), "csv", encoding="latin-1", delimiter="\t", header=False),)
     assert study.models == (ModelSpec("org/Model", "M", "main", True), ModelSpec("openai-community/gpt2", "gpt2"))
     assert study.seeds == (3, 1)
     assert (study.settings.block_size, study.settings.learning_rate, study.settings.weight_decay) == (256, 1e-4, 0.0)
@@ -196,6 +197,20 @@ def test_rules_of_choice_can_be_swept_or_set(load):
     assert arms["shares max_share=none"].swept == {"max_share": None}
 
 
+def test_shortlists_can_be_swept_or_set(load):
+    arms = arms_of(
+        load,
+        some={"method": "cover", "sweep": {"within": ["zipfit:0.3", None]}},
+        once={"method": "cover", "within": ["zipfit:0.5", "random:0.5"]},
+    )
+    assert {name: arm.within for name, arm in arms.items()} == {
+        "some within=zipfit:0.3": ("zipfit:0.3",),
+        "some within=none": None,
+        "once": ("zipfit:0.5", "random:0.5"),
+    }
+    assert not arms["once"].is_plain
+
+
 def test_the_other_ways_to_get_documents(load):
     arms = arms_of(
         load,
@@ -232,6 +247,10 @@ def test_every_method_makes_an_arm_by_its_name(load, name):
         ("source", {}, "source: files is missing"),
         ("source", {"files": "pool.jsonl", "text-field": "a"}, "source.text-field: there is no such key: did you mean text_field?"),
         ("source", {"files": "pool.jsonl", "format": "xml"}, "source.format: must be one of jsonl"),
+        ("source", {"files": "pool.jsonl", "encoding": "latin-0"}, "source: unknown encoding 'latin-0'"),
+        ("source", {"files": "pool.jsonl", "delimiter": "ab"}, "source: a delimiter must be one character"),
+        ("source", {"files": "pool.jsonl", "delimiter": 5}, "source.delimiter: must be one character, in quotes"),
+        ("source", {"files": "pool.jsonl", "header": "no"}, "source.header: must be true or false"),
         ("source", {"files": "pool.jsonl", "by": "a", "label": "b"}, "source: give by"),
         ("source", {"files": "pool.jsonl", "text_field": "a", "template": "{b}"}, "source: give a text field or a template"),
         ("source", {"files": "pool.jsonl", "template": "b"}, "names no field"),
@@ -271,6 +290,10 @@ def test_every_method_makes_an_arm_by_its_name(load, name):
         ("methods", {"zipfit": {"dedup": "near", "dedup_threshold": 2}}, "methods.zipfit.dedup_threshold: the similarity threshold"),
         ("methods", {"zipfit": {"max_share": 1.5}}, "methods.zipfit.max_share: max-share must be above 0 and at most 1, not 1.5"),
         ("methods", {"zipfit": {"min_bytes": 9, "max_bytes": 8}}, "methods.zipfit.max_bytes: max-bytes (8) is below min-bytes (9)"),
+        ("methods", {"zipfit": {"within": "gain"}}, "methods.zipfit.within: within 'gain': write METHOD:SHARE, as in zipfit:0.3"),
+        ("methods", {"zipfit": {"within": ["gain:0.5", "gain:2"]}}, "methods.zipfit.within.1: the share of a shortlist must be above 0 and at most 1, not 2.0"),
+        ("methods", {"zipfit": {"within": "evil:Class:0.5"}}, "methods.zipfit.within: method 'evil:Class' would run the code of the module evil"),
+        ("methods", {"zipfit": {"sweep": {"within": ["evil:Class:0.5"]}}}, "methods.zipfit.sweep.within: method 'evil:Class' would run the code of the module evil"),
         ("methods", {"zipfit": {"min_bytes": -1}}, "methods.zipfit.min_bytes: must be a whole number of at least 0"),
         ("methods", {"a": {"label": "c4", "max_share": 0.1}}, "methods.a.max_share: belongs to a method"),
         ("methods", {"zipfit": {"sweep": {"max_share": [0.5, 2]}}}, "methods.zipfit.sweep.max_share.1: max-share must be"),
@@ -388,7 +411,7 @@ SCALARS = st.one_of(
 )  # fmt: skip
 WORDS = """
 name description source target test methods budgets models seeds training evaluate_every humaneval files format
-dedup dedup_threshold max_share min_bytes max_bytes text_field template sample_by by label rows method options sweep train_on lengths_of min_score target_size level
+within dedup dedup_threshold max_share min_bytes max_bytes text_field template sample_by encoding delimiter header by label rows method options sweep train_on lengths_of min_score target_size level
 compressor zipfit random d4 cover preset block_size learning_rate samples temperature revision seed
 """
 KEYS = st.one_of(st.sampled_from(WORDS.split()), st.text(max_size=5), st.integers(0, 3))

@@ -20,7 +20,7 @@ def package(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("one = 1\n")
     monkeypatch.setattr(runtime, "__file__", str(folder / "runtime.py"))
-    monkeypatch.setattr(runtime, "distribution", Installed(None))
+    monkeypatch.setattr("importlib.metadata.distribution", Installed(None))
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # as a git hook has them
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -90,7 +90,7 @@ def test_there_may_be_no_repository_and_no_git(package, monkeypatch):
     ],
 )
 def test_pip_noted_the_commit_that_it_installed(package, monkeypatch, noted, expected):
-    monkeypatch.setattr(runtime, "distribution", Installed(json.dumps(noted)))
+    monkeypatch.setattr("importlib.metadata.distribution", Installed(json.dumps(noted)))
     assert commit() == expected
 
 
@@ -98,7 +98,7 @@ def test_zipfit_may_not_be_installed_at_all(package, monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(runtime, "distribution", missing)
+    monkeypatch.setattr("importlib.metadata.distribution", missing)
     assert commit() is None
 
 

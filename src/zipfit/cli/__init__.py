@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import warnings
@@ -10,6 +11,8 @@ import warnings
 
 def main() -> None:
     """Run the command line; `--debug`, anywhere, shows tracebacks."""
+    # numpy's OpenBLAS has a thread a core spin for 25 ms before it sleeps, which most commands never wake.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # how a batch system ends a job: as Ctrl-C does
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a character must not cost the result
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
 from zipfit.errors import ZipfitError
 from zipfit.system.progress import is_watched
@@ -16,6 +15,8 @@ from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
 
 DEBUG = False
 
@@ -57,6 +58,12 @@ Address = Annotated[
 MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
+]
+Within = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--within", help="Rank the best share by another method alone: METHOD:SHARE; repeatable, one after another."
+    ),
 ]
 CompressorName = Annotated[
     str | None, typer.Option("--compressor", "-c", help="gzip, lz4, zstd, brotli or lzma", show_default="gzip")
@@ -155,4 +162,6 @@ def show_progress(quiet: bool) -> bool:
 
 def console(output: str | None = None) -> Console:
     """Where a summary goes: standard output, unless the records go there."""
+    from rich.console import Console
+
     return Console(stderr=output == "-", soft_wrap=False)

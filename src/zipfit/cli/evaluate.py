@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zipfit.cli import common, training
-from zipfit.corpus.inputs import Files, names_of
-from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.write import write_records
 from zipfit.errors import ZipfitError
-from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
 from zipfit.system.progress import TerminalProgress, is_watched
 from zipfit.system.runtime import available_cores
 
 if TYPE_CHECKING:
+    from zipfit.corpus.outputs import Outputs
     from zipfit.training.evaluation import Evaluation
 
 _solving = functools.partial(typer.Option, rich_help_panel="HumanEval")
@@ -60,6 +57,10 @@ def evaluate_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Measure how well a model predicts documents, and what share of HumanEval's problems it solves."""
+    from zipfit.corpus.inputs import Files, names_of
+    from zipfit.corpus.outputs import Outputs
+    from zipfit.humaneval import Judging, Sampling, evaluate_samples, humaneval
+
     if test is None and not on_humaneval and completions is None:
         raise ZipfitError("there is nothing to evaluate on: give --test FILE, --humaneval, or --completions FILE")
     if model is None and (test is not None or on_humaneval):
@@ -124,6 +125,8 @@ def evaluate_command(
 
 def _write_documents(evaluation: Evaluation, outputs: Outputs) -> None:
     import pyarrow as pa
+
+    from zipfit.corpus.write import write_records
 
     batch = pa.RecordBatch.from_pylist([asdict(document) for document in evaluation.documents])
     with outputs.writing() as files, files.open(outputs.path) as written:

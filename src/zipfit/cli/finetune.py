@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common, training
-from zipfit.corpus.inputs import Files
 from zipfit.training.settings import ADAPTERS, PRECISIONS, PRESETS, SCHEDULES, build_settings
 
 _setting = functools.partial(typer.Option, rich_help_panel="Settings (each changes one value of the preset)")
@@ -72,6 +71,8 @@ def finetune_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Fine-tune a causal language model on DOCUMENTS, and measure whether it helped."""
+    from zipfit.corpus.inputs import Files
+
     given = {
         "block_size": block_size,
         "batch_size": batch_size,

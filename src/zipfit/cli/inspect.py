@@ -9,8 +9,6 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
-from zipfit.selection.explain import explain
-from zipfit.selection.manifest import verify
 from zipfit.system.terminal import harmless
 
 
@@ -23,6 +21,8 @@ def explain_command(
     """Show why a document scores as it does: its nearest target examples, and what it shares with them."""
     from rich.panel import Panel
     from rich.text import Text
+
+    from zipfit.selection.explain import explain
 
     result = explain(selected, rank=rank, position=position)
     if as_json:
@@ -47,6 +47,8 @@ def verify_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Check that a selection and what it was made from are as the manifest says."""
+    from zipfit.selection.manifest import verify
+
     problems = verify(manifest)
     if as_json:
         common.say(json.dumps({"problems": problems}, ensure_ascii=False))

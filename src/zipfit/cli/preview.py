@@ -9,12 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files
-from zipfit.corpus.reading import Reading
-from zipfit.methods.registry import build_method
-from zipfit.report.summary import skipped_lines
-from zipfit.selection.preview import preview
-from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from zipfit.methods.base import Method
@@ -27,7 +21,12 @@ def preview_command(
     target: common.Target,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="A method to compare; repeatable.", show_default=", ".join(_METHODS)),
+        typer.Option(
+            "--method",
+            "-m",
+            help="As 'cover', 'cover,unit=word' or 'cover within zipfit:0.3'; repeatable.",
+            show_default=", ".join(_METHODS),
+        ),
     ] = None,
     budget: Annotated[int, typer.Option("--bytes", help="Bytes that each method selects.")] = 120_000,
     seed: Annotated[int, typer.Option(help="Seed of the target's split.")] = 0,
@@ -59,7 +58,14 @@ def preview_command(
     The target is split in two. Each method selects for one half; the other half is predicted by a byte n-gram model
     trained on what was selected. Fewer bits per byte are better.
     """
-    methods: dict[str, Method] = {name: build_method(name, {}) for name in method or _METHODS}
+    from zipfit.corpus.inputs import Files
+    from zipfit.corpus.reading import Reading
+    from zipfit.methods.within import method_of
+    from zipfit.report.summary import skipped_lines
+    from zipfit.selection.preview import preview
+    from zipfit.selection.sources import open_sources
+
+    methods: dict[str, Method] = {name: method_of(name) for name in method or _METHODS}
     sources = open_sources(
         Files(pool, format_name, sample_by, encoding, delimiter, not no_header),
         Files(target, target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header),
@@ -76,9 +82,10 @@ def preview_command(
     if as_json:
         print(json.dumps([asdict(result) for result in results]))
         return
-    print(f"{'method':<12}{'bits/byte':>10}{'documents':>11}{'bytes':>11}{'seconds':>9}")
+    width = max(12, *(len(result.method) + 2 for result in results))
+    print(f"{'method':<{width}}{'bits/byte':>10}{'documents':>11}{'bytes':>11}{'seconds':>9}")
     for result in sorted(results, key=lambda result: result.bits_per_byte):
         print(
-            f"{result.method:<12}{result.bits_per_byte:>10.3f}{result.documents:>11,}{result.bytes:>11,}"
+            f"{result.method:<{width}}{result.bits_per_byte:>10.3f}{result.documents:>11,}{result.bytes:>11,}"
             f"{result.seconds:>9.1f}"
         )

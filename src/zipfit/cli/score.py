@@ -8,15 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.formats import format_of_name
-from zipfit.corpus.inputs import Files
 from zipfit.errors import ZipfitError
-from zipfit.methods.registry import build_method
-from zipfit.report.summary import skipped_lines
-from zipfit.selection.alignment import alignment
-from zipfit.selection.merge import merge_scores
-from zipfit.selection.ray_engine import score_on_ray
-from zipfit.selection.scoring import score_pool
 
 
 def score_command(
@@ -70,6 +62,13 @@ def score_command(
 
     Without a folder, measure how well SOURCE as a whole is aligned with the target: the mean score of its documents.
     """
+    from zipfit.corpus.formats import format_of_name
+    from zipfit.corpus.inputs import Files
+    from zipfit.methods.registry import build_method
+    from zipfit.report.summary import skipped_lines
+    from zipfit.selection.alignment import alignment
+    from zipfit.selection.scoring import score_pool
+
     pool = Files(source, format_name, sample_by, encoding, delimiter, not no_header)
     examples = Files(target, target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     built = build_method(method, common.method_options(param or [], {"compressor": compressor, "level": level}))
@@ -95,6 +94,8 @@ def score_command(
                 raise ZipfitError(
                     "--engine ray makes the parts itself, and keeps those that are there: no --part, no --overwrite"
                 )
+            from zipfit.selection.ray_engine import score_on_ray
+
             made = score_on_ray(pool, examples, output, address=address, method=built, **reading)
             _say(made, output, quiet=quiet, as_json=as_json)
             return
@@ -137,6 +138,8 @@ def merge_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Put the parts of a pool's scores together, as one machine would have made them."""
+    from zipfit.selection.merge import merge_scores
+
     _say(
         merge_scores(folder, max_bad_files=max_bad_files, overwrite=overwrite),
         folder,
@@ -147,6 +150,8 @@ def merge_command(
 
 def _say(result: dict[str, Any], folder: str, *, quiet: bool, as_json: bool) -> None:
     """Say what was scored, of a pool or of a part of one."""
+    from zipfit.report.summary import skipped_lines
+
     if as_json:
         keys = ("pool", "method", "files_unreadable", "part", "parts", "kept", "scored", "unreadable", "seconds")
         common.say(json.dumps({key: result[key] for key in keys if key in result}, default=str))

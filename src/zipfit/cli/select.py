@@ -5,32 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections import Counter
 from typing import Annotated, Any
 
 import typer
 
 from zipfit.cli import common
-from zipfit.corpus.inputs import Files, check_output, names_of
-from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.overlap import DEFAULT_RULE
-from zipfit.corpus.store import Store
 from zipfit.errors import ZipfitError
-from zipfit.report.summary import print_summary, summarise
-from zipfit.selection.cut import Budget
-from zipfit.selection.ray_engine import score_on_ray
-from zipfit.selection.rerun import rerun
-from zipfit.selection.score_tables import SAVING
-from zipfit.selection.scores import open_scores
-from zipfit.selection.select import select
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
+_shards = functools.partial(typer.Option, rich_help_panel="Output in shards: files of a folder")
 _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 # What --scores can be cut by, and how the output is written; all else is settled when the pool is scored.
 _OF_CUTS = {
     *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
-    *("fail_on_overlap", "order", "no_fields", "convert", "overwrite", "threads", "quiet", "as_json"),
+    *("shard_records", "shard_bytes", "shard_format", "order", "no_fields", "convert", "overwrite"),
+    *("fail_on_overlap", "threads", "quiet", "as_json"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
 
@@ -64,6 +54,7 @@ def select_command(
     ] = None,
     method: common.MethodName = "zipfit",
     param: common.Param = None,
+    within: common.Within = None,
     compressor: common.CompressorName = None,
     level: common.Level = None,
     racing: Annotated[
@@ -94,7 +85,7 @@ def select_command(
         str | None,
         _tests(
             help="exact, N-gram (any N words in a row) or N-gram=SHARE (more than that share of an example).",
-            show_default=DEFAULT_RULE,
+            show_default="8-gram=0.5",
         ),
     ] = None,
     fail_on_overlap: Annotated[
@@ -112,6 +103,11 @@ def select_command(
     convert: Annotated[
         str | None,
         typer.Option(help="Write records of one form, for trainers: messages, prompt-completion or text."),
+    ] = None,
+    shard_records: Annotated[int | None, _shards(help="Records in a file.")] = None,
+    shard_bytes: Annotated[str | None, _shards(help="Bytes in a file before compression, as 100MB.")] = None,
+    shard_format: Annotated[
+        str | None, _shards(help="jsonl, jsonl.zst (or .gz, .bz2, .xz, .lz4) or parquet.", show_default="jsonl")
     ] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
@@ -138,6 +134,17 @@ def select_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
+    from zipfit.corpus.inputs import Files, check_output, names_of
+    from zipfit.corpus.outputs import Outputs, check_outputs
+    from zipfit.corpus.shards import Sharding
+    from zipfit.corpus.store import Store
+    from zipfit.report.summary import print_summary, summarise
+    from zipfit.selection.cut import Budget, Rules, Terms
+    from zipfit.selection.score_tables import SAVING
+    from zipfit.selection.scores import open_scores
+    from zipfit.selection.select import select
+    from zipfit.selection.tokens import token_counter
+
     read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     source = Files(pool or [], format_name, sample_by, encoding, delimiter, not no_header)
     examples = Files(target or [], *read)
@@ -146,26 +153,27 @@ def select_command(
     on_cluster = common.on_cluster(engine, address)
     resume = resume or on_cluster
     cuts = [_cut(text) for text in cut or ()]
+    budget: dict[str, Any] = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
     if output is not None:
-        budget: dict[str, Any] = {"top": top, "fraction": fraction, "tokens": tokens, "min_score": min_score}
         cuts.insert(0, (output, budget))
     if not cuts:
         raise typer.BadParameter("give an output: --output FILE with a budget, or --cut FILE=BUDGET")
+    if output is None and any(bound is not None for bound in budget.values()):
+        raise typer.BadParameter("a budget goes with --output FILE: each --cut has its own")
     if resume and output in (None, "-"):
         raise ZipfitError("--resume keeps the scores beside the output: give it a file by --output")
-    work = Store(f"{output}.scores")
+    sharding = Sharding.of(shard_records, shard_bytes, shard_format)
+    work = Store(f"{Outputs.of_selection(cuts[0][0], overwrite, convert, sharding).path}.scores")
     overwrite = overwrite or (resume and work.has(SAVING))
     names = [name for files in given for name in names_of(files)]
-    for path, budget in cuts:
-        if Budget(**budget).tokens is not None and tokenizer is None:
-            raise ZipfitError("a budget of tokens needs a tokenizer")
-        Outputs.of_selection(path, overwrite, convert).check(names)
-    twice = next((path for path, count in Counter(path for path, _ in cuts).items() if count > 1), None)
-    if twice is not None:
-        raise ZipfitError(f"{twice}: is an output twice")
+    outputs = [Outputs.of_selection(path, overwrite, convert, sharding) for path, _ in cuts]
+    check_outputs(outputs, names)
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     by, share = _share(max_share, by)
+    counter = None if tokenizer is None else token_counter(tokenizer)
+    for _, budget in cuts:
+        Terms(Budget(**budget), Rules(max_share=share), counter)
     terms: dict[str, Any] = {
         **cuts[0][1],
         "allow_fewer": allow_fewer,
@@ -191,8 +199,8 @@ def select_command(
     else:
         if not pool or not target:
             raise typer.BadParameter("give the source and its target: zipfit select SOURCE --target TARGET")
-        for path, _ in cuts if convert is None else ():
-            check_output(path, source, skip_bad_files)
+        for each in outputs if convert is None else ():
+            check_output(each.records, source, skip_bad_files)
         if racing and method != "zipfit":
             raise ZipfitError(f"--racing is a way of the method zipfit, not of {method}")
         options = common.method_options(
@@ -201,6 +209,7 @@ def select_command(
         ranking: dict[str, Any] = {
             "method": "racing" if racing else method,
             "options": options,
+            "within": within or (),
             "text_field": text_field,
             "template": template,
             "target_field": target_field,
@@ -216,23 +225,31 @@ def select_command(
             "progress": progress,
         }
         if on_cluster:
+            from zipfit.selection.ray_engine import score_on_ray
+
+            if ranking.pop("within"):
+                raise ZipfitError(
+                    "--within ranks the pool as a whole, so it cannot be shared out: leave out --engine ray"
+                )
             score_on_ray(source, examples, work.path, address=address, **ranking)
             selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
         else:
             work_folder = work.path if resume else None
             selection = select(source, examples, **terms, **ranking, convert=convert, work=work_folder)
+    selections = [selection, *(selection.at(**budget, allow_fewer=allow_fewer) for _, budget in cuts[1:])]
     how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
+    how |= {"shard_records": shard_records, "shard_bytes": shard_bytes, "shard_format": shard_format}
     if resume:
         work.write(SAVING, b"")
-    selections = [selection, *(selection.at(**budget, allow_fewer=allow_fewer) for _, budget in cuts[1:])]
+    records_shown = any(path == "-" for path, _ in cuts)
     overlapping = 0
     for (path, _), selection in zip(cuts, selections, strict=True):
         manifest = selection.save(path, **how, overwrite=overwrite)
         if as_json:
             text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
-            common.say(text, on_error=path == "-")
+            common.say(text, on_error=records_shown)
         elif not quiet:
-            print_summary(summarise(selection, manifest), common.console(path))
+            print_summary(summarise(selection, manifest), common.console("-" if records_shown else path))
         if fail_on_overlap and (count := manifest["check"]["overlapping"]):
             common.warn(f"{count:,} of {len(selection):,} chosen documents overlap with {', '.join(check or ())}")
             overlapping += count
@@ -253,6 +270,8 @@ def rerun_command(
     as_json: common.AsJson = False,
 ) -> None:
     """Make a selection again from its manifest, and check that it is the same, bit for bit."""
+    from zipfit.selection.rerun import rerun
+
     progress = common.show_progress(quiet)
     _, same = rerun(
         manifest,

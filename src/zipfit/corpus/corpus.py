@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from zipfit.corpus.convert import check_columns, converted
-from zipfit.corpus.inputs import open_documents
+from zipfit.corpus.inputs import FileInput, open_documents
+from zipfit.corpus.plain import plain_fields, text_digests
+from zipfit.corpus.plain_reference import NO_LABEL, NOT_PLAIN
 from zipfit.corpus.sample import Sample
 from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.system.ahead import read_ahead
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.inputs import Documents, Input
+    from zipfit.corpus.plain import PlainTexts
     from zipfit.corpus.reading import Reading
     from zipfit.corpus.records import Chunk, Records
 
@@ -47,12 +51,29 @@ class Batch:
     """Consecutive documents of one input.
 
     Attributes:
-        texts: the documents' texts, encoded here once for all who read them.
-        labels: the label of each.
+        texts: n documents' texts, encoded here once for all who read them.
+        label_names: their labels, in order of first appearance, a name perhaps twice.
+        label_numbers: the label of each as an index of these, int32, shape (n,).
+        hashes: 64 bits of BLAKE2b of each text, uint64, shape (n,); None after the first pass.
     """
 
     texts: Texts
-    labels: list[str]
+    label_names: list[str]
+    label_numbers: NDArray[np.int32]
+    hashes: NDArray[np.uint64] | None
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each document."""
+        return [self.label_names[number] for number in self.label_numbers.tolist()]
+
+
+class _Prepared(NamedTuple):
+    """A chunk and, if all of its records are plain, or some, their texts."""
+
+    chunk: Chunk
+    plain: PlainTexts | None
+    hashes: NDArray[np.uint64] | None
 
 
 class Corpus:
@@ -65,6 +86,7 @@ class Corpus:
         on_rejected: called with each record that gives no text or cannot be converted as the reading asks, on the first
             pass only; None to raise for the first.
         advice: what the message of that error ends with.
+        threads: how many read at a time, at least 1.
 
     Attributes:
         sample: some of the documents, taken on the first pass.
@@ -78,12 +100,15 @@ class Corpus:
         allow_empty: bool = True,
         on_rejected: Callable[[Rejected], None] | None = None,
         advice: str = "",
+        threads: int = 1,
     ) -> None:
         self.inputs = list(inputs)
         self._reading = reading
         self._allow_empty = allow_empty
         self._on_rejected = on_rejected
         self._advice = advice
+        # Files are ours to read from any thread; what Python holds may be bound to the caller's.
+        self._threads = threads if all(isinstance(item, FileInput) for item in self.inputs) else 1
         self._bad_rows: list[set[int]] = [set() for _ in self.inputs]
         self._passes = 0
         self._first_rejected: Rejected | None = None
@@ -123,12 +148,20 @@ class Corpus:
                 or cannot be converted (unless those are passed over); the message names file, line and reason.
         """
         first_pass = self._passes == 0
-        columns = self._reading.columns
-        for index, item in enumerate(self.inputs):
+        fields, columns = plain_fields(self._reading), self._reading.columns
+
+        def prepare(chunk: Chunk) -> _Prepared:
+            plain = None if fields is None else chunk.plain(fields)
+            is_whole = first_pass and plain is not None and (plain.numbers != NOT_PLAIN).all()
+            return _Prepared(chunk, plain, text_digests(plain.texts) if is_whole and plain is not None else None)
+
+        chunks = [item.chunks(columns, progress) for item in self.inputs]
+        for index, prepared in enumerate(read_ahead(prepare, chunks, self._threads)):
+            item = self.inputs[index]
             documents = 0
             reasons: Counter[str] = Counter()
-            for chunk in item.chunks(columns, progress):
-                batch = self._batch(index, chunk, reasons, first_pass)
+            for each in prepared:
+                batch = self._batch(index, each, reasons, first_pass)
                 documents += len(batch.texts)
                 if len(batch.texts):
                     yield batch
@@ -138,7 +171,30 @@ class Corpus:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
         self._passes += 1
 
-    def _batch(self, index: int, chunk: Chunk, reasons: Counter[str], first_pass: bool) -> Batch:
+    def _batch(self, index: int, prepared: _Prepared, reasons: Counter[str], first_pass: bool) -> Batch:
+        chunk, plain, hashes = prepared
+        if plain is None or (plain.numbers == NOT_PLAIN).any():
+            return self._mixed_batch(index, chunk, plain, reasons, first_pass)
+        if first_pass:
+            for i in self.sample.taken_of(len(plain.texts)):
+                text = plain.texts[i]
+                self.sample.add(self._reading.read_as(self._plain_record(text)), text, int(plain.texts.lengths[i]))
+        names, numbers = plain.names, plain.numbers
+        without = np.flatnonzero(numbers == NO_LABEL)
+        if len(without):  # they have the input's name, which goes where it appears first
+            place = int(numbers[: without[0]].max(initial=-1)) + 1
+            names = [*names[:place], self.inputs[index].name, *names[place:]]
+            numbers = np.where(numbers == NO_LABEL, place, numbers + (numbers >= place)).astype(np.int32)
+        return Batch(plain.texts, names, numbers, hashes)
+
+    def _plain_record(self, text: str) -> dict[str, Any]:
+        """What a plain record of this text is read as."""
+        return {self._reading.text_field or "text": text}
+
+    def _mixed_batch(
+        self, index: int, chunk: Chunk, plain: PlainTexts | None, reasons: Counter[str], first_pass: bool
+    ) -> Batch:
+        """The batch record by record, those that are not plain as the reading says."""
         encoded: list[bytes] = []
         labels: list[str] = []
         name = self.inputs[index].name
@@ -148,8 +204,14 @@ class Corpus:
             if chunk.first_row + i in passed_over:
                 continue
             try:
-                record = chunk.record(i)
-                text = self._reading.text(record)
+                if plain is not None and (number := int(plain.numbers[i])) != NOT_PLAIN:
+                    text = plain.texts[i]
+                    record = self._plain_record(text)
+                    label = name if number == NO_LABEL else plain.names[number]
+                else:
+                    record = chunk.record(i)
+                    text = self._reading.text(record)
+                    label = self._reading.label(record, name)
                 if not text and not self._allow_empty:
                     raise BadRecordError("the text is empty")
                 if form is not None:
@@ -162,8 +224,11 @@ class Corpus:
                     self._reject(index, chunk, i, str(error))
                     reasons[_kind(str(error))] += 1
                 continue
-            labels.append(self._reading.label(record, name))
-        return Batch(Texts.join(encoded), labels)
+            labels.append(label)
+        names: dict[str, int] = {}
+        numbers = np.array([names.setdefault(label, len(names)) for label in labels], dtype=np.int32)
+        texts = Texts.join(encoded)
+        return Batch(texts, list(names), numbers, text_digests(texts) if first_pass else None)
 
     def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
         name = self.inputs[index].name
@@ -200,20 +265,22 @@ class Corpus:
         self, positions: NDArray[np.int64], columns: Sequence[str] | None
     ) -> Iterator[tuple[str, Chunk, list[int]]]:
         """Yield each chunk that holds some of `positions` (ascending, distinct), its input's name and their indices."""
-        start = 0
-        for item, bad_rows in zip(self.inputs, self._bad_rows, strict=True):
-            first = start
-            low, high = np.searchsorted(positions, [start, start + item.documents])
-            if low == high:
-                start += item.documents
-                continue
-            for chunk in item.chunks(columns):
-                good = [i for i in range(len(chunk)) if chunk.first_row + i not in bad_rows]
+        starts = np.cumsum([0, *(item.documents for item in self.inputs)])
+        borders = np.searchsorted(positions, starts)
+        wanted = np.flatnonzero(np.diff(borders)).tolist()
+        read = read_ahead(lambda chunk: chunk, [self.inputs[index].chunks(columns) for index in wanted], self._threads)
+        for index, chunks in zip(wanted, read, strict=True):
+            item, start = self.inputs[index], int(starts[index])
+            bad = np.array(sorted(self._bad_rows[index]), dtype=np.int64)
+            for chunk in chunks:
+                good = np.arange(len(chunk))
+                if len(bad):
+                    good = good[~np.isin(good + chunk.first_row, bad)]
                 low, high = np.searchsorted(positions, [start, start + len(good)])
                 if low < high:
-                    yield item.name, chunk, [good[position - start] for position in positions[low:high].tolist()]
+                    yield item.name, chunk, good[positions[low:high] - start].tolist()
                 start += len(good)
-            if start - first != item.documents:
+            if start != starts[index + 1]:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
 
     def records(self, positions: NDArray[np.int64], see: Callable[[str], None] | None = None) -> Iterator[Records]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.streams import RefusedError
 
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
+    from collections.abc import Iterator
 
 _BLOCK = 1 << 20
 
@@ -49,6 +50,15 @@ def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
     return io.BufferedReader(_Utf8Reader(stream, encoding), _BLOCK)
 
 
+def blocks(stream: io.BufferedReader, size: int) -> Iterator[bytes]:
+    """What `utf8` gave, from where it stands to its end, in blocks of about this size, none of them copied."""
+    buffered = stream.read1()
+    yield from (buffered[start : start + size] for start in range(0, len(buffered), size))
+    reader = cast("_Utf8Reader", stream.raw)
+    while block := reader.block(size):
+        yield block
+
+
 class _Utf8Reader(io.RawIOBase):
     def __init__(self, stream: BinaryIO, encoding: str | None) -> None:
         self._stream = stream
@@ -65,15 +75,19 @@ class _Utf8Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._output:
-            data = self._stream.read(_BLOCK)
-            self._output = self._transcoded(data)
-            if not data:
-                break
+        if not self._output:
+            self._output = self.block(_BLOCK)
         count = min(len(buffer), len(self._output))
-        buffer[:count] = self._output[:count]
+        buffer[:count] = memoryview(self._output)[:count]
         self._output = self._output[count:]
         return count
+
+    def block(self, size: int) -> bytes:
+        """The next bytes, nothing at the end: of so many before they are decoded, but for those held back."""
+        block, self._output = self._output, b""
+        while not block and (data := self._stream.read(size)):
+            block = self._transcoded(data)
+        return block or self._transcoded(b"")
 
     def _transcoded(self, data: bytes) -> bytes:
         if self._decoder is None:

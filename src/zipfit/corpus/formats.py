@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import codecs
-import json
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.csv_text import csv_records
 from zipfit.corpus.encodings import is_encoding, utf8
+from zipfit.corpus.json_lines import BLOCK, line_chunks
 from zipfit.corpus.json_text import is_lines, json_values
-from zipfit.corpus.lines import invalid_utf8, lines, max_record_bytes, too_large
-from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS, JsonChunk, dump_record
+from zipfit.corpus.lines import ends_by_returns, invalid_utf8, lines, max_record_bytes, too_large
+from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS, JsonChunk, as_object, dump_record
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_compressed, is_remote
 from zipfit.corpus.tables import read_tables
 from zipfit.errors import ZipfitError, need
@@ -99,7 +99,7 @@ def _detect_format(file: HashedFile, encoding: str | None) -> str:
         return named
     with file.open() as stream:
         head = utf8(stream, encoding).peek(1)[:4096]
-    if head.startswith(b"PAR1"):
+    if head.startswith((b"PAR1", b"PARE")):  # the latter with an encrypted footer
         return "parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):  # a file, or a stream
         return "arrow"
@@ -136,7 +136,7 @@ def read_chunks(
     with file.open(progress) as raw:
         stream = utf8(raw, layout.encoding)
         if kind in ("jsonl", "json"):
-            yield from _chunked(_json_records(file.path, stream, kind == "jsonl"))
+            yield from _json_chunks(file.path, stream, kind == "jsonl")
         elif kind == "text":
             yield from _chunked(_text_units(file.path, stream, layout.sample_by))
         else:
@@ -177,28 +177,26 @@ def read_lines(path: str, stream: io.BufferedReader, layout: Layout, first_byte:
     return _chunked(units)
 
 
+def _json_chunks(path: str, stream: io.BufferedReader, named_lines: bool) -> Iterator[Chunk]:
+    head = stream.peek(1)
+    if is_lines(head, named_lines) and not ends_by_returns(head) and max_record_bytes() >= BLOCK:
+        yield from line_chunks(path, stream)
+    else:
+        yield from _chunked(_json_records(path, stream, named_lines))
+
+
 def _json_records(path: str, stream: io.BufferedReader, named_lines: bool) -> Iterator[Item]:
     if is_lines(stream.peek(1), named_lines):
         yield from _json_lines(path, stream)
     else:
         for place, value in json_values(path, stream, max_record_bytes()):
-            yield place, _object(value), None
+            yield place, as_object(value), None
 
 
 def _json_lines(path: str, stream: io.BufferedReader) -> Iterator[Item]:
     for number, line in lines(path, stream):
         if line.strip():
-            yield f"line {number}", _object(line), None
-
-
-def _object(value: bytes) -> bytes:
-    """A JSON string as the record `{"text": string}`, as in memory; what is none is left as it is."""
-    if not value.lstrip().startswith(b'"'):
-        return value
-    try:
-        return dump_record({"text": json.loads(value)})
-    except ValueError:
-        return value
+            yield f"line {number}", as_object(line), None
 
 
 def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:

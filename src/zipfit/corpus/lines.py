@@ -53,13 +53,17 @@ def raw_lines(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
         ZipfitError: a line is longer than a record may be.
     """
     limit = max_record_bytes()
-    head = stream.peek(1)
-    by_returns = b"\r" in head and b"\n" not in head
+    by_returns = ends_by_returns(stream.peek(1))
     read = _ended_by_returns(stream, limit) if by_returns else iter(partial(stream.readline, limit + 1), b"")
     for number, line in enumerate(read, 1):
         if len(line) > limit:
             raise too_large(f"{path}, line {number}", limit)
         yield line
+
+
+def ends_by_returns(head: bytes) -> bool:
+    """Whether the lines of a text with this beginning end at carriage returns alone."""
+    return b"\r" in head and b"\n" not in head
 
 
 def _ended_by_returns(stream: io.BufferedReader, limit: int) -> Iterator[bytes]:

@@ -6,12 +6,17 @@ where the name is taken: of several processes with one output, one ends well. Th
 atomically: every local file system of Unix with hard links, and NFS. Where there are none (FAT, some of FUSE), the name
 is looked at and the file renamed, which is as good between processes that keep the folder's lock; remote stores are
 looked at just before the upload and promise no more than that.
+
+An output in shards is a folder, which is filled under a temporary name and renamed. That fails where the name is taken,
+unless by an empty folder. With `overwrite`, a folder of shards is moved away first, and removed when all is in place.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -22,7 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.reading import check_form
+from zipfit.corpus.shards import SHARD_NAME
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
 from zipfit.corpus.write import output_format
 from zipfit.errors import ZipfitError, need
@@ -33,7 +40,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from zipfit.corpus.shards import Sharding
 
 MANIFEST, REJECTED = ".manifest.json", ".rejected.jsonl"
 DUPLICATES, EXCLUDED = ".duplicates.jsonl", ".excluded.jsonl"
@@ -56,10 +65,17 @@ _LOCK_SECONDS = 5.0
 
 
 def manifest_path(output: str) -> str:
-    """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`."""
+    """Where an output's manifest lies: `selected.manifest.json` beside `selected.jsonl.zst`, or beside `selected/`."""
+    if output.endswith("/") or os.path.isdir(output):
+        return folder_name(output) + MANIFEST
     for suffix in COMPRESSION_SUFFIXES:
         output = output.removesuffix(suffix)
     return os.path.splitext(output)[0] + MANIFEST
+
+
+def folder_name(path: str) -> str:
+    """The path of a folder as it is written here: without a slash at its end."""
+    return path.rstrip("/") or path
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,7 @@ class Outputs:
         manifest: where the manifest goes; likewise.
         overwrite: replace what is there, and leave no companion of an earlier output.
         convert: form that the records are converted to; None to write them as they are.
+        sharding: how the output is cut into files of a folder, which `path` then is; None for one file.
     """
 
     path: str
@@ -83,19 +100,36 @@ class Outputs:
     manifest: str | None = None
     overwrite: bool = False
     convert: str | None = None
+    sharding: Sharding | None = None
 
     @classmethod
-    def of_selection(cls, path: str, overwrite: bool, convert: str | None = None) -> Outputs:
+    def of_selection(
+        cls, path: str, overwrite: bool, convert: str | None = None, sharding: Sharding | None = None
+    ) -> Outputs:
         """A selection with its companions."""
+        if sharding is not None:
+            if path == "-":
+                raise ZipfitError("-: standard output takes no shards, which are files of a folder")
+            if not path.endswith("/") and format_of_name(path) is not None:
+                raise ZipfitError(f"{path}: is the name of a file, but shards go into a folder")
+            path = folder_name(path)
+            if os.path.basename(path) in ("", ".", ".."):
+                raise ZipfitError(f"{path}: shards need a folder of their own: name one that is not there")
         if path == "-":
             return cls(path, overwrite=overwrite, convert=convert)
         rejected, duplicates, excluded = (f"{path}{ending}" for ending in (REJECTED, DUPLICATES, EXCLUDED))
-        return cls(path, rejected, duplicates, excluded, manifest_path(path), overwrite, convert)
+        manifest = manifest_path(path) if sharding is None else f"{path}{MANIFEST}"
+        return cls(path, rejected, duplicates, excluded, manifest, overwrite, convert, sharding)
 
     @classmethod
     def of_scores(cls, path: str, overwrite: bool) -> Outputs:
         """The scores of a data set's documents, with its bad records beside them."""
         return cls(path, None if path == "-" else f"{path}{REJECTED}", overwrite=overwrite)
+
+    @property
+    def records(self) -> str:
+        """A path whose extension is the format of the records: the output, or its first shard."""
+        return self.path if self.sharding is None else f"{self.path}/{self.sharding.names(1)[0]}"
 
     @property
     def companions(self) -> list[str]:
@@ -117,7 +151,9 @@ class Outputs:
         if self.path == "-":
             return
         need("\0" not in self.path, f"{self.path!r}: no file can have this name")
-        kind = output_format(self.path)
+        if self.path.endswith("/") and self.sharding is None:
+            raise ZipfitError(f"{self.path}: is the name of a folder, which takes shards: give their size")
+        kind = output_format(self.records)
         if kind in ("csv", "tsv") and self.convert not in (None, "text"):
             raise ZipfitError(
                 f"{self.path}: {kind.upper()} has no lists, which {self.convert} needs: write .jsonl instead"
@@ -126,12 +162,24 @@ class Outputs:
         read = {identity for name in inputs for identity in _identities(name)}
         places: dict[str, str] = {}
         for path in files:
-            if not read.isdisjoint(_identities(path)):
+            is_folder = path == self.path and self.sharding is not None
+            if is_folder:
+                _check_folder(path, self.overwrite)
+                replaced = _shards(path)
+            else:
+                replaced = [path]
+            if any(not read.isdisjoint(_identities(each)) for each in replaced):
                 raise ZipfitError(f"{path}: is one of the inputs, which a selection must not replace")
-            _check_place(path, self.overwrite)
+            if not is_folder:
+                _check_place(path, self.overwrite)
             other = places.setdefault(_place(path), path)
             if other != path:
                 raise ZipfitError(f"{path}: is a link to where {other} goes")
+
+    @property
+    def places(self) -> list[str]:
+        """Where the files go, links followed."""
+        return [_place(path) for path in (self.path, *self.companions)]
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
@@ -145,13 +193,13 @@ class Outputs:
             yield files
             self._publish(files.parts)
 
-    def _publish(self, parts: list[_Part]) -> None:
+    def _publish(self, parts: list[_Part | Shards]) -> None:
         """Put files in their places, the manifest last, after removing what lies beside an earlier output, that first.
 
         So whatever lies beside an output is of the same run, and all is there if its manifest is, wherever this is
         killed.
         """
-        placed: list[_Part] = []
+        placed: list[_Part | Shards] = []
         alone = self.overwrite and not self.companions  # one rename, which needs no lock
         with _locked(set() if alone else {Path(part.place).parent for part in parts if part.local}):
             try:
@@ -168,6 +216,27 @@ class Outputs:
                 for part in reversed(placed) if not self.overwrite else ():
                     part.take_back()
                 raise
+
+
+def check_outputs(outputs: Sequence[Outputs], inputs: Sequence[str]) -> None:
+    """Check the outputs of one command as `Outputs.check`, and that none takes the place of another's.
+
+    Raises:
+        ZipfitError: as `Outputs.check`; or two outputs have a file in common, or one lies in another's folder.
+    """
+    taken: dict[str, str] = {}
+    for each in outputs:
+        each.check(inputs)
+        for place in each.places:
+            if taken.get(place) == each.path:
+                raise ZipfitError(f"{each.path}: is an output twice")
+            if place in taken:
+                raise ZipfitError(f"{each.path}: writes {place}, as {taken[place]} does")
+        taken |= dict.fromkeys(each.places, each.path)
+    for folder in (each for each in outputs if each.sharding is not None):
+        inside = [path for place, path in taken.items() if place.startswith(f"{_place(folder.path)}/")]
+        if inside:
+            raise ZipfitError(f"{inside[0]}: lies in the folder {folder.path}, which holds shards alone")
 
 
 @dataclass
@@ -193,7 +262,7 @@ class Writing:
     """
 
     def __init__(self, stack: ExitStack) -> None:
-        self.parts: list[_Part] = []
+        self.parts: list[_Part | Shards] = []
         self._stack = stack
 
     @contextmanager
@@ -207,15 +276,33 @@ class Writing:
         with _naming(path):
             part = _Part(path)
             self._stack.callback(part.close)
-            with open(part.handle, "w+b") as stream:
-                written = Written(stream)
+            with open(part.handle, "w+b") as stream, _filling(stream) as written:
                 yield written
-                stream.flush()
-                os.fsync(stream.fileno())
-                written.bytes = stream.tell()
-                stream.seek(0)
-                written.sha256 = sha256_of(stream)
         self.parts.append(part)
+
+    @contextmanager
+    def folder(self, path: str) -> Iterator[Shards]:
+        """Open a temporary folder that is to take the place of `path`.
+
+        Raises:
+            ZipfitError: as `open`; or what is there is no folder of shards.
+        """
+        with _naming(path):
+            shards = Shards(path)
+            self._stack.callback(shards.close)
+            yield shards
+        self.parts.append(shards)
+
+
+@contextmanager
+def _filling(stream: BinaryIO) -> Iterator[Written]:
+    written = Written(stream)
+    yield written
+    stream.flush()
+    os.fsync(stream.fileno())
+    written.bytes = stream.tell()
+    stream.seek(0)
+    written.sha256 = sha256_of(stream)
 
 
 @contextmanager
@@ -312,6 +399,156 @@ class _Part:
             os.unlink(self.temporary)
 
 
+class Shards:
+    """A temporary folder of an output in shards, and the place that it is for.
+
+    Attributes:
+        written: what was written, by name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.local = not is_remote(path)
+        self.place = _place(path)
+        self.written: dict[str, Written] = {}
+        self._whole = hashlib.sha256()
+        if self.local:
+            _check_folder(path, overwrite=True)
+        self._beside = Path(self.place).parent if self.local else None
+        self.temporary = self._new_folder("part")
+        self._old: str | None = None
+        self._inode = (0, 0)
+
+    def _new_folder(self, suffix: str) -> str:
+        return tempfile.mkdtemp(prefix=f".{Path(self.path).name[:40]}.", suffix=f".{suffix}", dir=self._beside)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file of the folder, after the others.
+
+        Raises:
+            ZipfitError: as `Writing.open`.
+        """
+        path = os.path.join(self.temporary, name)
+        with _naming(f"{self.path}/{name}"), open(path, "w+b") as stream:
+            with _filling(stream) as written:
+                yield stream
+            stream.seek(0)
+            sha256_of(stream, self._whole)
+        self.written[name] = written
+
+    @property
+    def sha256(self) -> str:
+        """Of the files' bytes, one file after another."""
+        return self._whole.hexdigest()
+
+    def set_permissions(self) -> None:
+        """Give the folder and its files the mode of new ones, or of a folder that is replaced."""
+        if not self.local:
+            return
+        with _naming(self.path):
+            made = os.stat(self.temporary)
+            self._inode = made.st_dev, made.st_ino
+            mask = _umask()
+            for name in self.written:
+                os.chmod(os.path.join(self.temporary, name), 0o666 & ~mask)
+            try:
+                mode = stat.S_IMODE(os.stat(self.place).st_mode)
+            except FileNotFoundError:
+                mode = 0o777 & ~mask
+            os.chmod(self.temporary, mode)
+
+    def put(self, overwrite: bool) -> None:
+        """Put the folder in its place; one that is replaced is moved away, for `close` to remove.
+
+        Raises:
+            ZipfitError: it cannot be done, or the place is taken and is not to be overwritten.
+        """
+        with _naming(self.path):
+            if not self.local:
+                self._upload(overwrite)
+                return
+            _check_folder(self.path, overwrite)
+            if os.path.lexists(self.place):
+                self._old = self._new_folder("old")
+                os.rename(self.place, os.path.join(self._old, "old"))
+            try:
+                os.rename(self.temporary, self.place)
+            except OSError as error:
+                if self._old is not None:
+                    os.rename(os.path.join(self._old, "old"), self.place)
+                elif error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise _exists(self.path) from error
+                raise
+
+    def _upload(self, overwrite: bool) -> None:
+        from fsspec.implementations.local import LocalFileSystem
+
+        _check_folder(self.path, overwrite)
+        fs, inner = file_system(self.path)
+        old = {path.rsplit("/", 1)[-1] for path in _shards(self.path)}
+        for name in sorted(old - self.written.keys()):
+            fs.rm_file(f"{inner}/{name}")
+        if isinstance(fs, LocalFileSystem):
+            fs.makedirs(inner, exist_ok=True)
+        for name in self.written:
+            fs.put_file(os.path.join(self.temporary, name), f"{inner}/{name}")
+
+    def take_back(self) -> None:
+        """Remove what was put in place, unless it has been replaced since."""
+        with suppress(OSError):
+            there = os.lstat(self.place)
+            if self.local and (there.st_dev, there.st_ino) == self._inode:
+                shutil.rmtree(self.place)
+
+    def close(self) -> None:
+        """Remove the temporary folder, and the one that was replaced."""
+        for folder in (self.temporary, self._old):
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shards(path: str) -> list[str]:
+    """The files of a folder of shards that may be there."""
+    if not is_remote(path):
+        return [os.path.join(path, name) for name in sorted(os.listdir(path))] if os.path.isdir(path) else []
+    fs, inner = file_system(path)
+    fs.invalidate_cache()
+    return [f"{path}/{name.removeprefix(inner).lstrip('/')}" for name in sorted(fs.find(inner))]
+
+
+def _check_folder(path: str, overwrite: bool) -> None:
+    """Check that a folder of shards can be put there.
+
+    Raises:
+        ZipfitError: what is there is no folder, may not be replaced, or holds something that is no shard; or the folder
+            that it is to lie in does not exist or takes none.
+    """
+    with _naming(path):
+        if not is_remote(path):
+            _check_folders_above(path)
+            kind = _kind(path)
+            if kind is not None and kind != stat.S_IFDIR:
+                raise ZipfitError(f"{path}: is there and is no folder, which shards need")
+        else:
+            fs, inner = file_system(path)
+            if "/" not in inner:
+                raise ZipfitError(f"{path}: is a bucket, in which shards need a folder")
+            fs.invalidate_cache()
+            if fs.isfile(inner):
+                raise ZipfitError(f"{path}: is there and is no folder, which shards need")
+        there = _shards(path)
+        if not overwrite and (there or (not is_remote(path) and os.path.lexists(path))):
+            raise _exists(path)
+        other = [
+            each
+            for each in there
+            if re.fullmatch(SHARD_NAME, each.removeprefix(f"{path}/")) is None or os.path.isdir(each)
+        ]
+        if other:
+            raise ZipfitError(f"{path}: holds {other[0]}, which is no shard of a selection, so it is not replaced")
+
+
 def _place(path: str) -> str:
     return path if path == "-" or is_remote(path) else os.path.realpath(path)
 
@@ -346,17 +583,19 @@ def _check_place(path: str, overwrite: bool) -> None:
             if fs.exists(inner) and not overwrite:  # asked in any case, so that a store which refuses does so now
                 raise _exists(path)
         return
-    folders = dict.fromkeys((Path(path).parent, Path(_place(path)).parent))
-    for folder in folders:
-        if not folder.is_dir():
-            raise ZipfitError(f"{path}: the folder {folder} does not exist")
+    _check_folders_above(path)
     with _naming(path):
         kind = _kind(path)
     if kind is not None and kind != stat.S_IFREG:
         raise ZipfitError(f"{path}: {_IRREGULAR.get(kind, 'is not a regular file')}")
     if kind is not None and not overwrite:
         raise _exists(path)
-    for folder in folders:
+
+
+def _check_folders_above(path: str) -> None:
+    for folder in dict.fromkeys((Path(path).parent, Path(_place(path)).parent)):
+        if not folder.is_dir():
+            raise ZipfitError(f"{path}: the folder {folder} does not exist")
         if not os.access(folder, os.W_OK):
             raise ZipfitError(f"{path}: the folder {folder} is not writable")
 

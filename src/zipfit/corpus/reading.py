@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,6 +59,7 @@ _SHAPES = tuple(
     )
 )
 _WHOLE = ("text", "content")
+_NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)*")
 _SOMETIMES = ("turns", "question")
 """Chats only where they hold turns, and other things elsewhere."""
 
@@ -253,14 +255,14 @@ class Reading:
     def _value(self, value: Any, name: str) -> str:
         if is_chat(value):
             return self._rendered(chat_turns(value, name), chat=True)
-        if isinstance(value, (bool, int, float)):
+        if isinstance(value, (bool, int, float)) or _is_lines(value):
             raise BadRecordError(f"field {name!r} is {kind(value)}, not text; a template '{{{name}}}' takes it")
         return plain(value, name)
 
     @staticmethod
     def _inserted(value: Any, name: str) -> str:
-        """A template also takes numbers and truth values."""
-        return _written(value, name)
+        """A template also takes numbers, truth values and lists of strings."""
+        return "\n".join(value) if _is_lines(value) else _written(value, name)
 
     def _recognised(self, record: Mapping[str, Any]) -> str:
         text = record.get("text")
@@ -331,17 +333,24 @@ def _shape(record: Mapping[str, Any], shapes: Sequence[tuple[str, ...]]) -> tupl
 def _known_shape(record: Mapping[str, Any]) -> tuple[str, ...]:
     shape = _shape(record, _SHAPES)
     if shape is None:
-        raise BadRecordError(
-            f"no text found; the record has {names(record)} (name one with a text field or a template)"
-        )
+        advice = "name one with a text field or a template"
+        if _are_data(record):
+            advice += "; if these are the first row of CSV, give --no-header"
+        raise BadRecordError(f"no text found; the record has {names(record)} ({advice})")
     return shape
+
+
+def _are_data(record: Mapping[str, Any]) -> bool:
+    """Whether a record may be a row of CSV whose header is another row: all is text, and a name is not like one."""
+    odd = any(len(name) > 40 or len(name.split()) > 3 or _NUMBER.fullmatch(name) for name in map(str, record))
+    return odd and all(isinstance(value, str) for value in record.values())
 
 
 def _is_there(shape: tuple[str, ...], record: Mapping[str, Any]) -> bool:
     if _is_one_chat(shape):
         value = record.get(shape[0])
         return isinstance(value, (list, tuple)) and (
-            shape[0] not in _SOMETIMES or is_chat(value) or (shape[0] == "turns" and _is_lines(value))
+            shape[0] not in _SOMETIMES or is_chat(value) or (shape[0] == "turns" and bool(value) and _is_lines(value))
         )
     if (
         shape[-1] == "sql" and isinstance(record.get("sql"), dict) and "query" in record
@@ -356,7 +365,7 @@ def _is_one_chat(shape: tuple[str, ...]) -> bool:
 
 def _is_lines(value: Any) -> bool:
     """Whether a value is a list of strings, as MT-bench has what the user says turn by turn."""
-    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, str) for item in value)
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 def _is_filled(value: Any) -> bool:

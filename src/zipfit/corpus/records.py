@@ -4,19 +4,21 @@ A record must come out as it went in. So records of row formats travel as the ve
 float is re-written, no big integer rounded, no field reordered), and records of columnar formats as Arrow batches with
 their own schema; neither is converted unless the output's format is of the other kind.
 
-There are three kinds of `Chunk`, consecutive records of one file, good and bad alike, and all of them have
+There are four kinds of `Chunk`, consecutive records of one file, good and bad alike, and all of them have
 
 - `first_row`: the 0-based row in the file of the first; rows count every record, blank lines excepted;
 - `record(index)`: the record as Python values; BadRecordError if it is not a readable record;
 - `place(index)`: where the record lies in its file, as a message says it: `line 12` or `record 12`;
 - `raw(index)`: the record's bytes, for the file of rejected records;
-- `take(indices)`: the records at `indices`, whole, on their way out.
+- `take(indices)`: the records at `indices`, whole, on their way out;
+- `plain(fields)`: text and label of all that are plain (see `zipfit.corpus.plain`), or None if that cannot be told.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    Chunk: TypeAlias = "JsonChunk | TableChunk | ObjectChunk"
+    from zipfit.corpus.json_lines import LinesChunk
+    from zipfit.corpus.plain import PlainFields, PlainTexts
+
+    Chunk: TypeAlias = "JsonChunk | LinesChunk | TableChunk | ObjectChunk"
     Records: TypeAlias = list[bytes] | list[dict[str, Any]] | pa.RecordBatch
     """Records on their way out: JSON texts (each one line, without its end), Python's, or an Arrow batch."""
 
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 # handing it over costs nothing beside scoring it.
 CHUNK_RECORDS = 512
 CHUNK_BYTES = 1 << 18
+
+# Rows of a table that are made Python values at a time: few, where one of them is wanted; many, where all are.
+_WINDOW = 64
 
 
 class JsonChunk:
@@ -73,6 +81,9 @@ class JsonChunk:
     def take(self, indices: Sequence[int]) -> list[bytes]:
         return [self._texts[index] for index in indices]
 
+    def plain(self, fields: PlainFields) -> PlainTexts | None:  # noqa: ARG002
+        return None
+
 
 class TableChunk:
     """Records as an Arrow batch; `batch` may hold only the columns that the text needs."""
@@ -80,7 +91,8 @@ class TableChunk:
     def __init__(self, first_row: int, batch: pa.RecordBatch) -> None:
         self.first_row = first_row
         self._batch = batch
-        self._rows: list[dict[str, Any]] | None = None
+        self._window = -1
+        self._rows: list[dict[str, Any]] | None = None  # of the window
 
     def __len__(self) -> int:
         return int(self._batch.num_rows)
@@ -88,11 +100,13 @@ class TableChunk:
     def record(self, index: int) -> dict[str, Any]:
         from zipfit.corpus.rows import rows_of
 
-        if self._rows is None:
+        window, place = divmod(index, _WINDOW)
+        if window != self._window:
+            self._window, self._rows = window, None
             with suppress(UnicodeDecodeError):  # some row's; the others are good
-                self._rows = rows_of(self._batch)
+                self._rows = rows_of(self._batch.slice(window * _WINDOW, _WINDOW))
         if self._rows is not None:
-            return self._rows[index]
+            return self._rows[place]
         try:
             return rows_of(self._batch.slice(index, 1))[0]
         except UnicodeDecodeError as error:
@@ -107,12 +121,21 @@ class TableChunk:
         return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
+        import pyarrow as pa
+
         batch = self._batch
         for index, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
             changed = pickable(column)
             if changed is not column:
                 batch = batch.set_column(index, field.with_type(changed.type), changed)
-        return batch.take(list(indices))
+        # Where pandas is installed, Arrow would load it to make an array of a list.
+        places = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(array("q", indices))])
+        return batch.take(places)
+
+    def plain(self, fields: PlainFields) -> PlainTexts | None:
+        from zipfit.corpus.plain import plain_columns
+
+        return plain_columns(self._batch, fields)
 
 
 def pickable(column: pa.Array) -> pa.Array:
@@ -195,6 +218,9 @@ class ObjectChunk:
     def take(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         return [self.record(index) for index in indices]
 
+    def plain(self, fields: PlainFields) -> PlainTexts | None:  # noqa: ARG002
+        return None
+
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
@@ -226,6 +252,16 @@ def parse_record(text: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRecordError("the JSON value is not an object")
     return value
+
+
+def as_object(value: bytes) -> bytes:
+    """A JSON string as the record `{"text": string}`, as in memory; what is none is left as it is."""
+    if not value.lstrip().startswith(b'"'):
+        return value
+    try:
+        return dump_record({"text": json.loads(value)})
+    except ValueError:
+        return value
 
 
 def dump_record(record: dict[str, Any]) -> bytes:

@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zipfit.corpus.reading import ReadAs
 
 SIZE = 256
@@ -39,6 +41,14 @@ class Sample:
         """Count a document, and tell whether it is to be added."""
         self._seen += 1
         return (self._seen - 1) % self._step == 0
+
+    def taken_of(self, count: int) -> Iterator[int]:
+        """Count so many documents, and tell which of them, from 0, are to be added, each before the next is asked."""
+        start, end = self._seen, self._seen + count
+        while (following := -(-self._seen // self._step) * self._step) < end:
+            self._seen = following + 1
+            yield following - start
+        self._seen = end
 
     def add(self, read_as: ReadAs, text: str, size: int) -> None:
         """Keep a document of so many bytes."""

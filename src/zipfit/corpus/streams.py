@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import weakref
 import zlib
 from contextlib import contextmanager, suppress
@@ -66,13 +67,23 @@ _PROTOCOL_EXTRAS = {
 
 _BLOCK = 1 << 20
 
-# Compressed bytes decompressed at a time. zstandard gives all at once that they stand for, 128 KiB for four bytes at
-# the most: so 64 MiB.
-_PIECE = 2048
+# Compressed bytes decompressed at a time.
+_PIECE = 1 << 16
+
+# Blocks of zstd decompressed at a time: zstandard gives all at once that its input stands for, which may be 128 KiB for
+# four bytes, but no more than that for a block.
+_ZSTD_BLOCKS = 8
+
+# Seconds to wait before a remote file is opened again after each failure in its middle.
+_WAITS = (0.1, 0.5, 2.0)
 
 # Bytes that tell what a file is, and those of a skippable frame before its content.
 _HEAD = 512
 _HEADER = 8
+_BLOCK_HEADER = 3  # of a zstd block
+
+# Seconds in which a file system may tell two changes by one time, with much to spare (FAT has 2).
+_RECENT = 4
 
 # The largest window that a zstd frame may ask for, as `zstd --long=31` makes it.
 _WINDOW = 1 << 31
@@ -122,25 +133,55 @@ def sha256_of(stream: BinaryIO, before: hashlib._Hash | None = None) -> str:
 
 
 class _HashingReader(io.RawIOBase):
-    """Passes bytes through while counting and hashing them, so that a file is read once for both."""
+    """Passes bytes through while counting and hashing them, so that a file is read once for both.
 
-    def __init__(self, raw: BinaryIO, progress: OnRead | None) -> None:
+    Args:
+        raw: the bytes.
+        progress: as of `HashedFile.open`.
+        known: the stamp of a file whose hash is known; one with the same is not hashed again.
+
+    Attributes:
+        stamp: what tells that a local file is as it was, if anything does: where it lies, its size, and when it was
+            changed. A file that was changed just before it was opened has none: it might be changed once more within
+            what the clock of the file system calls the same time.
+    """
+
+    def __init__(self, raw: BinaryIO, progress: OnRead | None, known: tuple[int, ...] | None) -> None:
         self._raw = raw
         self._progress = progress
-        self.sha256 = hashlib.sha256()
+        self.stamp = self._stamp()
+        self.sha256 = hashlib.sha256() if known is None or self.stamp != known else None
         self.bytes = 0
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        if not isinstance(self._raw, io.FileIO):
+            return None
+        found = os.fstat(self._raw.fileno())
+        if time.time() - max(found.st_mtime, found.st_ctime) < _RECENT:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    @property
+    def is_as_opened(self) -> bool:
+        """Whether the file still has its stamp."""
+        return self._stamp() == self.stamp
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
-        self.sha256.update(data)
-        self.bytes += len(data)
+        if isinstance(self._raw, io.FileIO):
+            count = self._raw.readinto(buffer) or 0
+        else:  # a remote file, which may have nothing but `read`
+            data = self._raw.read(len(buffer))
+            count = len(data)
+            buffer[:count] = data
+        if self.sha256 is not None:
+            self.sha256.update(buffer[:count])
+        self.bytes += count
         if self._progress is not None:
-            self._progress(len(data))
-        return len(data)
+            self._progress(count)
+        return count
 
     def close(self) -> None:
         if not self.closed:
@@ -153,26 +194,56 @@ class RefusedError(Exception):
 
 
 class _ZstdStream:
-    """A zstd frame with the interface of Python's own decompressors."""
+    """A zstd frame with the interface of Python's own decompressors (RFC 8878 has its parts).
+
+    Args:
+        head: the frame's first bytes, as `decompress` will be given them.
+    """
 
     needs_input = True
 
-    def __init__(self) -> None:
+    def __init__(self, head: bytes) -> None:
         import zstandard
 
         self._frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+        self._input = b""
+        about = head[4] if len(head) > 4 else 0
+        self._checksum = about & 4
+        self._to_block = 5 + (not about & 32) + (0, 1, 2, 4)[about & 3] + (about >> 5 & 1, 2, 4, 8)[about >> 6]
+        self._ending = False
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002 - bounded by the size of the input
+    def decompress(self, data: bytes, max_length: int) -> bytes:  # noqa: ARG002 - bounded by the number of blocks
         import zstandard
 
+        self._input += data
+        size = self._pass_blocks()
         try:
-            return self._frame.decompress(data)
+            output = self._frame.decompress(self._input[:size])
         except zstandard.ZstdError as error:
             if "too much memory" in str(error):
                 raise RefusedError("is a zstd file with a window of more than 2 GiB") from error
             if "Dictionary" in str(error):
                 raise RefusedError("is a zstd file that needs a dictionary") from error
             raise
+        self._input = self._input[size:]
+        self.needs_input = self._ending or len(self._input) < _BLOCK_HEADER
+        return output
+
+    def _pass_blocks(self) -> int:
+        """The bytes of the input that belong to the blocks to decompress next, as far as it goes."""
+        place = self._to_block
+        for _ in range(0 if self._ending else _ZSTD_BLOCKS):
+            if place + _BLOCK_HEADER > len(self._input):
+                break
+            header = int.from_bytes(self._input[place : place + _BLOCK_HEADER], "little")
+            place += _BLOCK_HEADER + (1 if header >> 1 & 3 == 1 else header >> 3)  # one byte to repeat, or as many
+            if header & 1:
+                place += self._checksum
+                self._ending = True
+                break
+        size = min(place, len(self._input))
+        self._to_block = place - size
+        return size
 
     @property
     def eof(self) -> bool:
@@ -180,13 +251,13 @@ class _ZstdStream:
 
     @property
     def unused_data(self) -> bytes:
-        return self._frame.unused_data
+        return self._frame.unused_data + self._input
 
 
 def _frame(head: bytes) -> Any:
     """A decompressor of the zstd or lz4 frame that begins so."""
     if not head.startswith(_LZ4):
-        return _ZstdStream()
+        return _ZstdStream(head)
     import lz4.frame
 
     if head[4:5] and head[4] & 1:
@@ -230,7 +301,7 @@ class _StreamsReader(io.RawIOBase):
                 self._pending = (self._stream.unused_data or b"") + self._pending
                 self._stream = None
         count = min(len(buffer), len(self._output))
-        buffer[:count] = self._output[:count]
+        buffer[:count] = memoryview(self._output)[:count]
         self._output = self._output[count:]
         return count
 
@@ -283,12 +354,14 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if head.startswith(_GZIP):
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
     if _is_bzip2(head):
-        return io.BufferedReader(_StreamsReader(stream, lambda _: bz2.BZ2Decompressor()), _BLOCK)
-    if head.startswith(_XZ):
-        return io.BufferedReader(
-            _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4), _BLOCK
-        )
-    return io.BufferedReader(_StreamsReader(stream, _frame), _BLOCK) if _is_compressed(head) else stream
+        streams = _StreamsReader(stream, lambda _: bz2.BZ2Decompressor())
+    elif head.startswith(_XZ):
+        streams = _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4)
+    elif _is_compressed(head):
+        streams = _StreamsReader(stream, _frame)
+    else:
+        return stream
+    return io.BufferedReader(streams, _PIECE)  # smaller than what is read at a time, which then is not copied into it
 
 
 def _refuse_foreign(head: bytes) -> None:
@@ -308,9 +381,94 @@ def is_compressed(path: str) -> bool:
 def open_raw(path: str) -> BinaryIO:
     """A file's own bytes, unbuffered where it is local; the caller closes it."""
     if is_remote(path):
-        fs, inner = file_system(path)
-        return cast("BinaryIO", fs.open(inner, "rb"))
+        return cast("BinaryIO", _RemoteReader(path))
     return open(path, "rb", buffering=0)
+
+
+class _RemoteReader(io.RawIOBase):
+    """A remote file that is opened again, and read on from where it was, when the connection breaks.
+
+    Raises:
+        ZipfitError: the file is another one when it is opened again.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._place = 0
+        self._stream = self._open()
+        self._version = self._tag()
+
+    def _open(self) -> Any:
+        fs, inner = file_system(self._path)
+        return fs.open(inner, "rb")
+
+    def _tag(self) -> object:
+        """What changes when the file does, as far as the store tells."""
+        details = getattr(self._stream, "details", None) or {}
+        return {key: details.get(key) for key in ("size", "ETag", "etag", "md5Hash")}
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._place = int(self._stream.seek(offset, whence))
+        return self._place
+
+    def read(self, size: int | None = -1) -> bytes:
+        data: bytes = self._again(lambda: self._stream.read(-1 if size is None else size))
+        self._place += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _again(self, read: Callable[[], bytes]) -> bytes:
+        waits = iter(_WAITS)
+        while True:
+            try:
+                return read()
+            except Exception as error:
+                if not _may_pass(error):
+                    raise
+                wait = next(waits, None)
+                if wait is None or not (self._place == 0 or self.seekable()):
+                    raise
+                time.sleep(wait)
+                try:
+                    self._reopen()
+                except Exception as again:  # what is amiss still is told by the next reading
+                    if not _may_pass(again):
+                        raise
+
+    def _reopen(self) -> None:
+        old, self._stream = self._stream, self._open()
+        with suppress(Exception):
+            old.close()
+        if self._tag() != self._version:
+            raise ZipfitError(f"{self._path}: the file changed while it was being read")
+        if self._place:
+            self._stream.seek(self._place)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether what went wrong in the middle of a remote file may go well when it is tried again."""
+    if isinstance(error, (FileNotFoundError, PermissionError, ZipfitError)):
+        return False
+    status = getattr(error, "status", None)
+    return not (isinstance(status, int) and 400 <= status < 500)
 
 
 @contextmanager
@@ -372,6 +530,7 @@ class HashedFile:
         self.path = self.local_path = path
         self.bytes: int | None = None
         self.sha256: str | None = None
+        self._stamp: tuple[int, ...] | None = None
 
     def size(self) -> int | None:
         """Size in bytes if it can be told without reading the file."""
@@ -393,7 +552,7 @@ class HashedFile:
         Raises:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with naming(self.path), _HashingReader(open_raw(self.local_path), progress) as hashing:
+        with naming(self.path), _HashingReader(open_raw(self.local_path), progress, self._stamp) as hashing:
             raw: io.BufferedReader = io.BufferedReader(hashing, _BLOCK)
             _refuse_foreign(raw.peek(_HEAD))
             stream = _decompressed(raw)
@@ -405,16 +564,25 @@ class HashedFile:
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
-        with naming(self.path), _HashingReader(open_raw(self.local_path), None) as hashing:
+        with naming(self.path), _HashingReader(open_raw(self.local_path), None, self._stamp) as hashing:
             self._settle(hashing)
 
     def _settle(self, hashing: _HashingReader) -> None:
-        while hashing.read(_BLOCK):  # to the end, so that the hash covers the whole file
+        if hashing.sha256 is None:
+            if not hashing.is_as_opened:
+                raise self._changed()
+            return
+        rest = bytearray(_BLOCK)
+        while hashing.readinto(rest):  # to the end, so that the hash covers the whole file
             pass
         sha256 = hashing.sha256.hexdigest()
         if self.sha256 not in (None, sha256):
-            raise ZipfitError(f"{self.path}: the file changed while it was being read")
+            raise self._changed()
         self.bytes, self.sha256 = hashing.bytes, sha256
+        self._stamp = hashing.stamp if hashing.is_as_opened else None
+
+    def _changed(self) -> ZipfitError:
+        return ZipfitError(f"{self.path}: the file changed while it was being read")
 
 
 class SpooledFile(HashedFile):

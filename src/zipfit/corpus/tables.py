@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming
+from zipfit.corpus.streams import RefusedError, is_compressed, is_remote, naming, open_raw
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from zipfit.corpus.streams import HashedFile, OnRead
+
+# A chunk's rows: of about so many bytes, but no fewer and no more.
+_CHUNK_BYTES = 1 << 21
+_FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
 
 
 class RowGroups(NamedTuple):
@@ -31,11 +35,21 @@ class RowGroups(NamedTuple):
 def _random_access(file: HashedFile) -> Iterator[Any]:
     """What Arrow can read at random: where the file lies or, if that is not here, a stream of it."""
     if is_remote(file.path):
-        fs, inner = file_system(file.path)
-        with fs.open(inner, "rb") as stream:
+        with open_raw(file.path) as stream:
             yield stream
     else:
         yield file.local_path
+
+
+@contextmanager
+def _without_keys() -> Iterator[None]:
+    """Say of an encrypted file that it is one; Arrow says which of its own parts were not set up."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and "crypt" in str(error):
+            raise RefusedError("is encrypted, and zipfit has no key") from error
+        raise
 
 
 @contextmanager
@@ -64,7 +78,7 @@ def read_tables(
 
     if groups is None:
         file.hash_contents()
-    with naming(file.path), _decompressed(file) as source:
+    with naming(file.path), _without_keys(), _decompressed(file) as source:
         size = file.bytes or 0
         done, row = 0, 0 if groups is None else groups.first_row
         try:
@@ -73,14 +87,20 @@ def read_tables(
             else:
                 batches = _arrow_batches(file.path, source, columns)
             for batch, share in batches:
-                for start in range(0, batch.num_rows, CHUNK_RECORDS):
-                    yield TableChunk(row + start, batch.slice(start, CHUNK_RECORDS))
+                rows = _rows_at_a_time(batch.nbytes, batch.num_rows)
+                for start in range(0, batch.num_rows, rows):
+                    yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
                 if progress is not None:
                     progress(int(size * share) - done)
                     done = int(size * share)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file, kind, error) from error
+
+
+def _rows_at_a_time(size: int, rows: int) -> int:
+    """Rows of a chunk, where so many rows have so many bytes."""
+    return max(_FEWEST, min(_MOST, _CHUNK_BYTES * rows // max(size, 1)))
 
 
 def need_distinct(name: str, columns: Sequence[str], of: str = "column") -> None:
@@ -113,7 +133,7 @@ def check_schema(name: str, schema: pa.Schema) -> None:
         kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
     for field in schema:
         try:
-            pickable(pa.nulls(0, field.type)).take(pa.array([], pa.int64()))
+            pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))
         except pa.ArrowException as error:
             raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
 
@@ -127,7 +147,7 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path):
+    with naming(file.path), _without_keys():
         if is_compressed(file.local_path):
             return None
         with _random_access(file) as source:
@@ -156,7 +176,7 @@ def row_groups(file: HashedFile) -> list[tuple[int, int]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path), _random_access(file) as source:
+    with naming(file.path), _without_keys(), _random_access(file) as source:
         try:
             metadata = pq.read_metadata(source)
         except pa.ArrowException as error:
@@ -170,14 +190,16 @@ def _parquet_batches(
 ) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source) as parquet:
+    with pq.ParquetFile(source, page_checksum_verification=True) as parquet:
         check_schema(name, parquet.schema_arrow)
         # All of them where no field is named, or the one named is missing: a message names the rest.
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
         some = None if groups is None else list(range(groups.start, groups.stop))
-        for batch in parquet.iter_batches(batch_size=CHUNK_RECORDS, columns=wanted, row_groups=some):
+        sizes = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
+        at_a_time = min((_rows_at_a_time(group.total_byte_size, group.num_rows) for group in sizes), default=_MOST)
+        for batch in parquet.iter_batches(batch_size=at_a_time, columns=wanted, row_groups=some):
             done += batch.num_rows
             yield batch, done / total
 

@@ -19,11 +19,13 @@ from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import BadRecordError, ZipfitError, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
     from zipfit.corpus.records import Records
+    from zipfit.corpus.shards import Sharding
 
 SCORE_FIELD = "zipfit_score"
 RANK_FIELD = "zipfit_rank"
@@ -125,7 +127,12 @@ class TableSpool:
     """Chosen records as Arrow batches in temporary, memory-mapped files, one for each run of a schema; see `LineSpool`.
 
     They are Arrow streams, since an Arrow file takes no column whose dictionary differs from batch to batch.
+
+    Attributes:
+        nulled: no number becomes null.
     """
+
+    nulled = 0
 
     def __init__(self) -> None:
         self._schemas: list[pa.Schema] = []
@@ -203,7 +210,7 @@ def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
     if kind in TABLES and mixed:
         raise _mixed()
     if kind in TABLES and schemas:
-        _write_tables(io.BytesIO(), path, kind, iter([_together([_empty(schema) for schema in schemas])]))
+        _write_tables(io.BytesIO(), path, iter([_together([_empty(schema) for schema in schemas])]))
 
 
 def _empty(schema: pa.Schema) -> pa.Table:
@@ -297,6 +304,62 @@ def write_records(
     Raises:
         ZipfitError: the records do not fit the format (columns without a common type, say).
     """
+    with _spooled(path, batches, text_columns) as spool:
+        if isinstance(spool, LineSpool) and output_format(path) not in TABLES:
+            _write_lines(stream, path, spool, order, added)
+        else:
+            _write_tables(stream, path, _with_columns(spool.tables(order), added))
+        return spool.nulled
+
+
+def write_shards(
+    open_shard: Callable[[str], AbstractContextManager[BinaryIO]],
+    sharding: Sharding,
+    batches: Iterable[Records],
+    order: Sequence[int],
+    added: Sequence[tuple[float, int]] | None,
+    text_columns: Collection[str] = (),
+) -> tuple[list[int], int]:
+    """Write records as several files, which one after another hold what one file would.
+
+    Args:
+        open_shard: opens a file by its name; called for one at a time, in order.
+        sharding: where to cut.
+        batches: as of `write_records`, as all that follow.
+        order: likewise.
+        added: likewise.
+        text_columns: likewise.
+
+    Returns:
+        The number of records in each file, and how many numbers became null.
+
+    Raises:
+        ZipfitError: as `write_records`.
+    """
+    path = sharding.names(1)[0]
+    with _spooled(path, batches, text_columns) as spool:
+        sizes: Iterable[int] = ()
+        if isinstance(spool, LineSpool):
+            sizes = (len(line) + 1 for line in _with_fields(spool.lines(order), added))
+        counts = sharding.counts(len(order), sizes)
+        names = sharding.names(len(counts))
+        if isinstance(spool, LineSpool) and output_format(path) not in TABLES:
+            start = 0
+            for name, count in zip(names, counts, strict=True):
+                rows = slice(start, start := start + count)
+                with open_shard(name) as stream:
+                    _write_lines(stream, name, spool, order[rows], None if added is None else added[rows])
+        else:
+            tables = _with_columns(spool.tables(order), added)
+            for name, shard in zip(names, _heads(tables, counts), strict=True):
+                with open_shard(name) as stream:
+                    _write_tables(stream, name, shard)
+        return counts, spool.nulled
+
+
+@contextmanager
+def _spooled(path: str, batches: Iterable[Records], text_columns: Collection[str]) -> Iterator[LineSpool | TableSpool]:
+    """Records that are to be written in a path's format, once they are all there."""
     kind = output_format(path)
     strict = kind in ("jsonl", "json")
     spool: LineSpool | TableSpool | None = None
@@ -307,22 +370,39 @@ def write_records(
                 spool = TableSpool() if as_table else LineSpool(strict, text_columns)
             spool.add(batch)
         spool = spool or LineSpool(strict, text_columns)
-        if kind in TABLES:
-            _write_tables(stream, path, kind, _with_columns(spool.tables(order), added))
-        else:
-            assert isinstance(spool, LineSpool)
-            suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
-            with _compressed(stream, suffix) as output:
-                if kind in ("csv", "tsv"):
-                    _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
-                else:
-                    _write_json(output, _with_fields(spool.lines(order), added), as_array=kind == "json")
-        return spool.nulled if isinstance(spool, LineSpool) else 0
+        yield spool
     except BadRecordError as error:
         raise ZipfitError(f"{path}: a chosen record cannot be written: {error}") from error
     finally:
         if spool is not None:
             spool.close()
+
+
+def _write_lines(
+    stream: BinaryIO, path: str, spool: LineSpool, order: Sequence[int], added: Sequence[tuple[float, int]] | None
+) -> None:
+    kind = output_format(path)
+    suffix = next((suffix for suffix in COMPRESSION_SUFFIXES if path.lower().endswith(suffix)), None)
+    with _compressed(stream, suffix) as output:
+        if kind in ("csv", "tsv"):
+            _write_csv(output, spool, order, added, "\t" if kind == "tsv" else ",")
+        else:
+            _write_json(output, _with_fields(spool.lines(order), added), as_array=kind == "json")
+
+
+def _heads(tables: Iterator[pa.Table], counts: Sequence[int]) -> Iterator[Iterator[pa.Table]]:
+    """Cut tables, one after another, into as many rows as each count says; each part is read before the next."""
+    rest: list[pa.Table] = []
+
+    def rows(count: int) -> Iterator[pa.Table]:
+        while count:
+            table = rest.pop() if rest else next(tables)
+            yield table.slice(0, count)
+            if table.num_rows > count:
+                rest.append(table.slice(count))
+            count -= min(count, table.num_rows)
+
+    yield from map(rows, counts)
 
 
 def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | None) -> Iterator[bytes]:
@@ -399,11 +479,11 @@ def _with_columns(tables: Iterable[pa.Table], added: Sequence[tuple[float, int]]
         yield kept.append_column(RANK_FIELD, pa.array([rank for _, rank in part], pa.int64()))
 
 
-def _write_tables(stream: BinaryIO, path: str, kind: str, tables: Iterator[pa.Table]) -> None:
+def _write_tables(stream: BinaryIO, path: str, tables: Iterator[pa.Table]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    open_writer = pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file
+    open_writer = pq.ParquetWriter if output_format(path) == "parquet" else pa.ipc.new_file
     try:
         first = next(tables, pa.table({}))
         with open_writer(stream, first.schema) as writer:

@@ -19,12 +19,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
+from zipfit.errors import ZipfitError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeIs
 
 T = TypeVar("T")
 
@@ -118,6 +121,41 @@ Method = Scorer | Selector | Shortlister
 
 
 @runtime_checkable
+class Comparer(Fitted, Protocol):
+    """A method that compares each document with each target example, and reduces the n numbers (see `methods.reduce`).
+
+    By turns it ranks the pool as a whole: then it is a selector, though its class has `score`.
+    """
+
+    reduce: str
+
+    def compare(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return how near each text is to each example, shape (len(texts), n). Safe from several threads."""
+
+
+ROUND_ROBIN = "round-robin"
+"""The reduction by turns."""
+
+
+def is_scorer(method: Method) -> TypeIs[Scorer]:
+    """Whether the method, with its options as they are, scores each document on its own."""
+    by_turns = isinstance(method, Comparer) and method.reduce == ROUND_ROBIN
+    return isinstance(method, Scorer) and not by_turns
+
+
+def scores_of(method: Scorer, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The scores of a batch, shape (len(texts),).
+
+    Raises:
+        ZipfitError: the method does not give one for each text.
+    """
+    scores = np.asarray(method.score(texts), dtype=np.float64)
+    if scores.shape != (len(texts),):
+        raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
+    return scores
+
+
+@runtime_checkable
 class Grouped(Protocol):
     """A method that weighs several targets."""
 
@@ -130,6 +168,17 @@ class Seeded(Protocol):
     """A method that draws at random; `seed` is an option of its constructor."""
 
     seed: int
+
+
+ADDED = {"added": True}
+"""Metadata of an option that came later: a manifest names it only where it is not the default."""
+
+
+@runtime_checkable
+class HasGiven(Protocol):
+    """A method that says itself what would make it again: its constructor's arguments, as JSON values."""
+
+    given: dict[str, Any] | None
 
 
 @runtime_checkable

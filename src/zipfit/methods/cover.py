@@ -13,6 +13,9 @@ defaults.
 
 from __future__ import annotations
 
+import math
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import lru_cache
@@ -22,6 +25,8 @@ import numpy as np
 
 from zipfit.errors import ZipfitError, need
 from zipfit.methods import cover_reference
+from zipfit.methods.base import ADDED
+from zipfit.methods.surprise import byte_surprise, ngram_surprise
 from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 
 UNITS = ("word", "byte")
 PHIS = ("log", "sqrt", "saturating")
-WEIGHTS = ("share", "contrast")
+WEIGHTS = ("share", "contrast", "surprise")
 
 _FIRST_STEPS, _MOST_STEPS = 16, 4096
 """Documents that the greedy chooses at a time: doubling, so it works ahead of the walk by as much again at most."""
@@ -56,9 +61,11 @@ class Cover:
         phi: the reward of c occurrences. `log`: log(1 + c); `sqrt`: the square root of c; `saturating`: c / (1 + c).
         weights: `share`: n-gram g weighs its share of the target's n-grams; `contrast`: its share times
             r / (r + s), where r and s are its occurrences per byte in the target and in the pool, so that what is
-            common everywhere weighs less.
+            common everywhere weighs less; `surprise`: what a language model finds surprising in it: the mean of its
+            bytes' nats in the target, summed over its occurrences there (`zipfit.methods.surprise`).
         cost_exponent: gains are compared after division by (bytes of the document) ** cost_exponent. 1 is gain per
             byte, for budgets in bytes or tokens; 0 is gain per document, for budgets in documents.
+        model: of `surprise`, which reads the target once: a causal language model, as `zipfit finetune` takes it.
 
     Example:
         The second document would add little to the first, so the third goes before it.
@@ -74,43 +81,61 @@ class Cover:
     phi: str = "saturating"
     weights: str = "share"
     cost_exponent: float = 1.0
+    model: str = field(default="smollm2", metadata=ADDED)
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Number the target's features; the pool is not read.
 
         Raises:
+            MissingExtraError: for `surprise`, the extra `train` is not installed.
             ZipfitError: if an option is not one of those above, or the target has no n-gram of the orders asked for or
-                holds a lone surrogate.
+                holds a lone surrogate, or the model cannot be loaded.
         """
         for name, allowed in (("unit", UNITS), ("phi", PHIS), ("weights", WEIGHTS)):
             value = getattr(self, name)
             need(value in allowed, f"cover's {name} must be one of {', '.join(allowed)}, not {value!r}")
         need(0 <= self.cost_exponent <= 4, f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}")
         texts = Texts.of(target)
-        self._features = engine(cover_reference).CoverFeatures(texts, self.unit, _orders(self.orders))
+        orders = _orders(self.orders)
+        self._features = engine(cover_reference).CoverFeatures(texts, self.unit, orders)
         self._target_bytes = int(texts.lengths.sum())
         found = len(self._features.counts())
         need(found > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
         self.notes = {"features": found}
+        if self.weights == "surprise":
+            nats = byte_surprise(texts, self.model)
+            self._surprise = ngram_surprise(texts, nats, self.unit, orders)
+            total = float(sum(map(np.add.reduce, nats)))
+            self.notes |= {"model": self.model, "bits_per_byte": total / math.log(2) / self._target_bytes}
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
-        """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first."""
+        """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first.
+
+        Raises:
+            ZipfitError: what was found in the documents cannot be written to the temporary folder.
+        """
         features = self._features
-        greedy = engine(cover_reference).CoverGreedy(self.cost_exponent)
+        greedy = engine(cover_reference).CoverGreedy(self.cost_exponent, tempfile.gettempdir())
         for matches in pool.map(lambda batch: features.matches(Texts.of(batch))):
-            greedy.append(matches)
-        greedy.start(self._weigh(greedy), _table(self.phi))
+            with _on_disk():
+                greedy.append(matches)
+        with _on_disk():
+            greedy.start(self._weigh(greedy), _table(self.phi))
         steps = _FIRST_STEPS
         while True:
-            positions, scores = greedy.take(steps)
+            with _on_disk():
+                positions, scores = greedy.take(steps)
             yield from zip(positions.tolist(), scores.tolist(), strict=True)
             if len(positions) < steps:
                 return
             steps = min(2 * steps, _MOST_STEPS)
 
     def _weigh(self, greedy: Any) -> NDArray[np.float64]:
+        if self.weights == "surprise":
+            total = self._surprise.sum()
+            return self._surprise / (total if total > 0 else 1.0)
         counts = self._features.counts().astype(np.float64)
         share: NDArray[np.float64] = counts / counts.sum()
         if self.weights == "share":
@@ -119,6 +144,19 @@ class Cover:
         in_pool = greedy.totals(len(counts)) / max(greedy.pool_bytes(), 1)
         contrasted: NDArray[np.float64] = share * in_target / (in_target + in_pool)
         return contrasted
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Say what it means when the engine's file cannot be written or read."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise ZipfitError(
+            f"cover keeps what it found in the documents in {folder}, and that failed ({error.strerror}): "
+            "point TMPDIR to a folder with more room"
+        ) from error
 
 
 def _orders(text: str) -> list[int]:

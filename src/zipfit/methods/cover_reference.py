@@ -122,11 +122,16 @@ class CoverFeatures:
 class CoverGreedy:
     """Lazy greedy maximisation of a weighted concave cover, by gain per cost = max(bytes, 1) ** cost_exponent.
 
+    Args:
+        cost_exponent: see above.
+        folder: means nothing here; the native core keeps the documents' matches in a file there.
+        held: means nothing here; of those the core holds so many bytes in memory.
+
     Raises:
         ValueError: the exponent lies outside 0..4.
     """
 
-    def __init__(self, cost_exponent: float) -> None:
+    def __init__(self, cost_exponent: float, folder: str = "", held: int = 1 << 26) -> None:  # noqa: ARG002
         if math.isnan(cost_exponent) or not 0 <= cost_exponent <= LARGEST_EXPONENT:
             raise ValueError(f"cost_exponent must lie in 0..{LARGEST_EXPONENT}, not {cost_exponent!r}")
         self._cost_exponent = float(cost_exponent)

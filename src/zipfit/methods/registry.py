@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import re
 import reprlib
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import Scorer, Selector, Shortlister
+from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from zipfit.methods.base import Method
 
@@ -25,7 +26,10 @@ METHODS = {
     "d4": "zipfit.methods.d4:D4",
     "embedding": "zipfit.methods.embedding:Embedding",
     "cover": "zipfit.methods.cover:Cover",
+    "bm25": "zipfit.methods.bm25:Bm25",
     "gain": "zipfit.methods.gain:Gain",
+    "lossdrop": "zipfit.methods.lossdrop:LossDrop",
+    "distilled": "zipfit.methods.distilled:Distilled",
     "mmr": "zipfit.methods.mmr:Mmr",
 }
 
@@ -66,22 +70,64 @@ def check_method(method: object) -> None:
     )
 
 
-def need_consent(name: str, allow_code: Collection[str]) -> None:
+def need_consent(name: str, allow_code: Collection[str], options: Mapping[str, Any] | None = None) -> None:
     """Check that a method which a file names, and perhaps a stranger wrote, may be imported.
 
     Args:
         name: as `build_method` takes it.
         allow_code: modules that the user has agreed to run.
+        options: the method's, which may name other methods.
 
     Raises:
-        ZipfitError: it is neither one of zipfit's own nor agreed to.
+        ZipfitError: it, or one that its options name, is neither one of zipfit's own nor agreed to.
     """
-    module = METHODS.get(name, name).partition(":")[0]
-    if ":" in name and module and not module.startswith("zipfit.methods.") and module not in allow_code:
-        raise ZipfitError(
-            f"method {name!r} would run the code of the module {module}: if you trust it, agree with "
-            f"--allow-code {module} (in Python: allow_code=[{module!r}])"
-        )
+    for each in _named(name, options or {}):
+        module = METHODS.get(each, each).partition(":")[0]
+        if ":" in each and module and not module.startswith("zipfit.methods.") and module not in allow_code:
+            raise ZipfitError(
+                f"method {each!r} would run the code of the module {module}: if you trust it, agree with "
+                f"--allow-code {module} (in Python: allow_code=[{module!r}])"
+            )
+
+
+def _named(name: str, options: Mapping[str, Any]) -> Iterator[str]:
+    """A method's name, and those of all methods that its options name."""
+    yield name
+    within = options.get("within", ())
+    shortlists = within if isinstance(within, (list, tuple)) else [within]
+    teacher = options.get("teacher")
+    taught = {"method": name_and_options(teacher)[0]} if isinstance(teacher, str) else {}
+    for each in [options, taught, *map(shortlist_of, shortlists)]:
+        if isinstance(each, dict) and isinstance(each.get("method"), str):
+            nested = each.get("options")
+            yield from _named(each["method"], nested if isinstance(nested, dict) else {})
+
+
+def shortlist_of(given: Any) -> Any:
+    """Read `METHOD:SHARE` or `METHOD,NAME=VALUE,...:SHARE` as a mapping of `method`, `options` and `share`.
+
+    Anything but a text is returned as it is.
+
+    Raises:
+        ZipfitError: the text is not of that form.
+    """
+    if not isinstance(given, str):
+        return given
+    named, colon, share = given.rpartition(":")
+    try:
+        number = float(share)
+    except ValueError:
+        colon = ""
+    name, options = name_and_options(named)
+    if not colon or not name:
+        raise ZipfitError(f"within {given!r}: write METHOD:SHARE, as in zipfit:0.3")
+    return {"method": name, "options": options, "share": number}
+
+
+def name_and_options(text: str) -> tuple[str, dict[str, str]]:
+    """Read `METHOD` or `METHOD,NAME=VALUE,...`; a value may hold commas."""
+    name, *options = re.split(r",(?=[A-Za-z_]\w*=)", text.strip())
+    return name, dict((option.split("=", 1)) for option in options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +151,15 @@ def method_options(method: object) -> dict[str, Any] | None:
     """The options that would build the method again, or None if they cannot be told (it is no dataclass)."""
     if isinstance(method, Named):
         return method.options
+    if isinstance(method, HasGiven):
+        return method.given
     if not dataclasses.is_dataclass(method):
         return None
-    return {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
+    return {
+        field.name: getattr(method, field.name)
+        for field in dataclasses.fields(method)
+        if field.init and not ("added" in field.metadata and getattr(method, field.name) == field.default)
+    }
 
 
 def class_path(method: object) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import ZipfitError, need
+from zipfit.methods.base import ADDED
+from zipfit.methods.reduce import Reduced, check_reduction
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from typing_extensions import Self
 
@@ -21,15 +24,18 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class ZipFit:
+class ZipFit(Reduced):
     """Scores a document by its mean compression alignment with the target (Algorithm 1 of the paper).
 
         NCD(x, t_j) = (C(x + t_j) - min(C(x), C(t_j))) / max(C(x), C(t_j))
         alignment(x) = 1 - (1/n) sum_j NCD(x, t_j)
 
+    With another `reduce` than `mean`, the n numbers 1 - NCD(x, t_j) are reduced by `zipfit.methods.reduce`.
+
     Attributes:
         compressor: what C is: `gzip`, `lz4`, `zstd`, `brotli` or `lzma`.
         level: its level; None for its default (6 for gzip).
+        reduce: `mean`, `max` or `round-robin`.
         engine: compressor, level and what computes the sizes, known after `fit`.
         pairs_per_document: n, known after `fit`.
 
@@ -41,6 +47,7 @@ class ZipFit:
 
     compressor: str = "gzip"
     level: int | None = None
+    reduce: str = field(default="mean", metadata=ADDED)
     engine: str = field(default="", init=False, compare=False)
     pairs_per_document: int = field(default=0, init=False, repr=False, compare=False)
     _pairs: Pairs | None = field(default=None, init=False, repr=False, compare=False)
@@ -49,8 +56,9 @@ class ZipFit:
         """Prepare the n target examples and return self.
 
         Raises:
-            ZipfitError: no target example, a lone surrogate in one, an unknown compressor, or a level out of its range.
+            ZipfitError: no target example, a lone surrogate in one, or a wrong option.
         """
+        check_reduction(self.reduce)
         need(len(target) > 0, "the target is empty: there is nothing to align with")
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
@@ -62,9 +70,14 @@ class ZipFit:
         """Return the alignment of each text, shape (len(texts),): 1 for a perfect fit, near 0 for none.
 
         Raises:
-            ZipfitError: called before `fit`, or a text with a lone surrogate.
+            ZipfitError: called before `fit`, a text with a lone surrogate, or `reduce` is `round-robin`.
         """
-        return self.pairs.alignments(Texts.of(texts))
+        return self.pairs.alignments(Texts.of(texts)) if self.reduce == "mean" else super().score(texts)
+
+    def compare(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return 1 - NCD of each text and each example, shape (len(texts), n); raises as `score`."""
+        every = np.arange(self.pairs_per_document, dtype=np.int32)
+        return 1.0 - self.pairs.distances(Texts.of(texts), every)[1]
 
     @property
     def pairs(self) -> Pairs:

@@ -233,6 +233,7 @@ def describe_arm(arm: Arm) -> str:
         "" if arm.lengths_of is None else f"random documents of the lengths of {arm.lengths_of}'s",
         "" if arm.min_score is None else f"all that score at least {arm.min_score:g}",
         "" if arm.target_size is None else f"seeing {plural(arm.target_size, 'target example')}",
+        "" if arm.within is None else f"within {', '.join(arm.within)}",
         ", ".join(f"{name.replace('_', '-')} {value}" for name, value in arm.rules.items()),
     ]
     return tidy("; ".join(filter(None, parts)) or "documents of the source", 300)

@@ -12,7 +12,7 @@ from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD, write_records
 from zipfit.errors import need
-from zipfit.methods.base import HasEngine, Scorer
+from zipfit.methods.base import HasEngine, is_scorer
 from zipfit.methods.registry import class_path
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
@@ -156,7 +156,7 @@ def alignment(
         (0.6, 1)
     """
     method = ZipFit(compressor, level) if method is None else method
-    need(isinstance(method, Scorer), f"{class_path(method)} ranks the pool without a score for each document")
+    need(is_scorer(method), f"{class_path(method)} ranks the pool without a score for each document")
     of_source, of_target = readings(reading)
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:

@@ -101,7 +101,8 @@ def explain(
         record = _record_at(files_of(manifest, "source"), reading, position or 0)
     target_texts = _texts(files_of(manifest, "target"), target_reading)
     chosen_by = manifest["method"]
-    method = build_method("zipfit", (chosen_by["class"] == METHODS["zipfit"] and chosen_by["options"]) or {})
+    options = (chosen_by["class"] == METHODS["zipfit"] and chosen_by["options"]) or {}
+    method = build_method("zipfit", {name: value for name, value in options.items() if name != "reduce"})
     assert isinstance(method, ZipFit)
     fields = {name: record[name] for name in (SCORE_FIELD, RANK_FIELD) if name in record}
     if rank is not None and (form := manifest["output"].get("convert")) is not None:

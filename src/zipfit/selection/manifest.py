@@ -231,7 +231,21 @@ def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     else:
         beside = Path(selected).parent / Path(output["path"]).name
         name = str(beside) if beside.exists() else whereabouts(output["path"], manifest)
-        problems += _compare(name, output, manifest)
+        problems += (
+            _compare(name, output, manifest) if output.get("shards") is None else _compare_shards(name, manifest)
+        )
+    return problems
+
+
+def _compare_shards(folder: str, manifest: dict[str, Any]) -> list[str]:
+    """What differs between a folder and the shards that a manifest names; another file in it would be read too."""
+    shards = {each["path"]: each for each in manifest["output"]["shards"]}
+    problems = []
+    for name, shard in shards.items():
+        problems += _compare(f"{folder}/{name}", shard, manifest)
+    if os.path.isdir(folder):
+        others = [name for name in sorted(os.listdir(folder)) if name not in shards and not name.startswith(".")]
+        problems += [f"{folder}/{name}: is not of the selection" for name in others]
     return problems
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, ValidationError, convert, field
 
+from zipfit.corpus.shards import SHARD_NAME
 from zipfit.errors import ZipfitError
 
 # All that a path can hold here: no NUL, and of surrogates those that stand for bytes which are no UTF-8.
@@ -75,6 +76,13 @@ class _Selection(Struct):
     documents: _Count
 
 
+class _Shard(Struct):
+    path: Annotated[str, Meta(pattern=f"^{SHARD_NAME}$")]
+    documents: _Count
+    bytes: _Count
+    sha256: str
+
+
 class _Output(Struct):
     path: SafePath
     order: str
@@ -82,6 +90,10 @@ class _Output(Struct):
     bytes: _Count
     sha256: str
     convert: str | None = None
+    shard_records: _Count | None = None
+    shard_bytes: _Count | None = None
+    shard_format: str | None = None
+    shards: list[_Shard] | None = None
 
 
 class _Manifest(Struct):

@@ -189,7 +189,7 @@ def _measured_order(
     if terms is None:
         return None
     method = described["method"]
-    need_consent(method["class"], ())
+    need_consent(method["class"], (), method["options"])
     built = build_method(method["class"], method["options"])
     assert isinstance(built, Measurer)
     built.terms = terms

@@ -23,12 +23,12 @@ from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, Scorer
+from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, is_scorer, scores_of
 from zipfit.methods.registry import class_path, method_options
 from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
-from zipfit.selection.ranking import fit, scores_of
+from zipfit.selection.ranking import fit
 from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
-from zipfit.selection.sources import Stopwatch, text_hash
+from zipfit.selection.sources import Stopwatch
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from zipfit.corpus.corpus import Rejected
+    from zipfit.corpus.corpus import Batch, Rejected
     from zipfit.corpus.pieces import Piece
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.store import Store
@@ -118,7 +118,7 @@ def check_can_be_parted(method: Method, parts: int) -> None:
     Raises:
         ZipfitError: the method ranks the pool as a whole.
     """
-    if isinstance(method, (Scorer, Measurer)):
+    if is_scorer(method) or isinstance(method, Measurer):
         return
     name = class_path(method).rpartition(":")[2].lower()
     raise ZipfitError(
@@ -323,9 +323,7 @@ class _Scoring:
         batches = list(corpus.read())
         values = list(self._map(partial(_values, self._method), [batch.texts for batch in batches]))
         lengths = np.concatenate([np.empty(0, np.int64), *(batch.texts.lengths for batch in batches)])
-        hashes = np.fromiter(
-            (text_hash(text) for batch in batches for text in batch.texts.encoded()), np.uint64, len(lengths)
-        )
+        hashes = np.concatenate([np.empty(0, np.uint64), *map(_hashes, batches)])
         segments, good, rows = [], [], 0
         for (piece, mark, first, chunks), item, bad in zip(held, inputs, corpus.bad_rows, strict=True):
             records = sum(map(len, chunks))
@@ -348,7 +346,7 @@ class _Scoring:
                     read.get("sha256"),  # type: ignore[arg-type]
                 )
             )
-        labels = [label for batch in batches for label in batch.labels]
+        labels = [batch.label_names[number] for batch in batches for number in batch.label_numbers.tolist()]
         table = block_table(rows, np.array(good, np.int64), values, (lengths, hashes, labels), rejected)
         about = {
             "job": self._job,
@@ -362,6 +360,11 @@ class _Scoring:
         self.scored += rows
         if self._advance is not None:
             self._advance.documents(rows)
+
+
+def _hashes(batch: Batch) -> NDArray[np.uint64]:
+    assert batch.hashes is not None  # of a first pass
+    return batch.hashes
 
 
 class _CannotBeReadError(Exception):
@@ -378,7 +381,7 @@ def _readable(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
 
 def _values(method: Method, texts: Texts) -> NDArray[np.float64]:
     """Scores, shape (n,), or what was measured, shape (n, F)."""
-    if isinstance(method, Scorer):
+    if is_scorer(method):
         return scores_of(method, texts)
     assert isinstance(method, Measurer)
     return method.measure(texts)

@@ -10,7 +10,7 @@ import numpy as np
 
 from zipfit.corpus.reading import NO_LABEL
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Grouped, HasEngine, HasNotes, HasPairs, Reach, Scorer, Shortlister
+from zipfit.methods.base import Grouped, HasEngine, HasNotes, HasPairs, Reach, Shortlister, is_scorer, scores_of
 from zipfit.methods.registry import Named, class_path, method_options
 from zipfit.selection.cut import walk
 from zipfit.selection.sources import Stopwatch
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zipfit.methods.base import Method, Pool
+    from zipfit.methods.base import Method, Pool, Scorer
     from zipfit.selection.cut import Cut, Terms
     from zipfit.selection.sources import Sources
-    from zipfit.system.texts import Texts
 
 _RUN = 1 << 16
 
@@ -111,18 +110,6 @@ def fit(method: Method, sources: Sources, pool: Pool) -> None:
         raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
 
 
-def scores_of(method: Scorer, texts: Texts) -> NDArray[np.float64]:
-    """The scores of a batch, shape (len(texts),).
-
-    Raises:
-        ZipfitError: the method does not give one for each text.
-    """
-    scores = np.asarray(method.score(texts), dtype=np.float64)
-    if scores.shape != (len(texts),):
-        raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
-    return scores
-
-
 def rank(sources: Sources, method: Method) -> Ranking:
     """Fit a method to the target, and have it rank the pool.
 
@@ -137,11 +124,12 @@ def rank(sources: Sources, method: Method) -> Ranking:
     scores = None
     whole: Iterable[tuple[int, float]] | None = None
     with stopwatch.stage("score"):
-        if isinstance(method, Scorer):
+        if is_scorer(method):
             scores = _scores(method, sources)
             whole = Descending(scores)
         elif not isinstance(method, Shortlister):
             whole = _Lazy(_checked(method.rank(pool), sources))
+            next(iter(whole), None)  # so that the method's own first pass gathers the facts, which a cut needs
     if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
         raise ZipfitError(f"no document has the field {sources.reading.by!r} that is to label it")
     return Ranking(sources, method, whole, scores, stopwatch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import check_output, names_of
 from zipfit.corpus.outputs import Outputs
+from zipfit.corpus.shards import Sharding
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
 from zipfit.selection.manifest import ROLES, files_of, read_manifest, whereabouts
@@ -56,16 +57,18 @@ def rerun(
         raise ZipfitError(
             f"{manifest_path}: the options of {method['class']} are not known, so it cannot be built again"
         )
-    need_consent(method["class"], allow_code)
+    need_consent(method["class"], allow_code, method["options"])
     saved = manifest["output"]
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")
     read: dict[str, Any] = {role: files_of(manifest, role) for role in ROLES if role in manifest}
     output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
     form = saved.get("convert")
-    Outputs.of_selection(output, overwrite, form).check([name for files in read.values() for name in names_of(files)])
+    shards = {f"shard_{name}": saved.get(f"shard_{name}") for name in ("records", "bytes", "format")}
+    outputs = Outputs.of_selection(output, overwrite, form, Sharding.of(*shards.values()))
+    outputs.check([name for files in read.values() for name in names_of(files)])
     if form is None:
-        check_output(output, read["source"])
+        check_output(outputs.records, read["source"])
     if announce is not None:
         announce(f"{_reads(read)}, and writes {output}")
     parameters = {**manifest["parameters"], "progress": progress}
@@ -74,9 +77,9 @@ def rerun(
     ):
         parameters["tokenizer"] = tokenizer
     selection = select(**read, method=method["class"], options=method["options"], **parameters)
-    how = {"order": saved["order"], "add_fields": saved["add_fields"], "convert": form}
-    new = selection.save(output, **how, overwrite=overwrite)
-    return selection, new["output"]["sha256"] == saved["sha256"]
+    how = {"order": saved["order"], "add_fields": saved["add_fields"], "convert": form, **shards}
+    new = selection.save(output, **how, overwrite=overwrite)["output"]
+    return selection, all(new.get(key) == saved.get(key) for key in ("sha256", "shards"))
 
 
 def _reads(read: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
+from zipfit.methods.within import Within
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.parts import check_can_be_parted
 from zipfit.selection.ranking import rank
@@ -20,7 +21,7 @@ from zipfit.selection.test_set import open_test_set
 from zipfit.selection.tokens import token_counter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from zipfit.corpus.inputs import Documents
     from zipfit.methods.base import Method
@@ -37,6 +38,7 @@ def select(
     allow_fewer: bool = False,
     method: str | Method = "zipfit",
     options: Mapping[str, Any] | None = None,
+    within: str | Sequence[str | Mapping[str, Any]] = (),
     tokenizer: str | None = None,
     text_field: str | None = None,
     template: str | None = None,
@@ -80,6 +82,8 @@ def select(
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
         options: arguments of the method's constructor, for a method given by name.
+        within: the method ranks those documents alone that other methods shortlist: `METHOD:SHARE`, as in
+            `zipfit:0.3`, or several; see `zipfit.methods.within.Within`. Nothing for the whole pool.
         text_field: field that holds a record's text; dots reach into nested records. See
             `zipfit.corpus.reading.Reading` for the default.
         template: text made of fields in braces, instead of a field.
@@ -132,6 +136,8 @@ def select(
         check_method(method)
         if options:
             raise ZipfitError("options are for a method given by name; this one is built already")
+    if within:
+        method = Within(method, within)
     if work is not None:
         check_can_be_parted(method, 1)
     need(

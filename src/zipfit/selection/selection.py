@@ -13,7 +13,8 @@ import numpy as np
 from zipfit.corpus.formats import TABLES
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record, without_nan
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, output_format, write_records
+from zipfit.corpus.shards import Sharding
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, output_format, write_records, write_shards
 from zipfit.errors import MissingExtraError, ZipfitError, need
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
@@ -237,6 +238,9 @@ class Selection:
         add_fields: bool = True,
         overwrite: bool = False,
         convert: str | None = None,
+        shard_records: int | None = None,
+        shard_bytes: int | str | None = None,
+        shard_format: str | None = None,
     ) -> dict[str, Any]:
         """Write the chosen records, whole or converted, and beside them the manifest.
 
@@ -252,6 +256,9 @@ class Selection:
             overwrite: replace what is there, and remove what lies there of an earlier selection.
             convert: form to write the records in: `messages`, `prompt-completion` or `text`; see
                 `zipfit.corpus.convert`. None for the one that `select` was given, or the records as they are.
+            shard_records: write a folder of files that have so many records each at most; the path is the folder's.
+            shard_bytes: likewise, of so many bytes before compression, also as `100MB`.
+            shard_format: what the files of the folder are; see `zipfit.corpus.shards.FORMATS`.
 
         Returns:
             The manifest.
@@ -264,16 +271,18 @@ class Selection:
         if order not in ("rank", "source"):
             raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
         form = self.ranking.sources.reading.convert if convert is None else convert
-        outputs = Outputs.of_selection(path, overwrite, form)
+        sharding = Sharding.of(shard_records, shard_bytes, shard_format)
+        outputs = Outputs.of_selection(path, overwrite, form, sharding)
         test_sets = [each for each in (self.terms.exclude, self.check) if each is not None]
         outputs.check([*self.ranking.sources.input_names, *(item.name for each in test_sets for item in each.inputs)])
         self._pool.check_unchanged(self.cut.indices)
-        output = {"path": path, "order": order, "add_fields": add_fields}
+        output = {"path": outputs.path, "order": order, "add_fields": add_fields}
         output |= {} if form is None else {"convert": form}
+        output |= {} if sharding is None else {f"shard_{name}": value for name, value in vars(sharding).items()}
         observer = Observer(self.ranking.sources, self.ranking.method, len(self), self.check)
         with outputs.writing() as files:
             with self.ranking.stopwatch.stage("write"):
-                output |= self._write(files, output, observer)
+                output |= self._write(files, outputs, output, observer)
             if self.ranking.sources.rejected is not None:
                 self.ranking.sources.rejected.save(files, outputs.rejected)
             self._write_duplicates(files, outputs.duplicates)
@@ -288,8 +297,8 @@ class Selection:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
-    def _write(self, files: Writing, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
-        path, form = output["path"], output.get("convert")
+    def _write(self, files: Writing, outputs: Outputs, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
+        path, form = outputs.records, outputs.convert
         by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order
         place = np.empty(len(self), dtype=np.int64)
         place[by_source] = np.arange(len(self))
@@ -306,10 +315,21 @@ class Selection:
             if form is None
             else corpus.converted(chosen, form, see, columns=output_format(path) in TABLES)
         )
-        with files.open(path) as written:
-            text_columns = self.ranking.sources.reading.text_columns
-            nulled = write_records(written.file, path, records, place[ranks].tolist(), added, text_columns)
-        about = {"documents": len(self), "bytes": written.bytes, "sha256": written.sha256}
+        rest = (records, place[ranks].tolist(), added, self.ranking.sources.reading.text_columns)
+        about: dict[str, Any] = {"documents": len(self)}
+        if outputs.sharding is None:
+            with files.open(path) as written:
+                nulled = write_records(written.file, path, *rest)
+            about |= {"bytes": written.bytes, "sha256": written.sha256}
+        else:
+            with files.folder(outputs.path) as folder:
+                counts, nulled = write_shards(folder.open, outputs.sharding, *rest)
+            shards = [
+                {"path": name, "documents": count, "bytes": each.bytes, "sha256": each.sha256}
+                for (name, each), count in zip(folder.written.items(), counts, strict=True)
+            ]
+            about |= {"bytes": sum(each.bytes for each in folder.written.values()), "sha256": folder.sha256}
+            about["shards"] = shards
         return about | {"numbers_made_null": nulled} if nulled else about
 
     def _write_duplicates(self, files: Writing, path: str | None) -> None:

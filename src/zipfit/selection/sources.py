@@ -7,28 +7,27 @@ import shutil
 import tempfile
 import time
 from array import array
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import ObjectInput, as_files, open_documents
+from zipfit.corpus.plain import text_digests
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.records import CHUNK_RECORDS
+from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS
 from zipfit.corpus.streams import close_after
 from zipfit.errors import BadRecordError, ZipfitError, need
+from zipfit.system.ahead import in_order
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -218,30 +217,15 @@ class CorpusPool:
                     yield batch if function is None else function(batch)
                     done(len(batch))
                 return
-            # The window bounds memory: reading waits while this many batches are unfinished.
-            window = 3 * self._threads
-            with ThreadPoolExecutor(self._threads, thread_name_prefix="zipfit") as executor:
-                pending: deque[tuple[int, Future[T]]] = deque()
-
-                def first() -> Iterator[T]:
-                    count, future = pending.popleft()
-                    yield future.result()
-                    done(count)
-
-                try:
-                    for batch in batches:
-                        pending.append((len(batch), executor.submit(function, batch)))
-                        if len(pending) >= window:
-                            yield from first()
-                    while pending:
-                        yield from first()
-                finally:
-                    executor.shutdown(wait=True, cancel_futures=True)
+            for count, made in in_order(lambda batch: (len(batch), function(batch)), batches, self._threads):
+                yield made
+                done(count)
 
     def _batches(self, read: Callable[[int], None] | None) -> Iterator[Texts]:
         """The texts in batches: those kept, or read anew; the first pass gathers the facts."""
         if self._kept is not None:
-            yield from self._kept
+            for texts in self._kept:
+                yield from _shared_out(texts)
             return
         kept: list[Texts] = []
         kept_bytes = 0
@@ -250,17 +234,20 @@ class CorpusPool:
         for batch in self.corpus.read(read):
             if self._facts is None:
                 lengths.frombytes(batch.texts.lengths.tobytes())
-                hashes.extend(map(text_hash, batch.texts.encoded()))
-                for label in batch.labels:
+                assert batch.hashes is not None
+                hashes.frombytes(batch.hashes.tobytes())
+                codes = np.empty(len(batch.label_names), dtype=np.int32)
+                for number, label in enumerate(batch.label_names):
                     if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
                         label = OTHER_LABELS
-                    labels.append(label_codes.setdefault(label, len(label_codes)))
+                    codes[number] = label_codes.setdefault(label, len(label_codes))
+                labels.frombytes(codes[batch.label_numbers].tobytes())
             if kept_bytes <= KEPT_BYTES:
                 kept_bytes += len(batch.texts.data) + batch.texts.offsets.nbytes
                 kept.append(batch.texts)
             else:
                 kept.clear()
-            yield batch.texts
+            yield from _shared_out(batch.texts)
         if kept_bytes <= KEPT_BYTES:
             self._kept = kept
         if self._facts is None:
@@ -311,7 +298,8 @@ class CorpusPool:
             return
         ordered = np.sort(positions)
         try:
-            if list(map(text_hash, self.corpus.texts(ordered))) != self.facts.hashes[ordered].tolist():
+            found = text_digests(Texts.join(list(self.corpus.texts(ordered))))
+            if not np.array_equal(found, self.facts.hashes[ordered]):
                 raise BadRecordError
         except BadRecordError as error:
             raise ZipfitError("the source's documents changed after they were ranked") from error
@@ -322,9 +310,14 @@ class CorpusPool:
         return Counter(dict(zip(self.facts.label_names, counts.tolist(), strict=True)))
 
 
-def text_hash(text: bytes) -> int:
-    """64 bits of BLAKE2b."""
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+def _shared_out(texts: Texts) -> Iterator[Texts]:
+    """Texts in batches that are small enough to share out evenly among threads."""
+    start = 0
+    while start < len(texts):
+        by_size = int(np.searchsorted(texts.offsets, texts.offsets[start] + CHUNK_BYTES, side="right")) - 1
+        end = max(start + 1, min(start + CHUNK_RECORDS, by_size))
+        yield texts[start:end]
+        start = end
 
 
 def _marked(batches: Iterable[Texts], only: NDArray[np.bool_]) -> Iterator[Texts]:
@@ -447,7 +440,7 @@ def open_sources(
         bad_files += unreadable.taken(len(target_inputs)) if unreadable else []
     advice = "" if reading.is_recognising or not target_reading.is_recognising else _TARGET_ADVICE
     examples = Corpus(target_inputs, target_reading, allow_empty=False, on_rejected=rejected, advice=advice)
-    corpus = Corpus(inputs, reading, on_rejected=rejected)
+    corpus = Corpus(inputs, reading, on_rejected=rejected, threads=threads or available_cores())
     with stopwatch.stage("read target"):
         batches = list(examples.read())
     if not batches:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
-from zipfit.methods.base import Scorer, Seeded
+from zipfit.methods.base import Seeded, is_scorer
 from zipfit.methods.registry import METHODS, build_method, method_options
+from zipfit.methods.within import Within
 from zipfit.selection.cut import Rules
 from zipfit.study.schema import RULES, Arm
 from zipfit.study.yaml_file import Node, Readers
@@ -18,13 +19,42 @@ from zipfit.study.yaml_file import Node, Readers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zipfit.methods.base import Method
+
+
+def arm_method(arm: Arm, seed: int | None = None) -> Method:
+    """The method of an arm that has one, before it is fitted; with a seed, that is the one of all that draw."""
+    assert arm.method is not None
+    if arm.within is not None:
+        return Within(arm.method, arm.within, arm.options, seed)
+    method = build_method(arm.method, arm.options)
+    if seed is None or not isinstance(method, Seeded):
+        return method
+    return build_method(arm.method, {**arm.options, "seed": seed})
+
+
+def draws(method: Method) -> bool:
+    """Whether a method, or one that shortlists for it, draws at random."""
+    return any(isinstance(each, Seeded) for each in (method.methods if isinstance(method, Within) else [method]))
+
+
+def _shortlists(node: Node) -> tuple[str, ...]:
+    """One shortlist, or a list of them, of methods that can be built."""
+    items = node.items() if isinstance(node.value, list) else [node]
+    for item in items:
+        try:
+            Within("random", item.text())
+        except ZipfitError as error:
+            item.fail(str(error))
+    return tuple(item.text() for item in items)
+
 
 def _or_null(read: Callable[[Node], Any]) -> Callable[[Node], Any]:
     return lambda node: None if node.value is None else read(node)
 
 
 _WAYS = ("method", "train_on", "label", "lengths_of")
-_OF_METHODS = ("min_score", "target_size", *RULES)
+_OF_METHODS = ("min_score", "target_size", "within", *RULES)
 _KEYS = (*_WAYS, "options", "sweep", *_OF_METHODS, "budgets")
 _SWEPT = ("label", *_OF_METHODS)
 _READERS: Readers = {
@@ -33,6 +63,7 @@ _READERS: Readers = {
     "lengths_of": Node.text,
     "min_score": _or_null(Node.number),
     "target_size": _or_null(partial(Node.whole, least=1)),
+    "within": _or_null(_shortlists),
     "dedup": _or_null(partial(Node.choice, allowed=("exact", "near"))),
     "dedup_threshold": _or_null(Node.number),
     "max_share": _or_null(Node.number),
@@ -142,7 +173,7 @@ def _arm(
     for key in _OF_METHODS:
         if key in given and method is None:
             given[key].fail(f"belongs to a method, and {family} is {ways[0]}")
-    if arm.min_score is not None and not isinstance(build_method(str(method), values), Scorer):
+    if arm.min_score is not None and not is_scorer(build_method(str(method), values)):
         given["min_score"].fail(f"method {method!r} ranks the pool as a set and gives no scores to cut at")
     return arm
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import random
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.corpus import read_documents
@@ -56,7 +56,7 @@ def identify(study: Study, parts: Sequence[Data]) -> str:
             for _ in item.chunks():
                 pass  # its content is known at its end
         files = [{key: value for key, value in item.identity().items() if key != "bytes"} for item in inputs]
-        described.append(asdict(part) | {"files": files})
+        described.append(part.to_json() | {"files": files})
     return digest(described)
 
 
@@ -80,4 +80,5 @@ def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
 
 
 def _files(study: Study, part: Data) -> Files:
-    return Files([study.path(name) for name in part.files], part.format, part.sample_by)
+    names = [study.path(name) for name in part.files]
+    return Files(names, part.format, part.sample_by, part.encoding, part.delimiter, part.header)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import HasNotes, Seeded
-from zipfit.methods.registry import build_method
+from zipfit.methods.base import HasNotes
 from zipfit.selection.alignment import alignment
 from zipfit.selection.cut import Budget, Rules, Terms, walk
 from zipfit.selection.ranking import rank
 from zipfit.selection.tokens import TokenCounter
+from zipfit.study.arm import arm_method, draws
 from zipfit.study.data import digest, open_study, read_texts
 from zipfit.study.schema import SelectionRecord, TopDocument
 from zipfit.system.texts import Texts
@@ -134,24 +134,22 @@ class Rankings:
         """The ranking of an arm's method.
 
         Raises:
-            ZipfitError: as `build_method` and `rank`.
+            ZipfitError: as `arm_method` and `rank`.
         """
-        assert arm.method is not None
         # A study goes seed by seed, so those of the last one are not asked for again.
         self._known = {key: ranking for key, ranking in self._known.items() if key[0] in (None, seed)}
         is_sampled = arm.target_size is not None and arm.target_size < len(self.sources.texts)
-        method = build_method(arm.method, arm.options)
-        is_seeded = isinstance(method, Seeded)
-        described = json.dumps([arm.method, arm.options, arm.target_size if is_sampled else None], sort_keys=True)
+        is_seeded = draws(arm_method(arm))
+        described = json.dumps(
+            [arm.method, arm.options, arm.within, arm.target_size if is_sampled else None], sort_keys=True
+        )
         key = seed if is_seeded or is_sampled else None, described
         if key not in self._known:
-            if is_seeded:
-                method = build_method(arm.method, {**arm.options, "seed": seed})
             sources = self.sources
             if is_sampled:
                 sources = sources.with_target(random.Random(seed).sample(list(sources.texts), arm.target_size or 0))
             sources.pool.facts  # noqa: B018 - read here, so that no method pays for it
-            self._known[key] = rank(sources, method)
+            self._known[key] = rank(sources, arm_method(arm, seed))
         return self._known[key]
 
 
@@ -255,8 +253,7 @@ def is_seeded(arm: Arm) -> bool:
     """Whether the seed changes which documents the arm takes."""
     if arm.lengths_of is not None or arm.method is None:
         return True
-    drawn = isinstance(build_method(arm.method, arm.options), Seeded)
-    return drawn or arm.min_score is not None or arm.target_size is not None
+    return draws(arm_method(arm)) or arm.min_score is not None or arm.target_size is not None
 
 
 def arm_digest(arm: Arm, arms: dict[str, Arm]) -> str:

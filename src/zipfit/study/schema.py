@@ -44,6 +44,7 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
         dedup: with a method, `exact` or `near`: of duplicates the best ranked alone is taken; None to keep all.
         dedup_threshold: for `near`, the least Jaccard similarity, in (0, 1]; None for `zipfit.select`'s.
         max_share: with a method, the largest share of the budget, in (0, 1], that one label may take.
+        within: with a method, the shortlists that it ranks, each `METHOD:SHARE`; None for the whole source.
         min_bytes: with a method, the shortest text to take, in bytes of UTF-8.
         max_bytes: with a method, the longest text to take.
         budgets: the arm's own budgets; None for the study's.
@@ -64,6 +65,7 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_share: Finite | None = None
     min_bytes: int | None = None
     max_bytes: int | None = None
+    within: tuple[str, ...] | None = None
     budgets: tuple[int | None, ...] | None
 
     @property
@@ -84,8 +86,8 @@ class Arm(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is a method as it comes: no options, no rules, and neither a score nor a part of the target."""
-        return not (self.options or self.swept or self.label or self.rules or self.is_cut)
+        """Whether it is a method as it comes: no options, rules, shortlists, score or part of the target."""
+        return not (self.options or self.swept or self.label or self.rules or self.within or self.is_cut)
 
     @property
     def is_cut(self) -> bool:
@@ -117,6 +119,9 @@ class Data:
         label: the label of all of these documents, instead of a field's value.
         rows: half-open range of documents among all those of `files`; None for an open end.
         sample: number of documents drawn from these at random, always the same ones, in their order; None for all.
+        encoding: of text that is not UTF-8, as Python names it; None to tell by its mark.
+        delimiter: of CSV and TSV, the character between fields; None for a comma, or a tab.
+        header: of CSV and TSV, whether the first row names the fields; if not, their names are 0, 1 and so on.
     """
 
     files: tuple[str, ...]
@@ -128,6 +133,15 @@ class Data:
     label: str | None = None
     rows: tuple[int | None, int | None] = (None, None)
     sample: int | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The values as JSON, without those that kept results lack, where they say nothing."""
+        values: dict[str, Any] = to_builtins(self)
+        silent = {"encoding": None, "delimiter": None, "header": True}
+        return {name: value for name, value in values.items() if (name, value) not in silent.items()}
 
 
 @dataclass(frozen=True)
@@ -220,6 +234,8 @@ class Study:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
         values: dict[str, Any] = to_builtins(self)
         del values["folder"]
+        for role in ("source", "target", "test"):
+            values[role] = [part.to_json() for part in getattr(self, role)]
         return values
 
 

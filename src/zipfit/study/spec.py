@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.folders import expand
-from zipfit.corpus.formats import FORMATS, SAMPLE_BY
+from zipfit.corpus.formats import FORMATS, SAMPLE_BY, Layout
 from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.streams import is_remote
@@ -67,15 +67,22 @@ def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code
     )
 
 
+_NAMING = ("method", "within", "teacher")
+"""Keys, of an arm or of its method's options, whose values name methods."""
+
+
 def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
     """Check, before any is imported, that the modules which the arms name may run."""
     for family in methods.entries().values():
-        named = family.entries().get("method")
-        if named is not None and isinstance(named.value, str):
-            try:
-                need_consent(named.value, allow_code)
-            except ZipfitError as error:
-                named.fail(str(error))
+        found = family.entries()
+        inner = [found[key].entries() for key in ("options", "sweep") if key in found]
+        for key, node in [item for nodes in (found, *inner) for item in nodes.items()]:
+            for value in node.value if isinstance(node.value, list) else [node.value]:
+                if key in _NAMING and isinstance(value, str):
+                    try:
+                        need_consent("" if key != "method" else value, allow_code, {key: value})
+                    except ZipfitError as error:
+                        node.fail(str(error))
 
 
 def _settings(node: Node) -> Settings:
@@ -117,6 +124,9 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         "text_field": Node.text,
         "template": Node.text,
         "sample_by": partial(Node.choice, allowed=SAMPLE_BY),
+        "encoding": Node.text,
+        "delimiter": _character,
+        "header": Node.flag,
         "by": Node.text,
         "label": Node.text,
         "rows": _rows,
@@ -127,6 +137,7 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         node.fail("give by (a field that labels each document) or label (one for all of them), not both")
     try:
         Reading(data.text_field, data.template)
+        Layout(data.format, data.sample_by, data.encoding, data.delimiter, data.header)
     except ZipfitError as error:
         node.fail(str(error))
     return (data,)
@@ -146,6 +157,13 @@ def _files(node: Node, items: Iterable[Node], folder: str) -> tuple[str, ...]:
             except (ZipfitError, ValueError) as error:  # ValueError: a NUL character in a path
                 node.fail(f"{error} (paths are relative to {folder or '.'}; --data FOLDER gives another folder)")
     return names
+
+
+def _character(node: Node) -> str:
+    """One character, which may be blank."""
+    if not isinstance(node.value, str):
+        node.fail("must be one character, in quotes")
+    return node.value
 
 
 def _rows(node: Node) -> tuple[int | None, int | None]:

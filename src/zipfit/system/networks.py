@@ -42,3 +42,16 @@ def quiet() -> Iterator[None]:
         hub.set_verbosity(hub_verbosity)
         if bars:
             own.enable_progress_bar()
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Keep each operation of torch in the thread that calls it, as long as this lasts there."""
+    import torch
+
+    before = torch.get_num_threads()  # of this thread
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -14,7 +14,6 @@ import os
 import subprocess
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,8 @@ def available_cores() -> int:
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """The versions of those of the libraries that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     versions = {}
     for name in names:
         with suppress(PackageNotFoundError):
@@ -76,6 +77,8 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _installed_from() -> str | None:
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         noted = distribution("zipfit").read_text("direct_url.json")
     except PackageNotFoundError:

@@ -126,7 +126,7 @@ def compressor_and_level(arm: Arm) -> tuple[str, int] | None:
     options: dict[str, Any] = {name: value for name, value in arm.options.items() if value is not None}
     compressor = options.get("compressor", "gzip")
     is_known = options.keys() <= {"compressor", "level"} and compressor in LEVELS
-    if arm.method != "zipfit" or arm.is_cut or arm.rules or not is_known:
+    if arm.method != "zipfit" or arm.is_cut or arm.rules or arm.within or not is_known:
         return None
     return compressor, options.get("level", LEVELS[compressor][2])
 
