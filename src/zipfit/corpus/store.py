@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -78,6 +79,10 @@ class Store:
                 fs, inner = file_system(path)
                 return cast("bytes", fs.cat_file(inner))
             return Path(path).read_bytes()
+
+    def source(self, name: str) -> str | BytesIO:
+        """A file as Arrow reads it: by its path, of which only what is wanted is read, or all its bytes."""
+        return BytesIO(self.read(name)) if self._remote else self.of(name)
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in its place when all of it is written, whatever was there.

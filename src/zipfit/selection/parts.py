@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,14 @@ class Kept:
 
     def rows(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its rows."""
-        return read_table(self.store, self.table, columns).slice(self.offset, self.segment.records)
+        table = _table(self.store, self.table, None if columns is None else tuple(columns))
+        return table.slice(self.offset, self.segment.records)
+
+
+@lru_cache(maxsize=1)
+def _table(store: Store, name: str, columns: tuple[str, ...] | None) -> pa.Table:
+    """A table, of which the next segments may be too: of many small files, thousands are."""
+    return read_table(store, name, columns)
 
 
 class _Watched:

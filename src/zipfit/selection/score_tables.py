@@ -124,7 +124,7 @@ def read_table(store: Store, name: str, columns: Sequence[str] | None = None) ->
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(io.BytesIO(store.read(name)), columns=None if columns is None else list(columns))
+        return pq.read_table(store.source(name), columns=None if columns is None else list(columns), partitioning=None)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ZipfitError(f"{store.of(name)}: is not a whole table of scores") from error
 
@@ -135,7 +135,7 @@ def table_about(store: Store, name: str) -> dict[str, Any] | None:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(io.BytesIO(store.read(name))).metadata or {}
+        metadata = pq.read_schema(store.source(name)).metadata or {}
         about = json.loads(metadata[_ABOUT])
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return None

@@ -228,8 +228,14 @@ def _load(
     """Scores, ranks (None where the scores are the ranking), facts, and the bad rows of each input."""
     import pyarrow as pa
 
-    tables = []
-    bad: dict[str, set[int]] = {each["name"]: set() for each in manifest["source"]["inputs"]}
+    inputs = manifest["source"]["inputs"]
+    bad: dict[str, set[int]] = {each["name"]: set() for each in inputs}
+    total = sum(each["documents"] for each in inputs)
+    need(0 <= total <= sum(each["records"] for each in manifest["tables"]), f"{store.path}: has not all of its tables")
+    scores, ranks = np.empty(total), np.empty(total, np.int64)
+    lengths, hashes, codes = np.empty(total, np.int64), np.empty(total, np.uint64), np.empty(total, np.int32)
+    names: dict[str, int] = {}
+    done = 0
     for each in manifest["tables"]:
         need(is_final_table(each["path"]), f"{store.of(MANIFEST)}: names a table {each['path']!r}")
         table = read_table(store, each["path"], ["file", "row", SCORE_FIELD, RANK_FIELD, "bytes", "hash", "label"])
@@ -241,26 +247,25 @@ def _load(
                 need(name in bad, f"{store.of(each['path'])}: has a record of {name}, which was not scored")
                 bad[name].add(row)
             table = table.filter(pa.array(good))
-        tables.append(table.drop_columns(["file", "row"]))
-    need(bool(tables), f"{store.of(MANIFEST)}: names no table")
-    whole = pa.concat_tables(tables)
-    total = sum(each["documents"] for each in manifest["source"]["inputs"])
-    need(whole.num_rows == total, f"{store.path}: has {whole.num_rows} scores of {total} documents")
-    coded = pa.chunked_array(whole["label"].chunks, pa.string()).combine_chunks().dictionary_encode()
-    names, codes = coded.dictionary.to_pylist(), np.asarray(coded.indices, np.int32)
-    if len(names) > LABEL_LIMIT:
-        other = names.index(OTHER_LABELS) if OTHER_LABELS in names[:LABEL_LIMIT] else LABEL_LIMIT
-        codes = np.where(codes >= LABEL_LIMIT, np.int32(other), codes)
-        names = names[:LABEL_LIMIT] + ([OTHER_LABELS] if other == LABEL_LIMIT else [])
-    facts = Facts(np.asarray(whole["bytes"], np.int64), np.asarray(whole["hash"], np.uint64), codes, names)
-    ranks = whole[RANK_FIELD]
-    scores = whole[SCORE_FIELD].fill_null(float("nan"))
-    is_ranked = ranks.null_count < len(ranks)
-    return (
-        (np.asarray(scores, np.float64), np.asarray(ranks.fill_null(-1), np.int64) if is_ranked else None),
-        facts,
-        list(bad.values()),
-    )
+        here = slice(done, done + table.num_rows)
+        done = here.stop
+        need(done <= total, f"{store.path}: has more scores than its {total} documents")
+        scores[here] = np.asarray(table[SCORE_FIELD].fill_null(float("nan")))
+        ranks[here] = np.asarray(table[RANK_FIELD].fill_null(-1))
+        lengths[here], hashes[here] = np.asarray(table["bytes"]), np.asarray(table["hash"])
+        coded = table["label"].combine_chunks().dictionary_encode()
+        known = [_code(names, label) for label in coded.dictionary.to_pylist()]
+        codes[here] = np.array(known, np.int32)[np.asarray(coded.indices)] if known else 0
+    need(done == total > 0, f"{store.path}: has {done} scores of {total} documents")
+    facts = Facts(lengths, hashes, codes, list(names))
+    return (scores, ranks if (ranks >= 0).any() else None), facts, list(bad.values())
+
+
+def _code(names: dict[str, int], label: str) -> int:
+    """A label's number; of those beyond the limit, that of all others."""
+    if len(names) >= LABEL_LIMIT and label not in names:
+        label = OTHER_LABELS
+    return names.setdefault(label, len(names))
 
 
 def _rejected(store: Store, manifest: dict[str, Any]) -> Iterator[Rejected]:
