@@ -49,7 +49,9 @@ MaxBadFiles = Annotated[float, reading(help="With --skip-bad-files: the largest 
 _ROLES = "Roles whose turns make the text, of source and target: user,assistant."
 Roles = Annotated[str | None, reading(help=_ROLES, show_default="all")]
 NoRoleLabels = Annotated[bool, reading("--no-role-labels", help="Don't begin each turn with its role.")]
-MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
+MethodName = Annotated[
+    str, typer.Option("--method", "-m", help="zipfit, another method, auto, or your own module:Class.")
+]
 Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
 ]
