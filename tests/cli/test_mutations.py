@@ -104,6 +104,26 @@ def test_manifests(zipfit, folder):
         check(zipfit("explain", "m.jsonl", "--rank", 1))
 
 
+def test_kept_scores(zipfit, folder):
+    scoring = ["pool.jsonl", "-t", "target.jsonl", "-m", "random", "--skip-bad"]
+    for name, part in (("whole", []), ("parts", ["--part", "1/2"]), ("parts", ["--part", "2/2"])):
+        assert zipfit("score", *scoring, "-o", name, *part).status == 0
+    manifest, (done, _) = folder / "whole" / "scores.json", sorted((folder / "parts").rglob("done.json"))
+    rng = random.Random(5)
+    for path in (manifest, done):
+        whole = json.loads(path.read_bytes())
+        for _ in range(MUTATIONS):
+            text = json.dumps(mutated(whole, rng)).encode()
+            path.write_bytes(text if rng.random() < 0.8 else damaged(text, rng))
+            if path == manifest:
+                check(zipfit("select", "--scores", "whole", "-k", 3, "-o", "out.jsonl", "--overwrite"))
+            else:
+                check(zipfit("merge", "parts", "--overwrite"))
+                shutil.copytree("parts", "again", dirs_exist_ok=True)
+                check(zipfit("score", *scoring, "-o", "again", "--part", "1/2", "--resume"))
+                shutil.rmtree("again")
+
+
 def test_studies(zipfit, folder):
     yaml = pytest.importorskip("yaml")
     study = {

@@ -117,6 +117,17 @@ def test_a_page_of_parquet_is_compared_with_its_checksum(tmp_path):
     assert outcomes(path)[0] == {"text": "summer 0 stone"}  # nothing tells
 
 
+@pytest.mark.parametrize("read", [outcomes, lambda path: schema_of(HashedFile(str(path)), "arrow")])
+def test_a_column_whose_name_is_not_utf8_makes_no_table(tmp_path, read):
+    table = pa.table({"winter": ["a"]})
+    path = tmp_path / "a.arrow"
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    path.write_bytes(path.read_bytes().replace(b"winter", b"w\xffnter"))
+    with pytest.raises(ZipfitError, match=r"a.arrow: not a readable Arrow file"):
+        read(path)
+
+
 class NoVault(encryption.KmsClient):
     def wrap_key(self, key_bytes, master_key_identifier):
         return key_bytes.hex()

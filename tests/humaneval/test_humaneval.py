@@ -248,6 +248,55 @@ def test_greedy_takes_the_likeliest_token(tiny: tuple[Any, Any]) -> None:
         model.generation_config.repetition_penalty = None
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_batches_change_no_completion(tiny: tuple[Any, Any], temperature: float) -> None:
+    drawn = {"temperature": temperature, "samples": 3 if temperature else 1, "rows": (0, 7)}
+    alone = run(tiny, **drawn, batch_size=1)
+    told: list[tuple[str, int, int]] = []
+    for size in (2, 5, 100):
+        batched = run(tiny, **drawn, batch_size=size, on_progress=lambda *news: told.append(news))
+        assert completions(batched) == completions(alone)
+    assert [news for news in told if news[0] == "generate"][-1] == ("generate", 7, 7)
+    assert len({len(PROBLEMS[row].prompt) for row in range(7)}) > 1  # or nothing was padded
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely(tiny: tuple[Any, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
+
+    from zipfit.humaneval.generating import _Drawn
+
+    scores = torch.randn(1, 40, generator=torch.Generator().manual_seed(0)) * 2
+    prompt = torch.zeros(1, 1, dtype=torch.long)
+    expected = TopPLogitsWarper(0.9)(prompt, TemperatureLogitsWarper(0.7)(prompt, scores)).softmax(-1)[0]
+    draws = 100_000
+    uniform = ((torch.arange(draws) + 0.5) / draws)[:, None]
+    drawn = _Drawn(Sampling(2, temperature=0.7, top_p=0.9), 1, uniform)
+    chosen = drawn(prompt.expand(draws, 1), scores.expand(draws, 40)).argmax(-1)
+    assert torch.allclose(torch.bincount(chosen, minlength=40) / draws, expected, atol=1e-4)
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(tiny: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    drawn = {"temperature": 0.8, "samples": 3, "rows": (0, 3)}
+    expected = completions(run(tiny, **drawn))
+    generate, sizes = type(tiny[0]).generate, []
+
+    def narrow(model: Any, ids: Any, **options: Any) -> Any:
+        sizes.append(len(ids))
+        if len(ids) > most:
+            raise torch.OutOfMemoryError("out of memory")
+        return generate(model, ids, **options)
+
+    monkeypatch.setattr(type(tiny[0]), "generate", narrow)
+    most = 2
+    assert completions(run(tiny, **drawn)) == expected
+    assert sizes == [9, 4, 2, 2, 5, 2, 3, 1, 2]
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        run(tiny, **drawn)
+
+
 class Parrot:
     """A model that says given texts, a byte at a time, with nothing but logits between it and `generate`."""
 
@@ -282,7 +331,7 @@ def test_completions_end_at_the_papers_stops(tiny: tuple[Any, Any]) -> None:
     model = parrot, tiny[1]
     result = run(model, samples=6, temperature=0.5, rows=(0, 1), max_new_tokens=200, batch_size=6)
     assert completions(result) == [(body,) * 6]
-    assert parrot.steps <= len(body.encode()) + 7  # generation itself ended there
+    assert parrot.steps <= len(body.encode()) + 7 + 8  # generation itself ended there, looked for every 8 tokens
 
 
 def test_a_model_that_knows_the_solutions_passes(tiny: tuple[Any, Any]) -> None:

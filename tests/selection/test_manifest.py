@@ -234,10 +234,13 @@ def test_a_damaged_manifest_is_a_sentence_or_does_no_harm(folder, saved, seed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"parameters": 5}, "parameters: expected `object`, got `int`"),
+        ({"parameters": 5}, "parameters must be an object, not 5"),
         ({"output": {"path": "x"}}, "it lacks output.order"),
-        ({"target": {"files": None, "inputs": [{"name": "a\0"}]}}, r"target.inputs\[0\].name: expected `str`"),
-        ({"working_directory": 5}, "working_directory: expected `str`, got `int`"),
+        (
+            {"target": {"files": None, "inputs": [{"name": "a\0"}]}},
+            r"target.inputs\[0\].name is text that cannot be taken: .a.u0000",
+        ),
+        ({"working_directory": 5}, "working_directory must be text, not 5"),
     ],
 )
 def test_what_a_manifest_lacks_is_named(folder, saved, change, message):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from zipfit.errors import ZipfitError
 from zipfit.study.check import check_study
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
@@ -177,7 +178,7 @@ def load(tmp_path):
 def test_the_papers_study_runs_on_a_tiny_model_of_the_architecture(architecture, study, localised, load, tmp_path):
     loaded = load(localised(study, architecture))
     assert loaded.settings.learning_rate == 7.5e-7
-    results = run_study(loaded, tmp_path / "results")
+    results = run_study(loaded, tmp_path / "results", trust_remote_code=True)
     assert len(results) == check_study(loaded).cells
     for result in results:
         assert (result.status, result.error) == ("done", None)
@@ -189,15 +190,20 @@ def test_the_papers_study_runs_on_a_tiny_model_of_the_architecture(architecture,
         assert 4.5 < first.loss < 7
         assert last.loss == pytest.approx(first.loss, abs=0.1)
         assert last.loss != first.loss
-    again = run_study(loaded, tmp_path / "results")
+    again = run_study(loaded, tmp_path / "results", trust_remote_code=True)
     assert [result.made for result in again] == [result.made for result in results]
 
 
 def test_code_that_comes_with_a_model_does_not_run_unasked(localised, load, tmp_path):
     contents = localised("autoformalization", ARCHITECTURES[-1])
-    del contents["models"][0]["trust_remote_code"]
     contents |= {"methods": {"zipfit": {}}, "budgets": [320]}
-    (result,) = run_study(load(contents), tmp_path / "results")
+    with pytest.raises(
+        ZipfitError, match=r"runs the Python code that comes with the model .*internlm2.*--trust-remote-code"
+    ):
+        run_study(load(contents), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    del contents["models"][0]["trust_remote_code"]
+    (result,) = run_study(load(contents), tmp_path / "results", trust_remote_code=True)
     assert result.status == "failed"
     assert "contains custom code" in result.error
 
@@ -208,7 +214,7 @@ def test_a_tiny_model_learns(architecture, localised, load, tmp_path):
     contents = localised(architecture.studies[0], architecture)
     contents["training"] |= {"learning_rate": 0.01}
     contents |= {"methods": {"source": {"train_on": "source"}}, "budgets": [4096], "evaluate_every": None}
-    (result,) = run_study(load(contents), tmp_path / "results")
+    (result,) = run_study(load(contents), tmp_path / "results", trust_remote_code=True)
     assert (result.status, result.error) == ("done", None)
     assert result.losses[-1].loss < result.losses[0].loss - 1
 

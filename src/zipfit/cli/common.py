@@ -55,7 +55,9 @@ Engine = Annotated[str, typer.Option("--engine", help="What scores: local, or th
 Address = Annotated[
     str | None, typer.Option(help="With --engine ray: the cluster's address", show_default="the running one")
 ]
-MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
+MethodName = Annotated[
+    str, typer.Option("--method", "-m", help="zipfit, another method, auto, or your own module:Class.")
+]
 Param = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="An option of the method, NAME=VALUE; repeatable.")
 ]

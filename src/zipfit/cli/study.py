@@ -80,6 +80,7 @@ def run_command(
     ] = True,
     allow_code: common.AllowCode = None,
     allow_code_execution: training.AllowCodeExecution = False,
+    trust_remote_code: training.TrustRemoteCode = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
     open_it: Open = False,
     quiet: common.Quiet = False,
@@ -98,7 +99,13 @@ def run_command(
     study = load_study(file, data, allow_code or ())
     with TerminalStudy(bar=common.show_progress(quiet), quiet=quiet) as terminal:
         results = run_study(
-            study, folder, part=part, excerpts=excerpts, allow_code_execution=allow_code_execution, observer=terminal
+            study,
+            folder,
+            part=part,
+            excerpts=excerpts,
+            allow_code_execution=allow_code_execution,
+            trust_remote_code=trust_remote_code,
+            observer=terminal,
         )
     failed = [result for result in results if not result.is_done]
     if report:

@@ -157,9 +157,9 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
                 else:
                     with _arrow_reader(source, None) as (reader, _):
                         schema = reader.schema
-            except (pa.ArrowException, UnicodeDecodeError) as error:
+                check_schema(file.path, schema)
+            except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
                 raise _unreadable(file, kind, error) from error
-    check_schema(file.path, schema)
     return schema
 
 

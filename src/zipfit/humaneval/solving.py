@@ -26,8 +26,8 @@ def humaneval(
 ) -> HumanEvalResult:
     """Have a model complete HumanEval's problems, run what it wrote, and estimate pass@k.
 
-    The same seed gives the same completions on the same hardware, whatever rows are chosen: each problem is drawn with
-    its own. The caller's random state is left as it was.
+    The same seed gives the same completions on the same hardware, whatever rows are chosen, and whatever the batch size
+    up to the last places of the model's sums. The caller's random state is left as it was.
 
     Args:
         model: causal language model of Transformers, on the device of its choice.
@@ -45,14 +45,17 @@ def humaneval(
     judging.need_samples(sampling.samples)
     everything = read_problems()
     chosen = judging.chosen(everything)
-    completions: dict[str, list[str]] = {}
-    for index in chosen:
-        problem, seed = everything[index], sampling.seed * len(everything) + index
-        completions[problem.task_id] = complete(model, tokenizer, problem.prompt, sampling, STOPS, seed)
+    problems = [everything[index] for index in chosen]
+    prompts = [(index, everything[index].prompt) for index in chosen]
+
+    def tell(done: int) -> None:
         if on_progress:
-            on_progress("generate", len(completions), len(chosen))
+            on_progress("generate", done, len(problems))
+
+    texts = complete(model, tokenizer, prompts, sampling, STOPS, tell)
+    completions = {problem.task_id: each for problem, each in zip(problems, texts, strict=True)}
     settings = {**asdict(sampling), "rows": list(judging.rows)}
-    return judge.result([everything[index] for index in chosen], completions, settings)
+    return judge.result(problems, completions, settings)
 
 
 def evaluate_samples(path: str | Path, judging: Judging, on_progress: Tell | None = None) -> HumanEvalResult:

@@ -58,7 +58,7 @@ class Distilled:
     sample: int = 2000
     ngrams: int = 2
     buckets: int = 10_000
-    ridge: float = 0.1
+    ridge: float = 1.0
     seed: int = 0
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -143,6 +143,8 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         console.print(harmless(line), highlight=False, markup=False, soft_wrap=True)
     if nulled := output.get("numbers_made_null"):
         console.print(f"written as null, as JSON has no NaN and no infinity: {nulled:,}", highlight=False)
+    if auto := summary["method"]["notes"].get("auto"):
+        console.print(_chosen_method(auto), highlight=False, markup=False, soft_wrap=True)
     racing = summary["method"]["notes"]
     if racing.get("statistical"):
         console.print(
@@ -162,6 +164,17 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     seconds = sum(summary["seconds"].values())
     console.print(f"\nwritten to {harmless(output['path'])} in {seconds:.1f} s", highlight=False, markup=False)
+
+
+def _chosen_method(auto: dict[str, Any]) -> str:
+    """Which method `auto` chose, and why."""
+    means = {name: sum(bits) / len(bits) for name, bits in auto["bits_per_byte"].items()}
+    others = sorted((bits, name) for name, bits in means.items() if name not in (auto["chosen"], "target"))
+    splits = len(auto["bits_per_byte"][auto["chosen"]])
+    return (
+        f"method {auto['chosen']}, chosen by preview: {means[auto['chosen']]:.3f} bits a byte of held-out target, "
+        f"best in {auto['best_in']} of {splits} splits; " + ", ".join(f"{name} {bits:.3f}" for bits, name in others)
+    )
 
 
 def skipped_lines(records: int, files: Sequence[dict[str, str]]) -> list[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, ValidationError, convert, field
+from msgspec import Meta, Struct, field
 
 from zipfit.corpus.shards import SHARD_NAME
 from zipfit.errors import ZipfitError
+from zipfit.system.values import as_type
 
 # All that a path can hold here: no NUL, and of surrogates those that stand for bytes which are no UTF-8.
 SafePath = Annotated[str, Meta(pattern="^[^\x00\ud800-\udc7f\udd00-\udfff]+$")]
-_LACKING = re.compile(r"Object missing required field `(\w+)`")
 
 _Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
@@ -115,12 +114,6 @@ def check_manifest(path: str, manifest: dict[str, Any]) -> None:
         ZipfitError: it has not; the message names the key.
     """
     try:
-        convert(manifest, _Manifest)
-    except (ValidationError, UnicodeEncodeError) as error:  # the latter of a surrogate where no text belongs
-        reason, _, place = str(error).partition(" - at `$.")
-        place, reason = place.removesuffix("`"), reason.partition(" matching regex")[0]
-        if lacking := _LACKING.match(reason):
-            reason = f"it lacks {place}.{lacking.group(1)}" if place else f"it lacks {lacking.group(1)}"
-        elif place:
-            reason = f"{place}: {reason[0].lower()}{reason[1:]}"
-        raise ZipfitError(f"{path}: is not a whole manifest: {reason}") from error
+        as_type(manifest, _Manifest)
+    except ValueError as error:
+        raise ZipfitError(f"{path}: is not a whole manifest: {error}") from error

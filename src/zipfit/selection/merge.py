@@ -114,7 +114,7 @@ def _parts(work: Store) -> list[dict[str, Any]]:
         path = work.below(name)
         try:
             each = read_done(path.read(DONE))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ZipfitError(f"{path.of(DONE)}: does not say what a part's folder holds ({error})") from error
         need(
             each["job"] == (done[0] if done else each)["job"],
@@ -191,7 +191,8 @@ def _measured_order(
     method = described["method"]
     need_consent(method["class"], (), method["options"])
     built = build_method(method["class"], method["options"])
-    assert isinstance(built, Measurer)
+    if not isinstance(built, Measurer):
+        raise ZipfitError(f"method {method['class']} ranks nothing that it measured")
     built.terms = terms
     measured = []
     for kept in (each for segments in by_name.values() for each in segments):

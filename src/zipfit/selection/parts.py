@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -153,6 +153,8 @@ def score_part(
     Raises:
         ZipfitError: as `rank`, or the folder cannot be written, or another process writes there.
     """
+    from zipfit.selection.scores_schema import read_done
+
     need(parts >= 1 and 0 <= part < parts, f"part must be from 1/{parts} to {parts}/{parts}, not {part + 1}/{parts}")
     check_can_be_parted(method, parts)
     stopwatch = Stopwatch()
@@ -168,9 +170,10 @@ def score_part(
     job = _job(sources, method, files if pool.was_read else None)
     with store.locked():
         if store.has(DONE):
-            done: dict[str, Any] = json.loads(store.read(DONE))
-            if done.get("job") == job and done.get("files") == [list(file) for file in files]:
-                return done | {"kept": sum(item["records"] for item in done["segments"]), "scored": 0}
+            with suppress(ValueError, RecursionError):  # of one that is damaged
+                done = read_done(store.read(DONE))
+                if done["job"] == job and done["files"] == [list(file) for file in files]:
+                    return done | {"kept": sum(item["records"] for item in done["segments"]), "scored": 0}
             store.remove(DONE)
         with stopwatch.stage("score"):
             scoring = _Scoring(sources, method, store, job, unreadable)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from zipfit.selection.manifest_schema import GivenFiles, SafePath
+from zipfit.system.values import as_type
 
 
 class _Table(msgspec.Struct):
@@ -57,6 +58,19 @@ class _Parameters(msgspec.Struct):
     skip_bad: bool
 
 
+class _PartSource(msgspec.Struct):
+    files: GivenFiles
+
+
+class _Description(msgspec.Struct):
+    working_directory: SafePath
+    source: _PartSource
+    target: _Target
+    files_passed_over: list[str]
+    method: _Method
+    parameters: _Parameters
+
+
 class _Manifest(msgspec.Struct):
     scores_version: int
     working_directory: SafePath
@@ -76,10 +90,10 @@ def check_scores_manifest(manifest: Any) -> None:
     Raises:
         ValueError: it has not.
     """
-    msgspec.convert(manifest, _Manifest)
+    as_type(manifest, _Manifest)
 
 
-class _Segment(msgspec.Struct):
+class _Segment(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     begin: int
     end: int | None
@@ -97,7 +111,7 @@ class _Done(msgspec.Struct):
     part: int
     parts: int
     files: list[tuple[str, str | None]]
-    description: dict[str, Any]
+    description: _Description
     terms: dict[str, Any] | None
     unreadable: dict[str, str]
     tables: list[str]
@@ -111,5 +125,6 @@ def read_done(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it says no such thing.
     """
-    done: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(data, type=_Done))
+    done: dict[str, Any] = msgspec.json.decode(data)
+    as_type(done, _Done)
     return done

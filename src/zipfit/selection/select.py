@@ -10,6 +10,7 @@ from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import build_method, check_method
 from zipfit.methods.within import Within
+from zipfit.selection.auto import AUTO, check_auto, choose_method
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.parts import check_can_be_parted
 from zipfit.selection.ranking import rank
@@ -81,6 +82,7 @@ def select(
         allow_fewer: take what there is where the pool gives fewer documents than asked for.
         tokenizer: see `token_counter`; without a budget in tokens, tokens are counted for the summary alone.
         method: a name (see `zipfit.methods.registry.METHODS`), `module:Class`, or an object with a method's protocol.
+            `auto` for the one that a preview finds best (`zipfit.selection.auto`), which the manifest names.
         options: arguments of the method's constructor, for a method given by name.
         within: the method ranks those documents alone that other methods shortlist: `METHOD:SHARE`, as in
             `zipfit:0.3`, or several; see `zipfit.methods.within.Within`. Nothing for the whole pool.
@@ -130,7 +132,9 @@ def select(
         Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
         None if tokenizer is None else token_counter(tokenizer),
     )
-    if isinstance(method, str):
+    if method == AUTO:
+        check_auto(options, within, work, target_by)
+    elif isinstance(method, str):
         method = build_method(method, options or {})
     else:
         check_method(method)
@@ -138,7 +142,7 @@ def select(
             raise ZipfitError("options are for a method given by name; this one is built already")
     if within:
         method = Within(method, within)
-    if work is not None:
+    if work is not None and not isinstance(method, str):
         check_can_be_parted(method, 1)
     need(
         overlap is None or exclude is not None or check is not None,
@@ -161,6 +165,11 @@ def select(
         None if given is None else open_test_set(name, given, target_reading, overlap or DEFAULT_RULE, sources.rejected)
         for name, given in (("exclude", exclude), ("check", check))
     )
+    if isinstance(method, str):
+        choice = choose_method(sources, terms)
+        selection = Selection(rank(sources, choice.method), replace(terms, exclude=excluded), checked)
+        selection.notes["auto"] = choice.describe()
+        return selection
     if work is None:
         ranking = rank(sources, method)
     else:

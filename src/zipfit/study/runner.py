@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Protocol
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.humaneval import Judging, Sampling, humaneval
 from zipfit.study.data import digest, read_texts
 from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
@@ -84,6 +84,7 @@ def run_study(
     part: Part | None = None,
     excerpts: bool = True,
     allow_code_execution: bool = False,
+    trust_remote_code: bool = False,
     observer: StudyObserver | None = None,
 ) -> list[Cell]:
     """Run the cells that are not finished; those that failed before are tried again.
@@ -96,6 +97,7 @@ def run_study(
         part: the cells to run; None for all.
         excerpts: whether to keep the beginnings of each selection's first documents, which the report shows.
         allow_code_execution: consent to run programs that models write, for a study with HumanEval.
+        trust_remote_code: consent to run the Python code that comes with the models for which the study asks it.
         observer: told how it goes.
 
     Returns:
@@ -114,6 +116,12 @@ def run_study(
     observer = observer or UnobservedStudy()
     whole = plan(study)
     cells = (part or Part()).of(whole)
+    own_code = next((cell.model.name for cell in cells if cell.model.trust_remote_code), None)
+    need(
+        own_code is None or trust_remote_code,
+        f"this study runs the Python code that comes with the model {own_code}: if you trust it, agree with "
+        "--trust-remote-code (in Python: trust_remote_code=True)",
+    )
     store = Store(folder)
     store.make()
     results = {cell.key: store.read(Cell, cell.key) for cell in cells}

@@ -6,17 +6,16 @@ they stand here; a field with a default is left out where it has that value.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, to_builtins
+from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
 from zipfit.corpus.streams import is_remote
 from zipfit.errors import ZipfitError
+from zipfit.system.values import as_type
 from zipfit.training.settings import Settings  # noqa: TC001 (read at run time, as are the types of all fields)
 
 FORMAT = 1
@@ -494,53 +493,10 @@ def from_json(values: dict[str, Any], kind: type[_T]) -> _T:
     """
     if kind is Cell:
         values = Cell.cleaned(values)
-    while True:
-        try:
-            record = convert(values, kind, str_keys=True)
-            if isinstance(record, Cell):
-                record.check()
-            return record
-        except ValidationError as error:
-            said, _, at = str(error).partition(" - at ")
-            missing = _MISSING.fullmatch(said)
-            if missing is None:
-                raise ValueError(_in_words(said, at, values)) from error
-            _at(values, _STEP.findall(at))[missing[1]] = None
-        except ZipfitError as error:  # of a training setting
-            raise ValueError(str(error)) from error
-
-
-# What msgspec says is wrong, where, and the names that it has for types.
-_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_EXPECTED = re.compile(r"Expected `(\w+)")
-_WORDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a finite number",
-    "bool": "true or false",
-    "object": "an object",
-    "array": "a list",
-}
-
-
-def _in_words(said: str, at: str, values: dict[str, Any]) -> str:
-    """What msgspec says of a value, as a user reads it: where it is, what it must be, and what it is."""
-    steps = _STEP.findall(at)
-    place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).removeprefix(".")
-    if at.startswith("`key` in "):
-        return f"{place} has a k that is no whole number"
-    expected = _EXPECTED.match(said)
-    wanted = _WORDS.get(expected[1]) if expected else _WORDS["float"] if said == "Number out of range" else None
-    if wanted is None:
-        return f"{place}: {said}"
-    if ("", "...") in steps:  # in a mapping, where it does not say which
-        return f"{place} must be {wanted}"
-    value = _at(values, steps)
-    return f"{place} must be {wanted}, not {'missing' if value is None else json.dumps(value, default=str)[:60]}"
-
-
-def _at(values: Any, steps: list[tuple[str, str]]) -> Any:
-    for name, index in steps:
-        values = values[name] if name else values[int(index)]
-    return values
+    try:
+        record = as_type(values, kind, null_if_missing=True)
+    except ZipfitError as error:  # of a training setting
+        raise ValueError(str(error)) from error
+    if isinstance(record, Cell):
+        record.check()
+    return record
