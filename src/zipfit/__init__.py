@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zipfit.corpus.inputs import Files
     from zipfit.errors import MissingExtraError, ZipfitError
+    from zipfit.methods.bm25 import Bm25
     from zipfit.methods.cover import Cover
     from zipfit.methods.d4 import D4
+    from zipfit.methods.distilled import Distilled
     from zipfit.methods.dsir import Dsir
     from zipfit.methods.embedding import Embedding
     from zipfit.methods.gain import Gain
+    from zipfit.methods.lossdrop import LossDrop
     from zipfit.methods.mmr import Mmr
     from zipfit.methods.racing import Racing
     from zipfit.methods.uniform import Random
+    from zipfit.methods.within import Within
     from zipfit.methods.zipfit import ZipFit
     from zipfit.selection.alignment import Alignment, alignment
     from zipfit.selection.explain import explain
@@ -35,18 +39,22 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Alignment": "zipfit.selection.alignment",
+    "Bm25": "zipfit.methods.bm25",
     "Cover": "zipfit.methods.cover",
     "D4": "zipfit.methods.d4",
+    "Distilled": "zipfit.methods.distilled",
     "Dsir": "zipfit.methods.dsir",
     "Embedding": "zipfit.methods.embedding",
     "Files": "zipfit.corpus.inputs",
     "Gain": "zipfit.methods.gain",
+    "LossDrop": "zipfit.methods.lossdrop",
     "MissingExtraError": "zipfit.errors",
     "Mmr": "zipfit.methods.mmr",
     "Racing": "zipfit.methods.racing",
     "Random": "zipfit.methods.uniform",
     "Scores": "zipfit.selection.scores",
     "Selection": "zipfit.selection.selection",
+    "Within": "zipfit.methods.within",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
     "alignment": "zipfit.selection.alignment",
@@ -65,17 +73,21 @@ _HOMES = {
 __all__ = [
     "D4",
     "Alignment",
+    "Bm25",
     "Cover",
+    "Distilled",
     "Dsir",
     "Embedding",
     "Files",
     "Gain",
+    "LossDrop",
     "MissingExtraError",
     "Mmr",
     "Racing",
     "Random",
     "Scores",
     "Selection",
+    "Within",
     "ZipFit",
     "ZipfitError",
     "alignment",

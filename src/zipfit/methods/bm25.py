@@ -20,6 +20,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.cover_reference import words
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.reduce import Reduced, check_reduction
 from zipfit.system.texts import Texts
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Bm25(Reduced):
+class Bm25(Reduced, Estimator):
     """Ranks documents by BM25 with the target's examples as queries.
 
     Words are those of `cover`: runs of letters and digits, and other signs by themselves; case counts.

@@ -26,6 +26,7 @@ import numpy as np
 from zipfit.errors import ZipfitError, need
 from zipfit.methods import cover_reference
 from zipfit.methods.base import ADDED
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.surprise import byte_surprise, ngram_surprise
 from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
@@ -47,7 +48,7 @@ _FIRST_STEPS, _MOST_STEPS = 16, 4096
 
 
 @dataclass
-class Cover:
+class Cover(Estimator):
     """Greedy choice of the set that covers the target's n-grams.
 
     The score of a document is its gain f(S + x) - f(S) over its bytes ** cost_exponent at the time it was chosen; but
@@ -76,6 +77,8 @@ class Cover:
         [0, 2]
     """
 
+    prepared = ("_features",)
+
     unit: str = "byte"
     orders: str = "3,5,7"
     phi: str = "saturating"
@@ -98,7 +101,8 @@ class Cover:
         need(0 <= self.cost_exponent <= 4, f"cover's cost_exponent must lie in 0..4, not {self.cost_exponent!r}")
         texts = Texts.of(target)
         orders = _orders(self.orders)
-        self._features = engine(cover_reference).CoverFeatures(texts, self.unit, orders)
+        self._target = texts
+        self._prepare()
         self._target_bytes = int(texts.lengths.sum())
         found = len(self._features.counts())
         need(found > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
@@ -109,6 +113,9 @@ class Cover:
             total = float(sum(map(np.add.reduce, nats)))
             self.notes |= {"model": self.model, "bits_per_byte": total / math.log(2) / self._target_bytes}
         return self
+
+    def _prepare(self) -> None:
+        self._features = engine(cover_reference).CoverFeatures(self._target, self.unit, _orders(self.orders))
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, gain per cost), the greedy choice first; the pool is read once, before the first.

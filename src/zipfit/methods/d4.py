@@ -26,6 +26,7 @@ import numpy as np
 
 from zipfit.errors import need, needing
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.vectors import cosines, unit
 from zipfit.system.texts import Texts
 
@@ -45,7 +46,7 @@ PANEL = 1024
 
 
 @dataclass
-class D4:
+class D4(Estimator):
     """Remove semantic duplicates, then rank the least prototypical documents first.
 
     The paper's setting is `encoder="facebook/opt-125m", pooling="last", max_length=2048, r_dedup=0.75`.
@@ -62,6 +63,8 @@ class D4:
         seed: seed of k-means.
         cache: whether to keep embeddings on disk for later runs.
     """
+
+    prepared = ("_encoder",)
 
     encoder: str = DEFAULT_MODEL
     pooling: str = "mean"
@@ -89,8 +92,11 @@ class D4:
         need(self.iterations >= 1, f"iterations must be at least 1, got {self.iterations}")
         with needing("the method d4", "d4"):
             import faiss  # noqa: F401
-        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
+        self._prepare()
         return self
+
+    def _prepare(self) -> None:
+        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, distance to the own centroid), farthest first; what SemDeDup dropped is left out.

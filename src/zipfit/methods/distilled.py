@@ -20,6 +20,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import Reach, Seeded
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 from zipfit.methods.registry import build_method, name_and_options
 from zipfit.methods.within import Part, ranked
@@ -38,7 +39,7 @@ _MOST_STEPS = 1000
 
 
 @dataclass
-class Distilled:
+class Distilled(Estimator):
     """Scores documents by ridge regression on hashed n-grams, fitted to another method's ranking of a sample.
 
     A score estimates the share of the sample that the teacher ranks below the document; it may lie outside 0..1. A
@@ -53,6 +54,8 @@ class Distilled:
         ridge: how strongly weights are held down, above 0.
         seed: of the draw, and of a teacher that draws.
     """
+
+    prepared = ("_features",)
 
     teacher: str = "zipfit"
     sample: int = 2000
@@ -89,11 +92,14 @@ class Distilled:
         taught = np.zeros(len(drawn))
         for place, (position, _) in enumerate(ranked(teacher, part, Reach(documents=len(drawn)))):
             taught[position] = 1 - place / len(drawn)
-        self._features = HashedNgrams(self.ngrams, self.buckets)
+        self._prepare()
         counts = np.concatenate([np.empty((0, self.buckets)), *part.map(self._counts)])
         self._mean, self._weights = self._learn(counts, taught)
         self.notes = {"sample": len(drawn), "correlation": self._check(counts, taught)}
         return self
+
+    def _prepare(self) -> None:
+        self._features = HashedNgrams(self.ngrams, self.buckets)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the score of each text, shape (len(texts),)."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import ZipfitError, need
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _FIT_NGRAMS_PER_BUCKET = 100_000  # data-selection's "auto"
 
 
 @dataclass
-class Dsir:
+class Dsir(Estimator):
     """Ranks documents by hashed n-gram importance weights.
 
     `notes` holds, after `rank` is under way, `too_short` (documents ruled out by `min_length`), and with several
@@ -63,6 +64,8 @@ class Dsir:
         >>> select(pool, ["the cat slept"], top=2, method="dsir", options=heaviest).indices.tolist()
         [2, 0]
     """
+
+    prepared = ("_features",)
 
     ngrams: int = 2
     buckets: int = 10_000
@@ -108,7 +111,7 @@ class Dsir:
             raise ZipfitError("dsir compares the target with the pool, so fit needs the pool")
         need(len(groups) == len(target), f"dsir got {len(groups)} group labels for {len(target)} target examples")
         self.notes.clear()
-        self._features = HashedNgrams(self.ngrams, buckets)
+        self._prepare()
         by_label: dict[str, list[str]] = {}
         for text, label in zip(target, groups, strict=True):
             by_label.setdefault(label, []).append(text)
@@ -124,6 +127,9 @@ class Dsir:
         source = _log_distribution(self._count_pool(pool))
         self._log_ratios = np.stack([_log_distribution(of_target) - source for of_target in counts.values()])
         return self
+
+    def _prepare(self) -> None:
+        self._features = HashedNgrams(self.ngrams, self.buckets)
 
     def log_weights(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the log-importance weights of texts, shape (n, number of targets), and their lengths in tokens."""

@@ -14,6 +14,7 @@ import numpy as np
 from zipfit.errors import need
 from zipfit.methods.base import ROUND_ROBIN
 from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.reduce import EXAMPLES, check_reduction, reduced, round_robin
 from zipfit.methods.vectors import cosines
 from zipfit.system.texts import Texts
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Embedding:
+class Embedding(Estimator):
     """Rank documents by the cosine of their embeddings with the target's.
 
     RDS+ itself is `encoder="meta-llama/Llama-2-7b-hf", pooling="weighted", max_length=2048, reduce="round-robin"`.
@@ -40,6 +41,8 @@ class Embedding:
         reduce: `round-robin`, `mean` or `max`.
         cache: whether to keep embeddings on disk for later runs.
     """
+
+    prepared = ("_encoder",)
 
     encoder: str = DEFAULT_MODEL
     pooling: str = "mean"
@@ -58,10 +61,13 @@ class Embedding:
         check_reduction(self.reduce)
         texts = Texts.of(target)
         need(len(texts) > 0, "the embedding method needs at least one target example")
-        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
+        self._prepare()
         self._target, truncated, _ = self._encoder.encode(texts)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}
         return self
+
+    def _prepare(self) -> None:
+        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, cosine as reduced), best first. The whole pool is embedded before the first comes."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from zipfit.compression.compressors import LEVELS, zstd_compress, zstd_version
 from zipfit.errors import need
+from zipfit.methods.estimator import Estimator
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ Sizer = Callable[[bytes], int]
 
 
 @dataclass
-class Gain:
+class Gain(Estimator):
     """Scores documents by the share of their compressed size that knowing the target saves.
 
     A score is below 1, and about 0 for a document that the target says nothing about (slightly under it where the
@@ -54,6 +55,8 @@ class Gain:
         True
     """
 
+    prepared = ("_alone", "_given_target")
+
     level: int = 3
     leave_one_out: bool = False
     notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -69,10 +72,13 @@ class Gain:
         need(any(examples), "the target holds no text")
         self._examples = examples
         self._in_target = frozenset(examples)
-        self._alone = sizer(self.level)
-        self._given_target = sizer(self.level, join(examples))
         self.notes = {"zstd": zstd_version()}
+        self._prepare()
         return self
+
+    def _prepare(self) -> None:
+        self._alone = sizer(self.level)
+        self._given_target = sizer(self.level, join(self._examples))
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the gain of each text, shape (len(texts),); ZipfitError if one holds a lone surrogate."""

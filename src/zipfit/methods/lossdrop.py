@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import need
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.losses import Losses
 from zipfit.system.networks import in_one_thread
 from zipfit.system.texts import Texts
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class LossDrop:
+class LossDrop(Estimator):
     """Ranks documents by how much less they cost a model, a token, after it is tuned on the target.
 
     Documents of fewer than `min_tokens` tokens are ruled out: the mean of few tokens is mostly chance. `notes` counts

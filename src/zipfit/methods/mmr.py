@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import need
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.gain import Gain, Sizer, check_level, join, sizer
 from zipfit.system.texts import Texts
 
@@ -43,7 +44,7 @@ _LATEST = 20
 
 
 @dataclass
-class Mmr:
+class Mmr(Estimator):
     """Ranks documents by their gain from the target less their gain from what is already selected.
 
     Args:

@@ -35,6 +35,7 @@ import numpy as np
 
 from zipfit.errors import need
 from zipfit.methods.base import Reach
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.zipfit import ZipFit
 from zipfit.system.texts import Texts
 
@@ -52,7 +53,7 @@ _GROWTH = 2
 
 
 @dataclass
-class Racing:
+class Racing(Estimator):
     """Ranks the documents of highest alignment, found without comparing every document with every target.
 
     Attributes:

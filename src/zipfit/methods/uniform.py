@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import need
+from zipfit.methods.estimator import Estimator
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Random:
+class Random(Estimator):
     """Ranks the pool by a seeded uniform permutation; every score is 0.0, for no document is claimed to fit better.
 
     The permutation depends on the seed and on the number of documents alone: not on the texts, the target, the batches

@@ -10,6 +10,7 @@ import numpy as np
 from zipfit.compression.compressors import get_compressor
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import ADDED
+from zipfit.methods.estimator import Estimator
 from zipfit.methods.reduce import Reduced, check_reduction
 from zipfit.system.texts import Texts
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class ZipFit(Reduced):
+class ZipFit(Reduced, Estimator):
     """Scores a document by its mean compression alignment with the target (Algorithm 1 of the paper).
 
         NCD(x, t_j) = (C(x + t_j) - min(C(x), C(t_j))) / max(C(x), C(t_j))
@@ -45,11 +46,14 @@ class ZipFit(Reduced):
         array([0.77, 0.41])
     """
 
+    prepared = ("_pairs",)
+
     compressor: str = "gzip"
     level: int | None = None
     reduce: str = field(default="mean", metadata=ADDED)
     engine: str = field(default="", init=False, compare=False)
     pairs_per_document: int = field(default=0, init=False, repr=False, compare=False)
+    _target: Texts | None = field(default=None, init=False, repr=False, compare=False)
     _pairs: Pairs | None = field(default=None, init=False, repr=False, compare=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
@@ -60,11 +64,16 @@ class ZipFit(Reduced):
         """
         check_reduction(self.reduce)
         need(len(target) > 0, "the target is empty: there is nothing to align with")
+        self.pairs_per_document = len(target)
+        self._target = Texts.of(target)
+        self._prepare()
+        return self
+
+    def _prepare(self) -> None:
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
-        self.pairs_per_document = len(target)
-        self._pairs = compressor.pairs(Texts.of(target))
-        return self
+        assert self._target is not None
+        self._pairs = compressor.pairs(self._target)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the alignment of each text, shape (len(texts),): 1 for a perfect fit, near 0 for none.
