@@ -24,14 +24,15 @@ class Spool {
     std::setvbuf(file_.get(), nullptr, _IOFBF, kBuffer);
   }
 
+  // Of no bytes, `data` may be null, which the C library does not allow; likewise below.
   void write(const void* data, std::size_t bytes) {
-    check(std::fwrite(data, 1, bytes, file_.get()) == bytes);
+    check(bytes == 0 || std::fwrite(data, 1, bytes, file_.get()) == bytes);
   }
 
   // Everything written so far can be read from here on. What is written next must come after all of it was read.
   void rewind() { check(std::fflush(file_.get()) == 0 && std::fseek(file_.get(), 0, SEEK_SET) == 0); }
 
-  void read(void* data, std::size_t bytes) { check(std::fread(data, 1, bytes, file_.get()) == bytes); }
+  void read(void* data, std::size_t bytes) { check(bytes == 0 || std::fread(data, 1, bytes, file_.get()) == bytes); }
 
   // To be called between reading and writing.
   void to_end() { check(std::fseek(file_.get(), 0, SEEK_END) == 0); }

@@ -60,6 +60,10 @@ def test_a_bad_record(fails, folder, content, message, role):
     assert fails(*arguments).startswith(message)
 
 
+def test_a_text_field_of_no_name_is_not_the_usual_one(fails):
+    assert "no field ''; the record has" in fails(*selecting(), "--text-field", "")
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_rows_whose_first_was_taken_for_a_header(fails, zipfit, folder, suffix):
     rows = [["3", "winter stone"], ["4", "river letter"]]

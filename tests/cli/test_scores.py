@@ -315,3 +315,29 @@ def test_a_mistaken_cut_is_refused_before_any_work(zipfit, folder):
         == "top must be at least 1, not 0"
     )
     assert not list(folder.glob("[ao].*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda done: done["description"]["method"].pop("engine"), "it lacks description.method.engine"),
+        (lambda done: done["segments"][0].update(other=1), "segments[0] has an unknown field 'other'"),
+        (lambda done: done.update(files="pool.jsonl"), 'files must be a list, not "pool.jsonl"'),
+        (
+            lambda done: done["description"]["method"].update({"class": "zipfit.methods.zipfit:ZipFit", "options": {}}),
+            "method zipfit.methods.zipfit:ZipFit ranks nothing that it measured",
+        ),
+    ],
+)
+def test_a_part_whose_record_is_damaged_is_not_merged_and_can_be_scored_again(zipfit, folder, change, message):
+    score = ["score", "pool.jsonl", "-t", "target.jsonl", "-m", "random", "-o", "s", "--part", "1/1"]
+    assert zipfit(*score).status == 0
+    path = folder / "s" / "work" / "00001-of-00001" / "done.json"
+    done = json.loads(path.read_text())
+    change(done)
+    path.write_text(json.dumps(done))
+    assert message in refused(zipfit("merge", "s"))
+    path.write_bytes(b"{\xff")
+    assert "does not say what a part's folder holds" in refused(zipfit("merge", "s"))
+    assert zipfit(*score, "--resume").status == 0
+    assert zipfit("merge", "s").status == 0

@@ -189,7 +189,7 @@ class Corpus:
 
     def _plain_record(self, text: str) -> dict[str, Any]:
         """What a plain record of this text is read as."""
-        return {self._reading.text_field or "text": text}
+        return {"text" if self._reading.text_field is None else self._reading.text_field: text}
 
     def _mixed_batch(
         self, index: int, chunk: Chunk, plain: PlainTexts | None, reasons: Counter[str], first_pass: bool

@@ -50,7 +50,8 @@ def plain_fields(reading: Reading) -> PlainFields | None:
     """The fields that make a record plain, or None if by this reading none is."""
     if reading.template is not None or reading.convert is not None or native_core() is None:
         return None
-    fields = PlainFields(reading.text_field or "text", reading.by or "source", reading.by is None)
+    text = "text" if reading.text_field is None else reading.text_field
+    fields = PlainFields(text, "source" if reading.by is None else reading.by, reading.by is None)
     try:
         f"{fields.text}{fields.label}".encode()
     except UnicodeEncodeError:  # a name that no file can hold
