@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("accelerate")
 from support import write_jsonl
-from tiny import TEXTS, save_model
+from tiny import TEXTS, save_chat_model, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,14 @@ def test_fine_tuning_lowers_the_loss_that_evaluate_then_finds(data: Path, zipfit
 def test_an_overlap_is_warned_of(data: Path, zipfit: Callable[..., Any]):
     arguments = ["finetune", "train.jsonl", "--model", "./tiny", "--test", "train.jsonl", "-o", "run", *SMALL]
     assert "warning: of 60 test documents, 60 equal a training document" in zipfit(*arguments, "--no-save-model").err
+
+
+def test_chats_trained_as_plain_text_are_said(data: Path, zipfit: Callable[..., Any]):
+    save_chat_model(data / "chat")
+    turns = [{"role": "user", "content": TEXTS[0]}, {"role": "assistant", "content": TEXTS[1]}]
+    write_jsonl(data / "chats.jsonl", [{"messages": turns}] * 9)
+    ran = zipfit("finetune", "chats.jsonl", "--model", "./chat", "-o", "run", *SMALL, "--no-save-model")
+    assert "read as messages (user, assistant) were trained as plain text, not in the model's chat template" in ran.out
 
 
 def test_every_document_is_written_on_request(data: Path, zipfit: Callable[..., Any]):

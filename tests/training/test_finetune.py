@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("accelerate")
 from support import write_jsonl
-from tiny import TEXTS
+from tiny import TEXTS, save_chat_model
 
 import zipfit
 from zipfit.errors import ZipfitError
@@ -49,6 +49,18 @@ def test_the_folder_holds_results_and_the_model(tiny: Path, tmp_path: Path):
     assert [(event["tokens"], event["loss"]) for event in tests] == [(m.tokens, m.loss) for m in run.test]
     evaluation = zipfit.evaluate(str(tmp_path / "run" / "model"), TEXTS[60:])
     assert evaluation.loss == pytest.approx(run.test[-1].loss, rel=1e-5)
+
+
+def test_turns_that_are_trained_as_plain_text_are_said(tiny: Path, tmp_path: Path):
+    chat = save_chat_model(tmp_path / "chat")
+    turns = [{"role": "user", "content": TEXTS[0]}, {"role": "assistant", "content": TEXTS[1]}]
+    chats = [{"text": TEXTS[2]}, *[{"messages": turns}] * 9]
+    pairs = [{"question": TEXTS[0], "answer": TEXTS[1]}] * 9
+    read_as = [
+        finetune(model, tmp_path / f"run{place}", texts=texts, test=None, save_model=False).untemplated
+        for place, (model, texts) in enumerate([(chat, chats), (chat, pairs), (chat, TEXTS), (tiny, chats)])
+    ]
+    assert read_as == ["messages (user, assistant)", "question + answer", None, None]
 
 
 def test_documents_and_test_set_are_read_from_files(tiny: Path, tmp_path: Path):

@@ -60,11 +60,12 @@ def test_a_run_in_bf16_reports_what_the_model_costs_before_and_saved(checkpoint:
 
 def test_training_itself_is_in_bf16(checkpoint: Path, tuned: tuple[str, Run, Path], tmp_path: Path):
     adapter, narrow, _ = tuned
-    settings = Settings(block_size=64, batch_size=2, adapter=adapter, precision="fp32")
+    rate = RATES[adapter]
+    settings = Settings(block_size=64, batch_size=2, learning_rate=rate, adapter=adapter, precision="fp32")
     wide = finetune(checkpoint, tmp_path / "run", adapter, settings=settings, test=None, save_model=False)
-    first = narrow.train[0].loss, wide.train[0].loss
-    assert first[0] != first[1]
-    assert first[0] == pytest.approx(first[1], abs=1e-2)
+    # Transformers below 5 reports losses in four places, which the first one's may share.
+    assert [step.loss for step in narrow.train] != [step.loss for step in wide.train]
+    assert narrow.train[0].loss == pytest.approx(wide.train[0].loss, abs=1e-2)
 
 
 def test_what_was_learnt_is_saved_in_float32(tuned: tuple[str, Run, Path]):

@@ -130,6 +130,9 @@ def finetune_command(
                 f"test loss {first.loss:.4f} -> {last.loss:.4f} nats a token, {first.bits_per_byte:.4f} -> "
                 f"{last.bits_per_byte:.4f} bits a byte, on {run.overlap.test_documents:,} documents"
             )
+        if run.untemplated is not None:
+            read_as = f"documents read as {run.untemplated}"
+            common.say(f"{read_as} were trained as plain text, not in the model's chat template")
         common.say(f"{run.done_tokens:,} tokens in {run.seconds:,.0f} s; results in {output / RESULTS}")
         if save_model:
             common.say(f"the model is in {output / MODEL}")

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
-from zipfit.corpus.corpus import read_documents
+from zipfit.corpus.corpus import Corpus, read_documents
+from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
@@ -109,11 +110,13 @@ def finetune(
     settings = settings or PRESETS["default"]
     source = ModelSource(model, options.get("revision"), options.get("trust_remote_code", False))
     course = Course(options.get("budget"), options.get("seed", 0), options.get("evaluate_every"))
-    texts = _texts("documents", documents, Reading(options.get("text_field"), options.get("template")))
+    inputs, _ = open_documents("documents", documents)
+    corpus = Corpus(inputs, Reading(options.get("text_field"), options.get("template")))
+    texts = [text for batch in corpus.read() for text in batch.texts]
     held_out = None
     if test is not None:
         reading = Reading(options.get("test_field"), options.get("test_template"))
-        held_out = HeldOut(_texts("test set", test, reading))
+        held_out = HeldOut([text for text, _ in read_documents("test set", test, reading)])
         need(len(held_out.texts) > 0, "the test set is empty: it holds no document")
     described = {
         "model": source.name,
@@ -138,15 +141,14 @@ def finetune(
             raise
         ending = {"tokens": run.done_tokens, "seconds": run.seconds, "precision": run.precision, "device": run.device}
         record.write("end" if run.finished else "interrupted", **ending)
+    if getattr(loaded.tokenizer, "chat_template", None):
+        spoken = (document.read_as for document in corpus.sample.documents if document.read_as.speakers)
+        run.untemplated = next((read_as.what for read_as in spoken), None)
     if run.finished:
         if options.get("save_model", True):
             loaded.save(folder / MODEL)
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
     return run
-
-
-def _texts(role: str, documents: Documents, reading: Reading) -> list[str]:
-    return [text for text, _ in read_documents(role, documents, reading)]
 
 
 @dataclass

@@ -42,6 +42,8 @@ class Run:
         precision: `bf16` or `fp32`.
         device: where it ran.
         overlap: what the test set shares with the documents; None without a test set.
+        untemplated: how turns were read, where documents have some and the model has a chat template: they are trained
+            as plain text, which that template is not; else None.
         interrupted: whether Ctrl-C was pressed: it then stopped after a step, unless that was the last one.
     """
 
@@ -54,6 +56,7 @@ class Run:
     precision: str = "fp32"
     device: str = "cpu"
     overlap: Overlap | None = None
+    untemplated: str | None = None
     interrupted: bool = False
 
     @property
