@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD
-from zipfit.errors import ZipfitError, need, needing
+from zipfit.errors import need, needing
 from zipfit.methods.base import is_scorer, scores_of
 from zipfit.methods.registry import build_method, class_path
 from zipfit.system.texts import Texts
 
 with needing("steps of datatrove", "datatrove"):
     from datatrove.pipeline.base import PipelineStep
-    from datatrove.pipeline.filters.base_filter import BaseFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,31 +74,32 @@ class ScoreStep(PipelineStep):  # type: ignore[misc]  # datatrove has no types
                 yield document
 
 
-class SelectedFilter(BaseFilter):  # type: ignore[misc]
-    """Keeps the documents whose texts are in a selection; a text that is there once keeps all documents that have it.
+class SelectedFilter(PipelineStep):  # type: ignore[misc]
+    """Passes on the documents whose texts are in a selection; a text that is there once keeps all that have it.
 
     Args:
         selection: the file or folder that `zipfit select` wrote.
-        text_field: the records' field that holds the text of datatrove's documents.
-        exclusion_writer: of datatrove, for the documents that are dropped.
+        text_field: the records' field that holds the text of datatrove's documents; None for the usual shapes.
 
     Raises:
-        ZipfitError: when it runs: the selection cannot be read.
+        ZipfitError: when it runs: the selection cannot be read, or holds no document.
     """
 
     name = "zipfit selected"
+    type = "🔻 - FILTER"
 
-    def __init__(self, selection: str, text_field: str | None = None, exclusion_writer: Any = None) -> None:
-        super().__init__(exclusion_writer)
+    def __init__(self, selection: str, text_field: str | None = None) -> None:
+        super().__init__()
         self.selection = selection
         self.text_field = text_field
-        self._texts: frozenset[str] | None = None
 
-    def filter(self, doc: Document) -> bool:
-        """Whether the document was selected."""
-        if self._texts is None:
-            found = read_documents("selection", self.selection, Reading(self.text_field))
-            self._texts = frozenset(text for text, _ in found)
-            if not self._texts:
-                raise ZipfitError(f"{self.selection}: holds no document")
-        return doc.text in self._texts
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:  # noqa: ARG002
+        """Pass the selected documents of a task on, in their order."""
+        found = read_documents("selection", self.selection, Reading(self.text_field))
+        selected = frozenset(text for text, _ in found)
+        need(bool(selected), f"{self.selection}: holds no document")
+        for document in data:
+            is_selected = document.text in selected
+            self.stat_update("forwarded" if is_selected else "dropped")
+            if is_selected:
+                yield document
