@@ -5,12 +5,14 @@ import gzip
 import hashlib
 import http.server
 import io
+import lzma
 import os
 import tarfile
 import threading
 import time
 import tracemalloc
 import zipfile
+import zlib
 from contextlib import suppress
 
 import fsspec
@@ -20,7 +22,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import COMPRESS
+from support import COMPRESS, chunks
 
 from zipfit.corpus import streams
 from zipfit.corpus.streams import HashedFile, file_at
@@ -387,3 +389,15 @@ def test_reads_over_http(tmp_path, served, size):
     assert read(f"{served}/data.bin") == content
     with pytest.raises(ZipfitError, match="no such file"):
         read(f"{served}/missing.bin")
+
+
+def test_an_xz_stream_whose_checks_nobody_knows_is_refused(tmp_path):
+    data = bytearray(lzma.compress(b'{"text": "a"}\n', check=lzma.CHECK_CRC32))
+    data[7] = data[-3] = 2  # a kind that the format reserves, of the same size; header and footer say it
+    data[8:12] = zlib.crc32(data[6:8]).to_bytes(4, "little")
+    data[-12:-8] = zlib.crc32(data[-8:-2]).to_bytes(4, "little")
+    path = tmp_path / "a.jsonl.xz"
+    path.write_bytes(data)
+    assert lzma.decompress(data) == b'{"text": "a"}\n'  # which Python does
+    with pytest.raises(ZipfitError, match=r"a\.jsonl\.xz: has checks of kind 2, which liblzma does not know"):
+        list(chunks(path))

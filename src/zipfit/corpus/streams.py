@@ -348,6 +348,16 @@ def _is_bzip2(head: bytes) -> bool:
     return head.startswith(b"BZh") and head[4:].startswith(_BZIP2)
 
 
+def _xz_stream(head: bytes) -> lzma.LZMADecompressor:
+    """A decompressor of an xz stream; Python's reads one with an unknown kind of check, and checks nothing."""
+    check = head[7] & 15 if len(head) > 7 else lzma.CHECK_NONE  # the second byte of the flags after the magic
+    if not lzma.is_check_supported(check):
+        raise RefusedError(
+            f"has checks of kind {check}, which liblzma does not know, so nobody could tell it from damage"
+        )
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+
+
 def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     """Wrap a stream in the decompressor that its first bytes call for, if any."""
     head = stream.peek(_HEAD)[:_HEAD]
@@ -356,7 +366,7 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if _is_bzip2(head):
         streams = _StreamsReader(stream, lambda _: bz2.BZ2Decompressor())
     elif head.startswith(_XZ):
-        streams = _StreamsReader(stream, lambda _: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4)
+        streams = _StreamsReader(stream, _xz_stream, padding=4)
     elif _is_compressed(head):
         streams = _StreamsReader(stream, _frame)
     else:
