@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import COMMAND, pool_records, target_texts, write_jsonl
 
 from zipfit.cli import common, main
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would the commands that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asserts on a time: the machine may be a busy one.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @dataclass
