@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would the commands that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test asserts on a time: the machine may be a busy one.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same verdict on any machine: no test asserts on a time, and each run tries the same examples. Others are looked for
+# by `pytest --hypothesis-profile=search`.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("search", settings.get_profile("any machine"), derandomize=False, max_examples=1000)
 settings.load_profile("any machine")
 
 

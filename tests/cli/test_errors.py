@@ -191,7 +191,7 @@ def test_a_compressed_file_that_is_cut_off(fails, folder, suffix, role):
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_a_compressed_file_that_is_corrupt(fails, folder, suffix):
     name = f"corrupt.jsonl{suffix}"
-    content = bytearray(COMPRESS[suffix](os.urandom(5000).hex().encode()))
+    content = bytearray(COMPRESS[suffix](random.Random(0).randbytes(5000).hex().encode()))
     content[8:80] = bytes(72)
     (folder / name).write_bytes(content)
     said = fails(*selecting(pool=name))
@@ -364,7 +364,7 @@ def test_killed_in_the_middle_of_writing(started, folder, how):
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.jsonl.gz", "out.csv.zst"])
 def test_a_full_disk(started, folder, name):
-    write_jsonl(folder / "pool.jsonl", [{"text": os.urandom(2000).hex()} for _ in range(50)])
+    write_jsonl(folder / "pool.jsonl", [{"text": random.Random(i).randbytes(2000).hex()} for i in range(50)])
 
     def limit_file_size():
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
@@ -378,7 +378,7 @@ def test_a_full_disk(started, folder, name):
 
 
 def test_a_full_disk_while_bad_records_are_kept(started, folder):
-    (folder / "bad.jsonl").write_bytes(GOOD + os.urandom(2000).hex().encode() * 50 + b"\n")
+    (folder / "bad.jsonl").write_bytes(GOOD + random.Random(0).randbytes(2000).hex().encode() * 50 + b"\n")
 
     def limit_file_size():
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import random
 import socket
 import threading
 from contextlib import suppress
@@ -202,7 +202,7 @@ def test_5000_keys_are_listed(zipfit, folder, store):
 
 @pytest.fixture
 def large(store):
-    data = os.urandom(20 << 20)
+    data = random.Random(0).randbytes(20 << 20)
     store.pipe("data/large.bin", data)
     return data
 
