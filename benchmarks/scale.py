@@ -1,7 +1,8 @@
 """The driver's side of a large job: parts made by a generator, put together by `merge`, opened and cut.
 
-python benchmarks/scale.py FOLDER [--documents 10000000] [--parts 64] [--top 100000]
+python benchmarks/scale.py FOLDER [--documents 10000000] [--parts 64] [--top 100000] [--method gain|dsir|random]
 
+`gain` scores documents one by one; of `dsir` and `random`, which rank what they measured, the driver ranks.
 The pool is a file of the right size without content; nothing of it is read. Prints and keeps (`results/scale.json`) the
 seconds and the peak memory of each step, each in a process of its own.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 import zipfit
 from zipfit.corpus.inputs import Files
@@ -34,12 +36,12 @@ BLOCK = 32_768
 MEAN_BYTES = 620
 
 
-def made_parts(folder: str, documents: int, parts: int) -> None:
+def made_parts(folder: str, documents: int, parts: int, method: str) -> None:
     """Write the blocks that the parts of a pool of so many documents would have kept."""
     pool, target = Path(folder, "pool.jsonl"), Path(folder, "target.jsonl")
     target.write_text('{"text": "def add(a, b): return a + b"}\n')
     pool.write_text('{"text": "a"}\n')
-    zipfit.score_pool(str(pool), str(target), f"{folder}/scores", method="gain", part=(1, 1))
+    zipfit.score_pool(str(pool), str(target), f"{folder}/scores", method=method, part=(1, 1))
     done = json.loads(Path(folder, "scores", WORK, part_name(1, 1), "done.json").read_text())
     Store(folder).below("scores").remove(WORK)
     with pool.open("r+b") as file:
@@ -47,7 +49,7 @@ def made_parts(folder: str, documents: int, parts: int) -> None:
     (item,), _ = Files([str(pool)]).open()
     mark = stamp(item)
     rng = np.random.default_rng(0)
-    sources = ["books", "code", "web"]
+    sources = pa.array(["books", "code", "web"])
     for part in range(parts):
         first, last = documents * part // parts, documents * (part + 1) // parts
         begin, end = first * MEAN_BYTES, last * MEAN_BYTES
@@ -57,8 +59,9 @@ def made_parts(folder: str, documents: int, parts: int) -> None:
             count = min(BLOCK, last - start)
             lengths = rng.integers(1, 2 * MEAN_BYTES, count)
             hashes = rng.integers(0, 1 << 63, count).astype(np.uint64)
-            labels = [sources[number] for number in rng.integers(0, 3, count)]
-            table = block_table(count, np.arange(count), [rng.random(count)], (lengths, hashes, labels), [])
+            labels = sources.take(pa.array(rng.integers(0, 3, count)))
+            measured = rng.random(count) if method == "gain" else rng.random((count, 2 if method == "dsir" else 0))
+            table = block_table(count, np.arange(count), measured, (lengths, hashes, labels), [])
             segment = {
                 "name": str(pool), "begin": begin, "end": end, "stamp": mark, "first": start - first, "records": count,
                 "skipped": {}, "is_last": start + count == last, "bytes": documents * MEAN_BYTES, "sha256": "0" * 64,
@@ -106,19 +109,22 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=10_000_000)
     parser.add_argument("--parts", type=int, default=64)
     parser.add_argument("--top", type=int, default=100_000)
+    parser.add_argument("--method", choices=["gain", "dsir", "random"], default="gain")
     given = parser.parse_args()
     Path(given.folder).mkdir(parents=True)
     results = {
+        "method": given.method,
         "documents": given.documents,
         "parts": given.parts,
         "top": given.top,
-        "make": measured(made_parts, given.folder, given.documents, given.parts),
+        "make": measured(made_parts, given.folder, given.documents, given.parts, given.method),
         "merge": measured(merged, given.folder),
         "open and cut": measured(cut, given.folder, given.top),
         "bytes of parts": sum(path.stat().st_size for path in Path(given.folder, "scores", WORK).rglob("*.parquet")),
         "bytes of tables": sum(path.stat().st_size for path in Path(given.folder, "scores").glob("*.parquet")),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(kept | {given.method: results}, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 
 

@@ -321,7 +321,7 @@ def test_a_mistaken_cut_is_refused_before_any_work(zipfit, folder):
     ("change", "message"),
     [
         (lambda done: done["description"]["method"].pop("engine"), "it lacks description.method.engine"),
-        (lambda done: done["segments"][0].update(other=1), "segments[0] has an unknown field 'other'"),
+        (lambda done: done["segments"][0].update(first="0"), 'segments[0].first must be a whole number, not "0"'),
         (lambda done: done.update(files="pool.jsonl"), 'files must be a list, not "pool.jsonl"'),
         (
             lambda done: done["description"]["method"].update({"class": "zipfit.methods.zipfit:ZipFit", "options": {}}),

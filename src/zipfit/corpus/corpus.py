@@ -45,6 +45,12 @@ class Rejected:
         record = {"file": self.file, "place": self.place, "reason": self.reason}
         return json.dumps(record | {"raw": self.raw.decode("utf-8", "backslashreplace")}, ensure_ascii=False).encode()
 
+    @classmethod
+    def from_json(cls, line: bytes) -> Rejected:
+        """What `to_json` wrote, its bytes as they are written there."""
+        record = json.loads(line)
+        return cls(record["file"], record["place"], record["reason"], record["raw"].encode())
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zipfit.corpus.reading import ReadAs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from zipfit.corpus.reading import ReadAs
+    from collections.abc import Iterable, Iterator, Sequence
 
 SIZE = 256
 """Documents kept, at least, of a corpus that has them, and less than twice as many."""
@@ -56,6 +56,16 @@ class Sample:
         if len(self.documents) == 2 * SIZE:
             del self.documents[1::2]
             self._step *= 2
+
+    def to_json(self) -> list[list[Any]]:
+        """The documents as JSON values."""
+        return [[*document.read_as, document.text, document.bytes] for document in self.documents]
+
+    def extend(self, documents: Iterable[Sequence[Any]]) -> None:
+        """Count those that another sample's `to_json` gave as if they came next."""
+        for what, speakers, text, size in documents:
+            if self.takes_next():
+                self.add(ReadAs(what, tuple(speakers)), text, size)
 
     def mostly(self) -> Sampled:
         """The first document of those that are read as most are; there must be one."""

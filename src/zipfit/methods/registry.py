@@ -169,6 +169,11 @@ def class_path(method: object) -> str:
     return f"{type(method).__module__}:{type(method).__qualname__}"
 
 
+def short_name(method: object) -> str:
+    """What a sentence calls a method: its class, in lower case."""
+    return class_path(method).rpartition(":")[2].lower()
+
+
 def _method_class(name: str) -> Any:
     path = METHODS.get(name, name)
     if ":" not in path:

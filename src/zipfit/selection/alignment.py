@@ -13,7 +13,7 @@ from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD, write_records
 from zipfit.errors import need
 from zipfit.methods.base import HasEngine, is_scorer
-from zipfit.methods.registry import class_path
+from zipfit.methods.registry import class_path, short_name
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
 from zipfit.selection.sources import open_sources
@@ -178,7 +178,7 @@ def alignment(
             if sources.rejected is not None:
                 sources.rejected.save(files, outputs.rejected)
     skipped = sum(sum(item.skipped.values()) for item in sources.pool.corpus.inputs)
-    engine = method.engine if isinstance(method, HasEngine) else class_path(method).rpartition(":")[2].lower()
+    engine = method.engine if isinstance(method, HasEngine) else short_name(method)
     return Alignment(scores, len(sources.texts), engine, skipped, sources.unreadable or ())
 
 

@@ -160,13 +160,12 @@ def describe_documents(documents: Documents, inputs: Sequence[Input]) -> dict[st
         for name, default in (("encoding", None), ("delimiter", None), ("header", True)):
             if given[name] is default:  # named only where they are given, so that other manifests stay as they were
                 del given[name]
-    return {
-        "files": given,
-        "inputs": [
-            {"name": item.name, **item.identity(), "documents": item.documents, "skipped": item.skipped}
-            for item in inputs
-        ],
-    }
+    return {"files": given, "inputs": [describe_input(item) for item in inputs]}
+
+
+def describe_input(item: Input) -> dict[str, Any]:
+    """What was read of an input."""
+    return {"name": item.name, **item.identity(), "documents": item.documents, "skipped": item.skipped}
 
 
 def dump_manifest(manifest: dict[str, Any]) -> bytes:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.corpus.inputs import FileInput, Files
 from zipfit.corpus.pieces import place_in_file
-from zipfit.corpus.reading import ReadAs
 from zipfit.corpus.sample import Sample
 from zipfit.corpus.store import Store
 from zipfit.corpus.streams import file_at
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import Measurer
+from zipfit.methods.base import HasNotes, Measurer
 from zipfit.methods.registry import build_method, need_consent
-from zipfit.selection.manifest import whereabouts
-from zipfit.selection.parts import DONE, Kept, Segment
-from zipfit.selection.score_tables import KEPT, MANIFEST, WORK, final_table, table_about, write_scores
-from zipfit.selection.sources import Stopwatch, UnreadableFiles
+from zipfit.selection.manifest import describe_input, whereabouts
+from zipfit.selection.parts import DONE, kept_in, segments_of
+from zipfit.selection.ranking import ranks_and_scores
+from zipfit.selection.score_tables import KEPT, MANIFEST, WORK, final_table, is_good, table_about, write_scores
+from zipfit.selection.sources import UnreadableFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from zipfit.selection.parts import Kept
+    from zipfit.selection.score_tables import Segment
 
 
 def part_name(number: int, parts: int) -> str:
@@ -53,46 +57,33 @@ def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: 
     need(overwrite or not store.has(MANIFEST), f"{store.of(MANIFEST)}: exists already (give --overwrite to replace it)")
     work = store.below(WORK)
     done = _parts(work)
-    stopwatch = Stopwatch()
-    with stopwatch.stage("merge"):
-        first = done[0]
-        unreadable = {name: reason for each in done for name, reason in each["unreadable"].items()}
-        names = [name for name, _ in first["files"] if name not in unreadable]
-        if unreadable:
-            told = UnreadableFiles(0.5 if max_bad_files is None else max_bad_files)
-            for name, reason in unreadable.items():
-                told(name, reason)
-            told.taken(len(names))
-        by_name = _segments(work, done, unreadable)
-        _check_whole(names, by_name)
-        described = dict(first["description"])
-        files = Files(**described["source"]["files"])
-        inputs = [FileInput(file_at(whereabouts(name, described)), files.layout) for name in names]
-        for item, kept in zip(inputs, by_name.values(), strict=True):
-            _settle(item, [each.segment for each in kept])
-        order = _measured_order(described, first["terms"], by_name)
-        stamps = dict(first["files"])
-        about = {
-            **described,
-            "source": {
-                **described["source"],
-                "inputs": [
-                    {
-                        "name": name,
-                        **item.identity(),
-                        "documents": item.documents,
-                        "skipped": item.skipped,
-                        "stamp": stamps[name],
-                    }
-                    for name, item in zip(names, inputs, strict=True)
-                ],
-            },
-            **({"files_unreadable": [{"name": n, "reason": r} for n, r in unreadable.items()]} if unreadable else {}),
-            "sample": _merged_sample(by_name),
-        }
-        seconds = {name: sum(each["seconds"].get(name, 0.0) for each in done) for name in first["seconds"]}
-        rows = _rows(described, by_name, order)
-        return write_scores(store, about, rows, seconds, stopwatch)
+    first = done[0]
+    unreadable = {name: reason for each in done for name, reason in each["unreadable"].items()}
+    stamps = {name: stamp for name, stamp in first["files"] if name not in unreadable}
+    if unreadable:
+        told = UnreadableFiles(0.5 if max_bad_files is None else max_bad_files)
+        for name, reason in unreadable.items():
+            told(name, reason)
+        told.taken(len(stamps))
+    by_name = _segments(work, done, stamps)
+    _check_whole(by_name)
+    described = dict(first["description"])
+    files = Files(**described["source"]["files"])
+    inputs = [FileInput(file_at(whereabouts(name, described)), files.layout) for name in stamps]
+    for item, kept in zip(inputs, by_name.values(), strict=True):
+        _settle(item, [each.segment for each in kept])
+    order = _measured_order(described, first["terms"], by_name, sum(item.documents for item in inputs))
+    told_of_inputs = [
+        describe_input(item) | {"name": name, "stamp": stamps[name]} for name, item in zip(stamps, inputs, strict=True)
+    ]
+    about = {
+        **described,
+        "source": {**described["source"], "inputs": told_of_inputs},
+        **({"files_unreadable": [{"name": n, "reason": r} for n, r in unreadable.items()]} if unreadable else {}),
+        "sample": _merged_sample(by_name),
+    }
+    seconds = {name: sum(each["seconds"].get(name, 0.0) for each in done) for name in first["seconds"]}
+    return write_scores(store, about, _rows(described, by_name, order), seconds)
 
 
 def _parts(work: Store) -> list[dict[str, Any]]:
@@ -128,28 +119,23 @@ def _parts(work: Store) -> list[dict[str, Any]]:
     return done
 
 
-def _segments(work: Store, done: list[dict[str, Any]], unreadable: dict[str, str]) -> dict[str, list[Kept]]:
+def _segments(work: Store, done: list[dict[str, Any]], names: Iterable[str]) -> dict[str, list[Kept]]:
     """The segments of each file, in the order of its records."""
-    by_name: dict[str, list[Kept]] = {name: [] for name, _ in done[0]["files"] if name not in unreadable}
+    by_name: dict[str, list[Kept]] = {name: [] for name in names}
     for each in done:
         store = work.below(part_name(each["part"] + 1, each["parts"]))
-        offsets: dict[Segment, tuple[str, int]] = {}
+        found: dict[Any, Kept] = {}
         for table in each["tables"]:
             about = table_about(store, table)
             need(about is not None, f"{store.of(table)}: is missing, or not whole")
             assert about is not None
-            offset = 0
-            for said in about["segments"]:
-                segment = Segment(**said)
-                offsets[_key(segment)] = table, offset
-                offset += segment.records
-        for said in each["segments"]:
-            segment = Segment(**said)
+            found |= {_key(kept.segment): kept for kept in kept_in(store, table, about)}
+        for segment in segments_of(each):
             if segment.name in by_name:
-                place = offsets.get(_key(segment))
-                need(place is not None, f"{store.path}: holds no scores of {segment.name} from record {segment.first}")
-                assert place is not None
-                by_name[segment.name].append(Kept(segment, store, *place))
+                kept = found.get(_key(segment))
+                need(kept is not None, f"{store.path}: holds no scores of {segment.name} from record {segment.first}")
+                assert kept is not None
+                by_name[segment.name].append(replace(kept, segment=segment))
     return by_name
 
 
@@ -157,18 +143,18 @@ def _key(segment: Segment) -> Any:
     return (segment.name, segment.begin, segment.end, segment.first, segment.records, segment.is_last)
 
 
-def _check_whole(names: Sequence[str], by_name: dict[str, list[Kept]]) -> None:
-    for name in names:
+def _check_whole(by_name: dict[str, list[Kept]]) -> None:
+    for name, segments in by_name.items():
         begin: int | None = 0
         row = 0
-        for kept in by_name[name]:
+        for kept in segments:
             segment = kept.segment
             whole = segment.first == row and (segment.begin == begin or segment.first > 0)
             need(begin is not None and whole, f"{name}: its scores have a gap or are there twice; score it again")
             row = segment.first + segment.records
             begin = segment.end if segment.is_last else segment.begin
             row = 0 if segment.is_last else row
-        need(bool(by_name[name]) and by_name[name][-1].segment.is_last, f"{name}: is not scored to its end")
+        need(bool(segments) and segments[-1].segment.is_last, f"{name}: is not scored to its end")
 
 
 def _settle(item: FileInput, segments: list[Segment]) -> None:
@@ -183,9 +169,9 @@ def _settle(item: FileInput, segments: list[Segment]) -> None:
 
 
 def _measured_order(
-    described: dict[str, Any], terms: dict[str, Any] | None, by_name: dict[str, list[Kept]]
+    described: dict[str, Any], terms: dict[str, Any] | None, by_name: dict[str, list[Kept]], documents: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Rank and score of each good document, of a method that ranks what it measured; -1 for those not ranked."""
+    """Rank and score of each document, of a method that ranks what it measured: see `ranks_and_scores`."""
     if terms is None:
         return None
     method = described["method"]
@@ -194,35 +180,30 @@ def _measured_order(
     if not isinstance(built, Measurer):
         raise ZipfitError(f"method {method['class']} ranks nothing that it measured")
     built.terms = terms
-    measured = []
+    measures = np.empty((documents, 0))
+    done = 0
     for kept in (each for segments in by_name.values() for each in segments):
         table = kept.rows()
-        table = table.filter(_is_good(table))
-        columns = [table[name].to_numpy() for name in table.column_names if name.startswith("measure_")]
-        measured.append(np.column_stack(columns) if columns else np.empty((table.num_rows, 0)))
-    measures = np.concatenate(measured)
-    ranks = np.full(len(measures), -1, np.int64)
-    scores = np.full(len(measures), np.nan)
-    for place, (position, value) in enumerate(built.rank_measured(measures)):
-        ranks[position], scores[position] = place, value
-    method["notes"] |= getattr(built, "notes", {})
-    return ranks, scores
-
-
-def _is_good(table: pa.Table) -> pa.Array:
-    import pyarrow.compute as pc
-
-    return pc.is_null(table["reason"])
+        columns = [name for name in table.column_names if name.startswith("measure_")]
+        if done == 0:
+            measures = np.empty((documents, len(columns)))
+        good = is_good(table)
+        run = slice(done, done + int(good.sum()))
+        for feature, name in enumerate(columns):
+            measures[run, feature] = table[name].to_numpy()[good]
+        done = run.stop
+    order = ranks_and_scores(built.rank_measured(measures), documents)
+    if isinstance(built, HasNotes):
+        method["notes"] |= built.notes
+    return order
 
 
 def _merged_sample(by_name: dict[str, list[Kept]]) -> list[list[Any]]:
     sample = Sample()
     tables = dict.fromkeys((kept.store, kept.table) for segments in by_name.values() for kept in segments)
     for store, table in tables:
-        for what, speakers, text, size in (table_about(store, table) or {"sample": []})["sample"]:
-            if sample.takes_next():
-                sample.add(ReadAs(what, tuple(speakers)), text, size)
-    return [[*item.read_as, item.text, item.bytes] for item in sample.documents]
+        sample.extend((table_about(store, table) or {"sample": []})["sample"])
+    return sample.to_json()
 
 
 def _rows(
@@ -244,16 +225,7 @@ def _rows(
                 places = [place and place_in_file(path, place) for place in table["place"].to_pylist()]
                 table = table.set_column(table.column_names.index("place"), "place", pa.array(places, pa.string()))
             need(count == kept.segment.records, f"{kept.store.of(kept.table)}: is not a whole table of scores")
-            good = np.asarray(_is_good(table))
-            scores: Any = table["score"]
-            ranks = pa.nulls(count, pa.int64())
-            if order is not None:
-                run = slice(documents, documents + int(good.sum()))
-                index = np.zeros(count, np.int64)
-                index[good] = np.arange(run.start, run.stop)
-                ranked = good & (order[0][index] >= 0) if len(order[0]) else good
-                ranks = pa.array(order[0][index] if len(order[0]) else index, pa.int64(), mask=~ranked)
-                scores = pa.array(order[1][index] if len(order[1]) else index, pa.float64(), mask=~ranked)
-            documents += int(good.sum())
-            yield final_table(name, np.arange(row, row + count), scores, ranks, table)
+            run = slice(documents, documents + int(is_good(table).sum()))
+            yield final_table(name, row, table, None if order is None else (order[0][run], order[1][run]))
+            documents = run.stop
             row += count

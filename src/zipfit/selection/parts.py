@@ -12,7 +12,7 @@ import json
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,14 @@ from zipfit.corpus.inputs import HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, is_scorer, scores_of
-from zipfit.methods.registry import class_path, method_options
+from zipfit.methods.registry import class_path, method_options, short_name
 from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
 from zipfit.selection.ranking import fit
-from zipfit.selection.score_tables import block_table, read_table, table_about, write_table
+from zipfit.selection.score_tables import Segment, block_table, read_table, table_about, write_table
 from zipfit.selection.sources import Stopwatch
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
+from zipfit.system.values import as_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,35 +55,6 @@ _BLOCK_CHUNKS = 64
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Consecutive records of a piece that are scored.
-
-    Attributes:
-        name: the input.
-        begin: `start` of the piece.
-        end: its `stop`.
-        stamp: of the file then; see `corpus.pieces.stamp`.
-        first: the first record's place among the piece's, from 0.
-        records: how many, bad ones counted.
-        skipped: reason to number of bad ones.
-        is_last: whether the piece ends here.
-        bytes: of the file, where the piece is all of it and ends here.
-        sha256: likewise.
-    """
-
-    name: str
-    begin: int
-    end: int | None
-    stamp: str | None
-    first: int
-    records: int
-    skipped: dict[str, int]
-    is_last: bool
-    bytes: int | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True)
 class Kept:
     """A segment, and where its rows are: a table in a folder, and how many rows of it come before."""
 
@@ -95,6 +67,19 @@ class Kept:
         """Its rows."""
         table = _table(self.store, self.table, None if columns is None else tuple(columns))
         return table.slice(self.offset, self.segment.records)
+
+
+def segments_of(about: dict[str, Any]) -> list[Segment]:
+    """The segments that a part's `done.json` or a table's metadata names."""
+    return as_type(about["segments"], list[Segment])
+
+
+def kept_in(store: Store, table: str, about: dict[str, Any]) -> Iterator[Kept]:
+    """The segments of a table, and where the rows of each begin."""
+    offset = 0
+    for segment in segments_of(about):
+        yield Kept(segment, store, table, offset)
+        offset += segment.records
 
 
 @lru_cache(maxsize=1)
@@ -119,18 +104,21 @@ class _Watched:
         return self._pool.map(function, only)
 
 
+def can_be_parted(method: Method) -> bool:
+    """Whether it looks at documents one by one, so that several machines or several nights can share them."""
+    return is_scorer(method) or isinstance(method, Measurer)
+
+
 def check_can_be_parted(method: Method, parts: int) -> None:
-    """Check that documents can be scored one by one, so that several machines or several nights can share them.
+    """Check that a method can be scored in so many parts, each kept as it goes.
 
     Raises:
         ZipfitError: the method ranks the pool as a whole.
     """
-    if is_scorer(method) or isinstance(method, Measurer):
-        return
-    name = class_path(method).rpartition(":")[2].lower()
-    raise ZipfitError(
-        f"{name} ranks the pool as a whole, so it cannot be scored "
-        + ("in parts: score on one machine, or choose another method" if parts > 1 else "and kept as it goes")
+    need(
+        can_be_parted(method),
+        f"{short_name(method)} ranks the pool as a whole, so it cannot be scored "
+        + ("in parts: score on one machine, or choose another method" if parts > 1 else "and kept as it goes"),
     )
 
 
@@ -143,30 +131,30 @@ def score_part(
         sources: the whole pool, and the target.
         method: not fitted yet.
         store: the part's folder. What it holds of the same job is taken over.
-        part: which part, from 0.
+        part: which part, from 0, below `parts`.
         parts: how many there are.
         unreadable: collects names and reasons of files that cannot be read, which are passed over; None to raise.
 
     Returns:
-        What the part's `done.json` says: see `_description`.
+        What the part's `done.json` says (see `scores_schema`), and how many records were `kept` and `scored`.
 
     Raises:
-        ZipfitError: as `rank`, or the folder cannot be written, or another process writes there.
+        ZipfitError: as `rank`; the method ranks the pool as a whole; the folder cannot be written, or another process
+            writes there.
     """
     from zipfit.selection.scores_schema import read_done
 
-    need(parts >= 1 and 0 <= part < parts, f"part must be from 1/{parts} to {parts}/{parts}, not {part + 1}/{parts}")
     check_can_be_parted(method, parts)
     stopwatch = Stopwatch()
     inputs = sources.pool.corpus.inputs
     counts = Counter(item.name for item in inputs)
-    for item in inputs:
-        need(counts[item.name] == 1, f"{item.name}: is given twice, and scores are kept by file")
-        need(stamp(item) is not None, f"{item.name}: scores are kept of files, from which records are read again")
+    files = [(item.name, stamp(item)) for item in inputs]
+    for name, mark in files:
+        need(counts[name] == 1, f"{name}: is given twice, and scores are kept by file")
+        need(mark is not None, f"{name}: scores are kept of files, from which records are read again")
     pool = _Watched(sources.pool)
     with stopwatch.stage("fit"):
         fit(method, sources, pool)
-    files = [(item.name, stamp(item)) for item in inputs]
     job = _job(sources, method, files if pool.was_read else None)
     with store.locked():
         if store.has(DONE):
@@ -231,6 +219,17 @@ def _job(sources: Sources, method: Method, files: list[tuple[str, str | None]] |
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
+@dataclass
+class _Held:
+    """Consecutive chunks of a piece that wait to be scored; the rest is as of `Segment`."""
+
+    piece: Piece
+    stamp: str | None
+    first: int
+    chunks: list[Chunk] = field(default_factory=list)
+    ends: bool = False
+
+
 class _Scoring:
     """The work on a part."""
 
@@ -245,8 +244,7 @@ class _Scoring:
         self._method = method
         self._store = store
         self._job = job
-        self._held: list[tuple[Piece, str | None, int, list[Chunk]]] = []
-        self._ends: dict[Piece, bool] = {}
+        self._held: list[_Held] = []
 
     def run(self, pieces: Sequence[Piece], stamps: dict[str, str | None]) -> None:
         """Score what is not scored yet."""
@@ -271,7 +269,7 @@ class _Scoring:
                     if self.unreadable is None:
                         raise ZipfitError(str(error)) from error
                     self.unreadable[item.name] = str(error)
-                    self._held = [held for held in self._held if held[0] != piece]
+                    self._held = [held for held in self._held if held.piece != piece]
             self._flush()
 
     def _piece(self, piece: Piece, mark: str | None, before: list[Kept]) -> None:
@@ -312,56 +310,59 @@ class _Scoring:
 
     def _hold(self, piece: Piece, mark: str | None, row: int, chunk: Chunk | None) -> None:
         """Put a chunk with those that wait to be scored; None for the end of its piece."""
-        if not self._held or self._held[-1][0] != piece:
-            self._held.append((piece, mark, row, []))
+        if not self._held or self._held[-1].piece != piece:
+            self._held.append(_Held(piece, mark, row))
         if chunk is None:
-            self._ends[piece] = True
+            self._held[-1].ends = True
         else:
-            self._held[-1][3].append(chunk)
-        if sum(len(chunks) for *_, chunks in self._held) >= _BLOCK_CHUNKS:
+            self._held[-1].chunks.append(chunk)
+        if sum(len(held.chunks) for held in self._held) >= _BLOCK_CHUNKS:
             self._flush()
 
     def _flush(self) -> None:
         """Score what waits, and keep it."""
+        import pyarrow as pa
+
         if not self._held:
             return
         held, self._held = self._held, []
         sources = self._sources
-        inputs = [HeldInput(sources.pool.corpus.inputs[piece.input].name, chunks) for piece, _, _, chunks in held]
+        inputs = [HeldInput(sources.pool.corpus.inputs[each.piece.input].name, each.chunks) for each in held]
         rejected: list[Rejected] = []
         corpus = Corpus(inputs, sources.reading, on_rejected=rejected.append if sources.reading.skip_bad else None)
         batches = list(corpus.read())
-        values = list(self._map(partial(_values, self._method), [batch.texts for batch in batches]))
+        values = [*self._map(partial(_values, self._method), [batch.texts for batch in batches])] or [np.empty(0)]
         lengths = np.concatenate([np.empty(0, np.int64), *(batch.texts.lengths for batch in batches)])
         hashes = np.concatenate([np.empty(0, np.uint64), *map(_hashes, batches)])
         segments, good, rows = [], [], 0
-        for (piece, mark, first, chunks), item, bad in zip(held, inputs, corpus.bad_rows, strict=True):
-            records = sum(map(len, chunks))
-            begin = chunks[0].first_row if chunks else 0
+        for each, item, bad in zip(held, inputs, corpus.bad_rows, strict=True):
+            piece = each.piece
+            records = sum(map(len, each.chunks))
+            begin = each.chunks[0].first_row if each.chunks else 0
             good += [rows + row for row in range(records) if begin + row not in bad]
             rows += records
-            is_last = self._ends.pop(piece, False)
-            read = sources.pool.corpus.inputs[piece.input].identity() if is_last and piece.is_whole else {}
+            read = sources.pool.corpus.inputs[piece.input].identity() if each.ends and piece.is_whole else {}
             segments.append(
                 Segment(
                     item.name,
                     piece.start,
                     piece.stop,
-                    mark,
-                    first,
+                    each.stamp,
+                    each.first,
                     records,
                     item.skipped,
-                    is_last,
+                    each.ends,
                     read.get("bytes"),  # type: ignore[arg-type]
                     read.get("sha256"),  # type: ignore[arg-type]
                 )
             )
-        labels = [batch.label_names[number] for batch in batches for number in batch.label_numbers.tolist()]
-        table = block_table(rows, np.array(good, np.int64), values, (lengths, hashes, labels), rejected)
+        labels = pa.array([label for batch in batches for label in batch.labels], pa.string())
+        facts = (lengths, hashes, labels)
+        table = block_table(rows, np.array(good, np.int64), np.concatenate(values), facts, rejected)
         about = {
             "job": self._job,
             "segments": [asdict(segment) for segment in segments],
-            "sample": [[*item.read_as, item.text, item.bytes] for item in corpus.sample.documents],
+            "sample": corpus.sample.to_json(),
         }
         name = f"{hashlib.sha256(json.dumps(about['segments']).encode()).hexdigest()[:16]}.parquet"
         write_table(self._store, name, table, about)
@@ -406,13 +407,9 @@ def _known(store: Store, job: str) -> dict[tuple[str, int, int | None, str | Non
         about = table_about(store, name)
         if about is None or about.get("job") != job:
             continue
-        offset = 0
-        for said in about["segments"]:
-            segment = Segment(**said)
-            if segment.stamp is not None:
-                key = segment.name, segment.begin, segment.end, segment.stamp
-                found[key].append(Kept(segment, store, name, offset))
-            offset += segment.records
+        for kept in kept_in(store, name, about):
+            segment = kept.segment
+            found[segment.name, segment.begin, segment.end, segment.stamp].append(kept)
     return {key: _following(segments) for key, segments in found.items()}
 
 

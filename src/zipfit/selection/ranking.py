@@ -62,7 +62,7 @@ class Ranking:
         notes: dict[str, object] = deepcopy(method.notes) if isinstance(method, HasNotes) else {}
         named = Named(class_path(method), method_options(method), engine, notes)
         whole = self._whole
-        if not isinstance(whole, (Descending, list)):
+        if not isinstance(whole, InOrder):
             whole = _Looked(whole.known if isinstance(whole, (_Lazy, _Looked)) else [])
         return vars(self) | {"method": named, "_whole": whole}
 
@@ -126,7 +126,7 @@ def rank(sources: Sources, method: Method) -> Ranking:
     with stopwatch.stage("score"):
         if is_scorer(method):
             scores = _scores(method, sources)
-            whole = Descending(scores)
+            whole = InOrder.descending(scores)
         elif not isinstance(method, Shortlister):
             whole = _Lazy(_checked(method.rank(pool), sources))
             next(iter(whole), None)  # so that the method's own first pass gathers the facts, which a cut needs
@@ -162,17 +162,38 @@ def _checked(ranked: Iterable[tuple[int, float]], sources: Sources) -> Iterator[
         yield position, score
 
 
-class Descending:
-    """Positions and scores from the highest score on, equal scores by source order; every iteration starts anew."""
+class InOrder:
+    """Positions and scores in an order that is known; every iteration starts anew.
 
-    def __init__(self, scores: NDArray[np.float64]) -> None:
+    Args:
+        order: the positions of those that are ranked, best first, shape (n,).
+        scores: by position, shape (N,).
+    """
+
+    def __init__(self, order: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        self._order = order
         self._scores = scores
-        self._order = np.argsort(-scores, kind="stable")
+
+    @classmethod
+    def descending(cls, scores: NDArray[np.float64]) -> InOrder:
+        """From the highest score on, equal scores by source order."""
+        return cls(np.argsort(-scores, kind="stable"), scores)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         for start in range(0, len(self._order), _RUN):
             run = self._order[start : start + _RUN]
             yield from zip(run.tolist(), self._scores[run].tolist(), strict=True)
+
+
+def ranks_and_scores(
+    ranked: Iterable[tuple[int, float]], documents: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The rank, from 0, and the score of each document, shape (N,); -1 and NaN where it is not ranked."""
+    order = np.fromiter(ranked, dtype=[("position", np.int64), ("score", np.float64)])
+    ranks, scores = np.full(documents, -1), np.full(documents, np.nan)
+    ranks[order["position"]] = np.arange(len(order))
+    scores[order["position"]] = order["score"]
+    return ranks, scores
 
 
 class _Lazy:

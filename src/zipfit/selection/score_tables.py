@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.corpus import Rejected
     from zipfit.corpus.store import Store
-    from zipfit.selection.sources import Stopwatch
 
 MANIFEST = "scores.json"
 WORK = "work"
@@ -44,11 +44,40 @@ TABLE_ROWS = 1 << 17
 _ABOUT = b"zipfit"
 
 
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive records of a piece that are scored.
+
+    Attributes:
+        name: the input.
+        begin: `start` of the piece.
+        end: its `stop`.
+        stamp: of the file then; see `corpus.pieces.stamp`.
+        first: the first record's place among the piece's, from 0.
+        records: how many, bad ones counted.
+        skipped: reason to number of bad ones.
+        is_last: whether the piece ends here.
+        bytes: of the file, where the piece is all of it and ends here.
+        sha256: likewise.
+    """
+
+    name: str
+    begin: int
+    end: int | None
+    stamp: str | None
+    first: int
+    records: int
+    skipped: dict[str, int]
+    is_last: bool
+    bytes: int | None = None
+    sha256: str | None = None
+
+
 def block_table(
     rows: int,
     good: NDArray[np.int64],
-    values: list[NDArray[np.float64]],
-    facts: tuple[NDArray[np.int64], NDArray[np.uint64], list[str]],
+    measured: NDArray[np.float64],
+    facts: tuple[NDArray[np.int64], NDArray[np.uint64], pa.Array],
     rejected: Sequence[Rejected],
 ) -> pa.Table:
     """A block as a table, a row for each record, bad ones too.
@@ -56,8 +85,8 @@ def block_table(
     Args:
         rows: R, the number of records.
         good: rows of the N good ones.
-        values: scores of shape (n,), or measures of shape (n, F), by batch.
-        facts: lengths and hashes, shape (N,), and labels of the good ones.
+        measured: their scores, shape (N,), or measures, shape (N, F).
+        facts: their lengths, hashes and labels, shape (N,).
         rejected: the R - N bad ones.
     """
     import pyarrow as pa
@@ -71,13 +100,12 @@ def block_table(
     for row, item in zip(bad.tolist(), rejected, strict=True):
         places[row], reasons[row], raws[row] = item.place, item.reason, item.raw
     take = pa.array(index, mask=index < 0)
-    measured = np.concatenate(values) if values else np.empty(0)
     scores = pa.array(measured if measured.ndim == 1 else np.full(len(good), np.nan), pa.float64())
     columns = {
         "score": scores.take(take),
         "bytes": pa.array(facts[0], pa.int64()).take(take),
         "hash": pa.array(facts[1], pa.uint64()).take(take),
-        "label": pa.array(facts[2], pa.string()).take(take),
+        "label": facts[2].take(take),
         "place": pa.array(places, pa.string()),
         "reason": pa.array(reasons, pa.string()),
         "raw": pa.array(raws, pa.binary()),
@@ -88,13 +116,35 @@ def block_table(
     return pa.table(columns)
 
 
-def final_table(name: str, rows: NDArray[np.int64], scores: Any, ranks: Any, table: pa.Table) -> pa.Table:
-    """Rows of a final table, their positions aside."""
+def is_good(table: pa.Table) -> NDArray[np.bool_]:
+    """Which rows of a block are no bad records, shape (R,)."""
+    return np.asarray(table["reason"].is_null())
+
+
+def final_table(
+    name: str, first: int, table: pa.Table, order: tuple[NDArray[np.int64], NDArray[np.float64]] | None
+) -> pa.Table:
+    """Rows of a final table, their positions aside.
+
+    Args:
+        name: the input that they are of.
+        first: the row of the first of them there.
+        table: the block of them.
+        order: rank, from 0, and score of each good one, shape (N,), the rank -1 where it is not ranked; None where the
+            block's scores are the ranking.
+    """
     import pyarrow as pa
 
+    rows = table.num_rows
+    scores, ranks = table["score"], pa.nulls(rows, pa.int64())
+    if order is not None:
+        good = is_good(table)
+        take, unranked = pa.array(np.cumsum(good) - 1, mask=~good), order[0] < 0
+        ranks = pa.array(order[0], pa.int64(), mask=unranked).take(take)
+        scores = pa.array(order[1], pa.float64(), mask=unranked).take(take)
     columns = {
-        "file": pa.array([name] * len(rows), pa.string()),
-        "row": pa.array(rows, pa.int64()),
+        "file": pa.array([name] * rows, pa.string()),
+        "row": pa.array(np.arange(first, first + rows), pa.int64()),
         SCORE_FIELD: scores,
         RANK_FIELD: ranks,
     }
@@ -130,16 +180,17 @@ def read_table(store: Store, name: str, columns: Sequence[str] | None = None) ->
 
 
 def table_about(store: Store, name: str) -> dict[str, Any] | None:
-    """What a table is about; None if it is no table that was written whole."""
+    """What a block is about; None if it is none that was written whole."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from zipfit.selection.scores_schema import read_about
+
     try:
         metadata = pq.read_schema(store.source(name)).metadata or {}
-        about = json.loads(metadata[_ABOUT])
-    except (pa.ArrowException, OSError, KeyError, ValueError):
+        return read_about(metadata[_ABOUT])
+    except (pa.ArrowException, OSError, KeyError, ValueError, RecursionError):
         return None
-    return about if isinstance(about, dict) else None
 
 
 def is_final_table(name: str) -> bool:
@@ -148,7 +199,7 @@ def is_final_table(name: str) -> bool:
 
 
 def write_scores(
-    store: Store, about: dict[str, Any], rows: Iterable[pa.Table], seconds: dict[str, float], stopwatch: Stopwatch
+    store: Store, about: dict[str, Any], rows: Iterable[pa.Table], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """Write the tables and, when all are there, the manifest.
 
@@ -157,7 +208,6 @@ def write_scores(
         about: what the manifest says.
         rows: the tables' rows, in any pieces.
         seconds: by stage, of the scoring.
-        stopwatch: further ones.
 
     Returns:
         The manifest.
@@ -200,7 +250,7 @@ def write_scores(
     for name in store.names():
         if is_final_table(name) and name not in {each["path"] for each in written}:
             store.remove(name)
-    seconds = {name: round(value, 4) for name, value in (seconds | stopwatch.seconds).items()}
+    seconds = {name: round(value, 4) for name, value in seconds.items()}
     pool = {name: int(total) for name, total in totals.items()}
     manifest = {"scores_version": VERSION, **about, "pool": pool, "tables": written, "seconds": seconds}
     store.write(MANIFEST, dump_manifest(manifest))

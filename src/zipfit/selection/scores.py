@@ -18,14 +18,14 @@ from zipfit.corpus.corpus import Corpus, Rejected
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.pieces import stamp
-from zipfit.corpus.reading import ReadAs, check_form
+from zipfit.corpus.reading import check_form
 from zipfit.corpus.store import Store
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import Named
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.manifest import readings_of, whereabouts
-from zipfit.selection.ranking import Descending, Ranking
+from zipfit.selection.ranking import InOrder, Ranking
 from zipfit.selection.score_tables import MANIFEST, VERSION, is_final_table, read_table
 from zipfit.selection.selection import Selection
 from zipfit.selection.sources import (
@@ -169,9 +169,7 @@ def kept_ranking(folder: str, manifest: dict[str, Any], sources: Sources) -> Ran
     corpus = Corpus(inputs, sources.reading)
     told = manifest["source"]["inputs"]
     corpus.restore([each["documents"] for each in told], [each["skipped"] for each in told], bad)
-    for what, speakers, text, size in manifest["sample"]:
-        if corpus.sample.takes_next():
-            corpus.sample.add(ReadAs(what, tuple(speakers)), text, size)
+    corpus.sample.extend(manifest["sample"])
     terminal = TerminalProgress() if sources.progress else None
     if sources.rejected is not None:
         for rejected in _rejected(store, manifest):
@@ -188,11 +186,9 @@ def kept_ranking(folder: str, manifest: dict[str, Any], sources: Sources) -> Ran
     scores, ranks = columns
     stopwatch = Stopwatch()
     if ranks is None:
-        return Ranking(sources, method, Descending(scores), scores, stopwatch)
-    ranked = np.flatnonzero(ranks >= 0)
-    ranked = ranked[np.argsort(ranks[ranked], kind="stable")]
-    whole = list(zip(ranked.tolist(), scores[ranked].tolist(), strict=True))
-    return Ranking(sources, method, whole, None, stopwatch)
+        return Ranking(sources, method, InOrder.descending(scores), scores, stopwatch)
+    order = np.argsort(ranks, kind="stable")[np.count_nonzero(ranks < 0) :]
+    return Ranking(sources, method, InOrder(order, scores), None, stopwatch)
 
 
 def _read_manifest(store: Store) -> dict[str, Any]:

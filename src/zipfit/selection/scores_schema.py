@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 
 from zipfit.selection.manifest_schema import GivenFiles, SafePath
+from zipfit.selection.score_tables import Segment
 from zipfit.system.values import as_type
+
+_Sample = list[tuple[str, list[str], str, int]]
 
 
 class _Table(msgspec.Struct):
@@ -79,7 +82,7 @@ class _Manifest(msgspec.Struct):
     files_passed_over: list[str]
     method: _Method
     parameters: _Parameters
-    sample: list[tuple[str, list[str], str, int]]
+    sample: _Sample
     tables: list[_Table]
     seconds: dict[str, float]
 
@@ -93,17 +96,21 @@ def check_scores_manifest(manifest: Any) -> None:
     as_type(manifest, _Manifest)
 
 
-class _Segment(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    begin: int
-    end: int | None
-    stamp: str | None
-    first: int
-    records: int
-    skipped: dict[str, int]
-    is_last: bool
-    bytes: int | None
-    sha256: str | None
+class _Block(msgspec.Struct):
+    job: str
+    segments: list[Segment]
+    sample: _Sample
+
+
+def read_about(data: bytes) -> dict[str, Any]:
+    """What a block of records says that it is about.
+
+    Raises:
+        ValueError: it says no such thing.
+    """
+    about: dict[str, Any] = msgspec.json.decode(data)
+    as_type(about, _Block)
+    return about
 
 
 class _Done(msgspec.Struct):
@@ -115,7 +122,7 @@ class _Done(msgspec.Struct):
     terms: dict[str, Any] | None
     unreadable: dict[str, str]
     tables: list[str]
-    segments: list[_Segment]
+    segments: list[Segment]
     seconds: dict[str, float]
 
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from zipfit.corpus.pieces import stamp
 from zipfit.corpus.store import Store
-from zipfit.errors import ZipfitError, need
+from zipfit.errors import need
 from zipfit.methods.base import Shortlister
 from zipfit.methods.registry import build_method
 from zipfit.selection.alignment import ReadingOptions, readings
+from zipfit.selection.manifest import describe_input
 from zipfit.selection.merge import merge_scores, part_name
-from zipfit.selection.parts import check_can_be_parted, describe, score_part
-from zipfit.selection.ranking import rank
-from zipfit.selection.score_tables import MANIFEST, SAVING, TABLE_ROWS, WORK, final_table, is_final_table, write_scores
-from zipfit.selection.sources import Stopwatch, open_sources
+from zipfit.selection.parts import can_be_parted, describe, score_part
+from zipfit.selection.ranking import rank, ranks_and_scores
+from zipfit.selection.score_tables import (
+    MANIFEST,
+    SAVING,
+    TABLE_ROWS,
+    WORK,
+    block_table,
+    final_table,
+    is_final_table,
+    write_scores,
+)
+from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,11 +131,7 @@ def score(
         "racing finds the head of a ranking for one budget, so it gives no scores to keep: use zipfit",
     )
     unreadable = None if max_bad_files is None else {item["name"]: item["reason"] for item in sources.unreadable or ()}
-    try:
-        check_can_be_parted(method, parts)
-    except ZipfitError:
-        if parts > 1:
-            raise
+    if parts == 1 and not can_be_parted(method):
         return _score_whole(sources, method, store)
     done = score_part(sources, method, store.below(f"{WORK}/{part_name(number, parts)}"), number - 1, parts, unreadable)
     return done if part is not None else merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
@@ -158,59 +165,31 @@ def _score_whole(sources: Sources, method: Method, store: Store) -> dict[str, An
 
     with store.locked():
         ranking = rank(sources, method)
-        pool = sources.pool
-        facts = pool.facts
-        ranked = list(ranking.whole())
-        ranks = np.full(len(facts.lengths), -1, np.int64)
-        scores = np.full(len(facts.lengths), np.nan)
-        for place, (position, value) in enumerate(ranked):
-            ranks[position], scores[position] = place, value
-        rejected = iter([] if sources.rejected is None else sources.rejected.of_source(sources.examples))
+        corpus, facts = sources.pool.corpus, sources.pool.facts
+        ranks, scores = ranks_and_scores(ranking.whole(), len(facts.lengths))
+        labels = pa.array(facts.label_names, pa.string())
+        rejected = iter(() if sources.rejected is None else sources.rejected.of_source(sources.examples))
 
         def rows() -> Iterator[pa.Table]:
             first = 0
-            for item, bad in zip(pool.corpus.inputs, pool.corpus.bad_rows, strict=True):
+            for item, bad in zip(corpus.inputs, corpus.bad_rows, strict=True):
                 total = item.documents + len(bad)
                 for start in range(0, total, TABLE_ROWS):
-                    here = np.arange(start, min(start + TABLE_ROWS, total))
-                    good = ~np.isin(here, list(bad)) if bad else np.ones(len(here), bool)
-                    index = np.full(len(here), -1, np.int64)
-                    index[good] = np.arange(first, first + int(good.sum()))
-                    first += int(good.sum())
-                    take = pa.array(index, mask=~good)
-                    reasons = [None if is_good else next(rejected) for is_good in good.tolist()]
-                    table = pa.table(
-                        {
-                            "bytes": pa.array(facts.lengths).take(take),
-                            "hash": pa.array(facts.hashes).take(take),
-                            "label": pa.array(facts.label_names, pa.string()).take(
-                                pa.array(facts.labels[np.maximum(index, 0)], mask=~good)
-                            ),
-                            "place": pa.array([each and each["place"] for each in reasons], pa.string()),
-                            "reason": pa.array([each and each["reason"] for each in reasons], pa.string()),
-                            "raw": pa.array([each and each["raw"].encode() for each in reasons], pa.binary()),
-                        }
+                    count = min(TABLE_ROWS, total - start)
+                    good = np.array([row for row in range(count) if start + row not in bad], np.int64)
+                    run = slice(first, first + len(good))
+                    first = run.stop
+                    table = block_table(
+                        count,
+                        good,
+                        scores[run],
+                        (facts.lengths[run], facts.hashes[run], labels.take(pa.array(facts.labels[run]))),
+                        list(islice(rejected, count - len(good))),
                     )
-                    is_ranked = good & (ranks[index] >= 0)
-                    yield final_table(
-                        item.name,
-                        here,
-                        pa.array(scores[index], mask=~is_ranked),
-                        pa.array(ranks[index], mask=~is_ranked),
-                        table,
-                    )
+                    yield final_table(item.name, start, table, (ranks[run], scores[run]))
 
         described = describe(sources, method)
-        inputs = [
-            {
-                "name": item.name,
-                **item.identity(),
-                "documents": item.documents,
-                "skipped": item.skipped,
-                "stamp": stamp(item),
-            }
-            for item in pool.corpus.inputs
-        ]
-        sample = [[*item.read_as, item.text, item.bytes] for item in pool.corpus.sample.documents]
-        about = {**described, "source": {**described["source"], "inputs": inputs}, "sample": sample}
-        return write_scores(store, about, rows(), sources.seconds | ranking.stopwatch.seconds, Stopwatch())
+        inputs = [describe_input(item) | {"stamp": stamp(item)} for item in corpus.inputs]
+        source = {**described["source"], "inputs": inputs}
+        about = {**described, "source": source, "sample": corpus.sample.to_json()}
+        return write_scores(store, about, rows(), sources.seconds | ranking.stopwatch.seconds)

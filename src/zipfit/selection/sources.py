@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import shutil
 import tempfile
 import time
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from zipfit.corpus.corpus import Corpus
+from zipfit.corpus.corpus import Corpus, Rejected
 from zipfit.corpus.inputs import ObjectInput, as_files, open_documents
 from zipfit.corpus.plain import text_digests
 from zipfit.corpus.reading import Reading
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zipfit.corpus.corpus import Rejected
     from zipfit.corpus.inputs import Documents
     from zipfit.corpus.outputs import Writing
 
@@ -71,12 +70,12 @@ class RejectedRecords:
         self.count += 1
         self._file.write(rejected.to_json() + b"\n")
 
-    def of_source(self, examples: Corpus) -> Iterator[dict[str, str]]:
-        """Those of the source, as they are saved; the target's, which was read before, come first."""
+    def of_source(self, examples: Corpus) -> Iterator[Rejected]:
+        """Those of the source; the target's, which was read before, come first."""
         before = sum(sum(item.skipped.values()) for item in examples.inputs)
         self._file.seek(0)
-        for line in list(self._file)[before:]:
-            yield json.loads(line)
+        for line in itertools.islice(self._file, before, None):
+            yield Rejected.from_json(line)
 
     def save(self, files: Writing, path: str | None) -> None:
         """Write them, if there are any, to one of an output's files; None to write nothing."""
