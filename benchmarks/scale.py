@@ -60,7 +60,11 @@ def made_parts(folder: str, documents: int, parts: int, method: str) -> None:
             lengths = rng.integers(1, 2 * MEAN_BYTES, count)
             hashes = rng.integers(0, 1 << 63, count).astype(np.uint64)
             labels = sources.take(pa.array(rng.integers(0, 3, count)))
-            measured = rng.random(count) if method == "gain" else rng.random((count, 2 if method == "dsir" else 0))
+            measured = {
+                "gain": rng.random(count),
+                "dsir": np.column_stack([rng.normal(size=count), rng.integers(100, 1000, count)]),
+                "random": np.empty((count, 0)),
+            }[method]
             table = block_table(count, np.arange(count), measured, (lengths, hashes, labels), [])
             segment = {
                 "name": str(pool), "begin": begin, "end": end, "stamp": mark, "first": start - first, "records": count,
