@@ -29,7 +29,7 @@ def nothing_is_read(monkeypatch):
         raise AssertionError("the inputs were opened")
 
     monkeypatch.setattr("zipfit.selection.select.open_sources", opened)
-    monkeypatch.setattr("zipfit.selection.alignment.open_sources", opened)
+    monkeypatch.setattr("zipfit.selection.reading_options.open_sources", opened)
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.corpus.inputs import names_of
 from zipfit.corpus.outputs import Outputs
-from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD, write_records
 from zipfit.errors import need
 from zipfit.methods.base import HasEngine, is_scorer
 from zipfit.methods.registry import class_path, short_name
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
-from zipfit.selection.sources import open_sources
+from zipfit.selection.reading_options import check_options, open_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.inputs import Documents
     from zipfit.corpus.outputs import Writing
     from zipfit.methods.base import Method
+    from zipfit.selection.reading_options import ReadingOptions
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -86,40 +86,6 @@ class Alignment:
         }
 
 
-class ReadingOptions(TypedDict, total=False):
-    """How `alignment` reads; the names and meanings are those of `zipfit.select`."""
-
-    text_field: str | None
-    template: str | None
-    target_field: str | None
-    target_template: str | None
-    by: str | None
-    target_by: str | None
-    roles: str | None
-    role_labels: bool
-    skip_bad: bool
-    skip_bad_files: bool
-    max_bad_files: float
-    threads: int | None
-    progress: bool
-
-
-def readings(options: ReadingOptions) -> tuple[Reading, Reading]:
-    """How source and target are read.
-
-    Raises:
-        TypeError: an option is none of these.
-    """
-    unknown = options.keys() - ReadingOptions.__optional_keys__
-    if unknown:
-        raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
-    shared = (options.get("skip_bad", False), options.get("roles"), options.get("role_labels", True))
-    return (
-        Reading(options.get("text_field"), options.get("template"), options.get("by"), *shared),
-        Reading(options.get("target_field"), options.get("target_template"), options.get("target_by"), *shared),
-    )
-
-
 def alignment(
     source: Documents,
     target: Documents,
@@ -156,20 +122,12 @@ def alignment(
         (0.6, 1)
     """
     method = ZipFit(compressor, level) if method is None else method
+    check_options(reading)
     need(is_scorer(method), f"{class_path(method)} ranks the pool without a score for each document")
-    of_source, of_target = readings(reading)
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:
         outputs.check([*names_of(source), *names_of(target)])
-    sources = open_sources(
-        source,
-        target,
-        of_source,
-        of_target,
-        threads=reading.get("threads"),
-        progress=reading.get("progress", False),
-        max_bad_files=reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None,
-    )
+    sources = open_with(reading, source, target)
     scores = rank(sources, method).pool_scores
     assert scores is not None
     if outputs is not None:

@@ -272,7 +272,7 @@ def files_of(manifest: dict[str, Any], role: str) -> Files:
     """
     files = manifest[role]["files"]
     if files is None:
-        raise ZipfitError(f"the {role} came from Python objects, not files, so the selection cannot be made again")
+        raise ZipfitError(f"the {role} came from Python objects, not files, so it cannot be read again")
     if "-" in files["paths"]:
-        raise ZipfitError(f"the {role} came from standard input, so the selection cannot be made again")
+        raise ZipfitError(f"the {role} came from standard input, so it cannot be read again")
     return Files(**{**files, "paths": [whereabouts(item["name"], manifest) for item in manifest[role]["inputs"]]})

@@ -17,6 +17,7 @@ from zipfit.errors import ZipfitError, need, needing, one_line
 from zipfit.methods.registry import build_method
 from zipfit.selection.merge import merge_scores
 from zipfit.selection.parts import check_can_be_parted
+from zipfit.selection.reading_options import bad_files_share
 from zipfit.selection.scoring import score_pool
 from zipfit.system.progress import TerminalProgress
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.inputs import Documents
     from zipfit.methods.base import Method
-    from zipfit.selection.alignment import ReadingOptions
+    from zipfit.selection.reading_options import ReadingOptions
 
 _RETRIES = 5
 """Times that a part is tried again whose worker was lost."""
@@ -88,8 +89,7 @@ def score_on_ray(
     finally:
         if started:
             ray.shutdown()
-    bad_files = reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None
-    return merge_scores(os.fspath(folder), max_bad_files=bad_files, overwrite=True)
+    return merge_scores(os.fspath(folder), max_bad_files=bad_files_share(reading), overwrite=True)
 
 
 def _need_answer(address: str | None) -> None:

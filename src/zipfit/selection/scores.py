@@ -16,7 +16,6 @@ import numpy as np
 
 from zipfit.corpus.corpus import Corpus, Rejected
 from zipfit.corpus.inputs import Files
-from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.pieces import stamp
 from zipfit.corpus.reading import check_form
 from zipfit.corpus.store import Store
@@ -24,19 +23,12 @@ from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import Named
 from zipfit.selection.cut import Budget, Rules, Terms
-from zipfit.selection.manifest import readings_of, whereabouts
+from zipfit.selection.manifest import files_of, readings_of, whereabouts
 from zipfit.selection.ranking import InOrder, Ranking
 from zipfit.selection.score_tables import MANIFEST, VERSION, is_final_table, read_table
 from zipfit.selection.selection import Selection
-from zipfit.selection.sources import (
-    LABEL_LIMIT,
-    OTHER_LABELS,
-    CorpusPool,
-    Facts,
-    Stopwatch,
-    open_sources,
-)
-from zipfit.selection.test_set import open_test_set
+from zipfit.selection.sources import CorpusPool, Facts, Stopwatch, codes_of, open_sources
+from zipfit.selection.test_set import open_test_sets
 from zipfit.selection.tokens import token_counter
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
@@ -97,17 +89,8 @@ class Scores:
             Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
             None if tokenizer is None else token_counter(tokenizer),
         )
-        need(
-            overlap is None or exclude is not None or check is not None,
-            "overlap is the rule of a test set: exclude or check one",
-        )
         sources = self.ranking.sources
-        excluded, checked = (
-            None
-            if given is None
-            else open_test_set(name, given, sources.target_reading, overlap or DEFAULT_RULE, sources.rejected)
-            for name, given in (("exclude", exclude), ("check", check))
-        )
+        excluded, checked = open_test_sets(exclude, check, sources.target_reading, overlap, sources.rejected)
         return Selection(self.ranking, replace(terms, exclude=excluded), checked)
 
 
@@ -134,14 +117,8 @@ def open_scores(folder: str | os.PathLike[str], *, threads: int | None = None, p
     )
     manifest = _read_manifest(store)
     reading, target_reading = readings_of(manifest)
-    given = manifest["source"]["files"]
-    source = Files(**{**given, "paths": [whereabouts(each["name"], manifest) for each in manifest["source"]["inputs"]]})
-    target_files = manifest["target"]["files"]
-    need(target_files is not None, f"{store.path}: the target came from Python objects, so it cannot be read again")
-    target = Files(
-        **{**target_files, "paths": [whereabouts(each["name"], manifest) for each in manifest["target"]["inputs"]]}
-    )
-    sources = open_sources(source, target, reading, target_reading, threads=threads, progress=progress)
+    files = files_of(manifest, "source"), files_of(manifest, "target")
+    sources = open_sources(*files, reading, target_reading, threads=threads, progress=progress)
     return Scores(store.path, manifest, kept_ranking(store.path, manifest, sources))
 
 
@@ -250,18 +227,10 @@ def _load(
         ranks[here] = np.asarray(table[RANK_FIELD].fill_null(-1))
         lengths[here], hashes[here] = np.asarray(table["bytes"]), np.asarray(table["hash"])
         coded = table["label"].combine_chunks().dictionary_encode()
-        known = [_code(names, label) for label in coded.dictionary.to_pylist()]
-        codes[here] = np.array(known, np.int32)[np.asarray(coded.indices)] if known else 0
+        codes[here] = codes_of(coded.dictionary.to_pylist(), names)[np.asarray(coded.indices)]
     need(done == total > 0, f"{store.path}: has {done} scores of {total} documents")
     facts = Facts(lengths, hashes, codes, list(names))
     return (scores, ranks if (ranks >= 0).any() else None), facts, list(bad.values())
-
-
-def _code(names: dict[str, int], label: str) -> int:
-    """A label's number; of those beyond the limit, that of all others."""
-    if len(names) >= LABEL_LIMIT and label not in names:
-        label = OTHER_LABELS
-    return names.setdefault(label, len(names))
 
 
 def _rejected(store: Store, manifest: dict[str, Any]) -> Iterator[Rejected]:

@@ -13,11 +13,11 @@ from zipfit.corpus.store import Store
 from zipfit.errors import need
 from zipfit.methods.base import Shortlister
 from zipfit.methods.registry import build_method
-from zipfit.selection.alignment import ReadingOptions, readings
 from zipfit.selection.manifest import describe_input
 from zipfit.selection.merge import merge_scores, part_name
 from zipfit.selection.parts import can_be_parted, describe, score_part
 from zipfit.selection.ranking import rank, ranks_and_scores
+from zipfit.selection.reading_options import bad_files_share, check_options, open_with
 from zipfit.selection.score_tables import (
     MANIFEST,
     SAVING,
@@ -28,7 +28,6 @@ from zipfit.selection.score_tables import (
     is_final_table,
     write_scores,
 )
-from zipfit.selection.sources import open_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.inputs import Documents
     from zipfit.methods.base import Method
+    from zipfit.selection.reading_options import ReadingOptions
     from zipfit.selection.sources import Sources
 
 
@@ -77,21 +77,11 @@ def score_pool(
         if_exists in ("error", "resume", "overwrite"),
         f"if_exists must be error, resume or overwrite, not {if_exists!r}",
     )
-    of_source, of_target = readings(reading)
-    bad_files = reading.get("max_bad_files", 0.5) if reading.get("skip_bad_files") else None
-    sources = open_sources(
-        source,
-        target,
-        of_source,
-        of_target,
-        threads=reading.get("threads"),
-        progress=reading.get("progress", False),
-        max_bad_files=bad_files,
-        find_bad_files=False,
-    )
+    check_options(reading)
+    sources = open_with(reading, source, target, find_bad_files=False)
     built = build_method(method, options or {}) if isinstance(method, str) else method
     how = {"resume": if_exists == "resume", "overwrite": if_exists == "overwrite"}
-    return score(sources, built, os.fspath(folder), part=part, **how, max_bad_files=bad_files)
+    return score(sources, built, os.fspath(folder), part=part, **how, max_bad_files=bad_files_share(reading))
 
 
 def score(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zipfit.corpus.overlap import DEFAULT_RULE
 from zipfit.corpus.reading import Reading
-from zipfit.errors import ZipfitError, need
+from zipfit.errors import ZipfitError
 from zipfit.methods.registry import build_method, check_method
 from zipfit.methods.within import Within
 from zipfit.selection.auto import AUTO, check_auto, choose_method
@@ -18,7 +17,7 @@ from zipfit.selection.scores import kept_ranking
 from zipfit.selection.scoring import score
 from zipfit.selection.selection import Selection
 from zipfit.selection.sources import need_one_standard_input, open_sources
-from zipfit.selection.test_set import open_test_set
+from zipfit.selection.test_set import open_test_sets
 from zipfit.selection.tokens import token_counter
 
 if TYPE_CHECKING:
@@ -144,10 +143,6 @@ def select(
         method = Within(method, within)
     if work is not None and not isinstance(method, str):
         check_can_be_parted(method, 1)
-    need(
-        overlap is None or exclude is not None or check is not None,
-        "overlap is the rule of a test set: exclude or check one",
-    )
     need_one_standard_input(source, target, exclude, check)
     bad_files = max_bad_files if skip_bad_files else None
     target_reading = Reading(target_field, target_template, target_by, skip_bad, roles, role_labels)
@@ -161,10 +156,7 @@ def select(
         max_bad_files=bad_files,
         find_bad_files=work is None,
     )
-    excluded, checked = (
-        None if given is None else open_test_set(name, given, target_reading, overlap or DEFAULT_RULE, sources.rejected)
-        for name, given in (("exclude", exclude), ("check", check))
-    )
+    excluded, checked = open_test_sets(exclude, check, target_reading, overlap, sources.rejected)
     if isinstance(method, str):
         choice = choose_method(sources, terms)
         selection = Selection(rank(sources, choice.method), replace(terms, exclude=excluded), checked)

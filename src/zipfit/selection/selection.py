@@ -24,7 +24,7 @@ from zipfit.selection.findings import Observer
 from zipfit.selection.manifest import build_manifest, dump_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Literal
 
     import pandas as pd
@@ -74,7 +74,7 @@ class Selection:
         return len(self.cut.indices)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self._fields(True)
+        return iter(self._at(range(len(self))))
 
     @overload
     def __getitem__(self, ranks: int) -> dict[str, Any]: ...
@@ -83,7 +83,7 @@ class Selection:
     def __getitem__(self, ranks: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         """The chosen record of a rank, from 0, or those of a slice of ranks, with score and rank added."""
         chosen = range(len(self))[ranks]
-        found = self._at([chosen] if isinstance(chosen, int) else list(chosen))
+        found = self._at([chosen] if isinstance(chosen, int) else chosen)
         return found[0] if isinstance(chosen, int) else found
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class Selection:
             records[place] = record
         return records
 
-    def _at(self, ranks: list[int]) -> list[dict[str, Any]]:
+    def _at(self, ranks: Sequence[int]) -> list[dict[str, Any]]:
         records = self._read(np.array(ranks, dtype=np.int64))
         added = [{SCORE_FIELD: float(self.scores[rank]), RANK_FIELD: rank + 1} for rank in ranks]
         return [record | fields for record, fields in zip(records, added, strict=True)]
@@ -196,15 +196,11 @@ class Selection:
     def _pool(self) -> CorpusPool:
         return self.ranking.sources.pool
 
-    def _fields(self, add_fields: bool) -> Iterator[dict[str, Any]]:
-        for rank, (record, score) in enumerate(zip(self.records, self.scores.tolist(), strict=True), 1):
-            yield record | {SCORE_FIELD: score, RANK_FIELD: rank} if add_fields else record
-
     def to_pandas(self) -> pd.DataFrame:
         """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first."""
         import pandas as pd
 
-        return pd.DataFrame(list(self._fields(True)))
+        return pd.DataFrame(list(self))
 
     def to_polars(self) -> Any:
         """The same as a polars frame (needs polars)."""
@@ -228,7 +224,7 @@ class Selection:
             import datasets
         except ImportError as error:
             raise MissingExtraError("to_dataset", "hub") from error
-        return datasets.Dataset.from_list(list(self._fields(True)))
+        return datasets.Dataset.from_list(list(self))
 
     def save(
         self,

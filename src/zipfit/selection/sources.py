@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Labels are told apart up to this many; a field with a value of its own for every document must not fill the memory.
-LABEL_LIMIT = 65_536
-OTHER_LABELS = "(other)"
+_LABEL_LIMIT = 65_536
+_OTHER_LABELS = "(other)"
 
 # Texts that take up no more than this are kept from the first pass, so that methods of many passes over a small pool
 # don't parse it each time. A larger pool is read anew by every pass.
@@ -166,6 +166,15 @@ class Facts:
         return int(np.count_nonzero(self.lengths == 0))
 
 
+def codes_of(labels: Sequence[str], known: dict[str, int]) -> NDArray[np.int32]:
+    """The number of each label, shape (n,), in order of first appearance; `known` is added to, up to a limit."""
+    codes = np.empty(len(labels), dtype=np.int32)
+    for index, label in enumerate(labels):
+        told_apart = label if len(known) < _LABEL_LIMIT or label in known else _OTHER_LABELS
+        codes[index] = known.setdefault(told_apart, len(known))
+    return codes
+
+
 class CorpusPool:
     """A corpus as a `methods.base.Pool`; the first pass over it also gathers the facts, and keeps a small pool's texts.
 
@@ -235,12 +244,7 @@ class CorpusPool:
                 lengths.frombytes(batch.texts.lengths.tobytes())
                 assert batch.hashes is not None
                 hashes.frombytes(batch.hashes.tobytes())
-                codes = np.empty(len(batch.label_names), dtype=np.int32)
-                for number, label in enumerate(batch.label_names):
-                    if len(label_codes) >= LABEL_LIMIT and label not in label_codes:
-                        label = OTHER_LABELS
-                    codes[number] = label_codes.setdefault(label, len(label_codes))
-                labels.frombytes(codes[batch.label_numbers].tobytes())
+                labels.frombytes(codes_of(batch.label_names, label_codes)[batch.label_numbers].tobytes())
             if kept_bytes <= KEPT_BYTES:
                 kept_bytes += len(batch.texts.data) + batch.texts.offsets.nbytes
                 kept.append(batch.texts)

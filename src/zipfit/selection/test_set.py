@@ -9,8 +9,8 @@ import numpy as np
 
 from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
-from zipfit.corpus.overlap import Rule, TestExamples
-from zipfit.errors import ZipfitError
+from zipfit.corpus.overlap import DEFAULT_RULE, Rule, TestExamples
+from zipfit.errors import ZipfitError, need
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,30 @@ class TestSet:
             "shared_words": self.examples.shared_words(match),
             "overlap": match.score,
         }
+
+
+def open_test_sets(
+    exclude: Documents | None,
+    check: Documents | None,
+    reading: Reading,
+    overlap: str | None,
+    on_rejected: Callable[[Rejected], None] | None,
+) -> tuple[TestSet | None, TestSet | None]:
+    """Open the test sets to leave out and those to look for, where there are any; see `open_test_set`.
+
+    Raises:
+        ZipfitError: as `open_test_set`, or there is a rule and no test set.
+    """
+    given = {"exclude": exclude, "check": check}
+    need(
+        overlap is None or any(each is not None for each in given.values()),
+        "overlap is the rule of a test set: exclude or check one",
+    )
+    excluded, checked = (
+        None if each is None else open_test_set(role, each, reading, overlap or DEFAULT_RULE, on_rejected)
+        for role, each in given.items()
+    )
+    return excluded, checked
 
 
 def open_test_set(
