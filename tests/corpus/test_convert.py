@@ -313,11 +313,27 @@ def test_a_selection_is_saved_in_another_form_than_it_was_selected_for(folder):
     assert not (folder / "texts.jsonl").exists()
 
 
-def test_calls_fit_no_table(zipfit, mixed):
-    ran = select(zipfit, "--convert", "messages", output="out.parquet")
-    assert ran.status == 2
-    assert "tool calls in 'messages' fit no column: write .jsonl instead" in ran.err
-    assert not (mixed / "out.parquet").exists()
+def test_calls_fit_no_table(zipfit, mixed, monkeypatch):
+    monkeypatch.setattr("zipfit.selection.ranking.walk", None)  # it is refused while the pool is read
+    refused = "tool calls in 'messages' fit no column: write .jsonl instead"
+    sharded = ("--shard-records", "5", "--shard-format", "parquet")
+    for output, *options in [("out.parquet",), ("out.jsonl", "--cut", "out2.arrow=top=1"), ("out/", *sharded)]:
+        ran = select(zipfit, "--convert", "messages", *options, output=output)
+        assert ran.status == 2
+        assert refused in ran.err
+        assert not list(mixed.glob("out*"))
+    monkeypatch.undo()
+    monkeypatch.chdir(mixed)
+    selection = library.select("pool.jsonl", "target.jsonl", top=1, convert="messages", method="gain")
+    with pytest.raises(ZipfitError, match=refused):
+        selection.at(fraction=1).save("out.parquet")
+
+
+def test_calls_that_fit_no_table_can_be_passed_over(zipfit, mixed):
+    assert select(zipfit, "--convert", "messages", "--skip-bad", "--allow-fewer", output="out.parquet").status == 0
+    rejected = read_jsonl(mixed / "out.parquet.rejected.jsonl")
+    assert any("fit no column" in each["reason"] for each in rejected)
+    assert zipfit("rerun", "out.manifest.json", "-o", "again.parquet").status == 0
 
 
 def test_a_selection_whose_source_changed_is_not_explained(zipfit, mixed):

@@ -235,7 +235,9 @@ def select_command(
             selection = open_scores(work.path, threads=threads, progress=progress).select(**terms)
         else:
             work_folder = work.path if resume else None
-            selection = select(source, examples, **terms, **ranking, convert=convert, work=work_folder)
+            ranking["convert"] = convert
+            ranking["convert_to_table"] = convert is not None and any(each.is_table for each in outputs)
+            selection = select(source, examples, **terms, **ranking, work=work_folder)
     selections = [selection, *(selection.at(**budget, allow_fewer=allow_fewer) for _, budget in cuts[1:])]
     how: dict[str, Any] = {"order": order, "add_fields": not no_fields, "convert": convert}
     how |= {"shard_records": shard_records, "shard_bytes": shard_bytes, "shard_format": shard_format}

@@ -30,16 +30,19 @@ _OF_RESULTS = ("tool_call_id", "name")
 """What a tool's turn keeps besides its content, for the templates that ask for it."""
 
 
-def converted(record: Mapping[str, Any], reading: Reading, form: str) -> dict[str, Any]:
+def converted(record: Mapping[str, Any], reading: Reading, form: str, *, to_table: bool = False) -> dict[str, Any]:
     r"""Return a record in a form.
 
     Args:
         record: as Python values; `reading.text` has read it.
         reading: how its text and turns are read.
         form: one of `zipfit.corpus.reading.FORMS`.
+        to_table: whether it must fit the columns of a table.
 
     Raises:
-        BadRecordError: the record cannot take the form, or not as JSON in UTF-8.
+        BadRecordError: the record cannot take the form, or not as JSON in UTF-8; or its messages differ in their fields
+            and must fit columns. A table gives all of them all fields, and nulls where a call has no such argument,
+            which the trainers would read as arguments.
 
     Example:
         >>> from zipfit.corpus.reading import Reading
@@ -55,19 +58,10 @@ def converted(record: Mapping[str, Any], reading: Reading, form: str) -> dict[st
         raise BadRecordError("lone surrogate in the converted record") from error
     except (TypeError, ValueError) as error:
         raise BadRecordError(f"the converted record has no JSON form: {error}") from error
-    return made
-
-
-def check_columns(record: Mapping[str, Any]) -> None:
-    """Check that a converted record fits the columns of a table.
-
-    Raises:
-        BadRecordError: its messages differ in their fields. A table gives all of them all fields, and nulls where a
-            call has no such argument, which the trainers would read as arguments.
-    """
-    for name in ("messages", "prompt", "completion"):
-        if any(len(message) > 2 for message in record.get(name, ())):
+    for name in ("messages", "prompt", "completion") if to_table else ():
+        if any(len(message) > 2 for message in made.get(name, ())):
             raise BadRecordError(f"tool calls in {name!r} fit no column: write .jsonl instead")
+    return made
 
 
 def _of_turns(record: Mapping[str, Any], reading: Reading, form: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from zipfit.corpus.convert import check_columns, converted
+from zipfit.corpus.convert import converted
 from zipfit.corpus.inputs import FileInput, open_documents
 from zipfit.corpus.plain import plain_fields, text_digests
 from zipfit.corpus.plain_reference import NO_LABEL, NOT_PLAIN
@@ -221,7 +221,7 @@ class Corpus:
                 if not text and not self._allow_empty:
                     raise BadRecordError("the text is empty")
                 if form is not None:
-                    converted(record, self._reading, form)
+                    converted(record, self._reading, form, to_table=self._reading.convert_to_table)
                 encoded.append(_encode(text))
                 if first_pass and self.sample.takes_next():
                     self.sample.add(self._reading.read_as(record), text, len(encoded[-1]))
@@ -309,7 +309,7 @@ class Corpus:
             yield chunk.take(indices)
 
     def converted(
-        self, positions: NDArray[np.int64], form: str, see: Callable[[str], None] | None = None, *, columns: bool
+        self, positions: NDArray[np.int64], form: str, see: Callable[[str], None] | None = None, *, to_table: bool
     ) -> Iterator[list[dict[str, Any]]]:
         """As `records`, each record converted to a form.
 
@@ -317,7 +317,7 @@ class Corpus:
             positions: shape (k,), ascending, distinct.
             form: see `zipfit.corpus.convert`.
             see: as of `records`.
-            columns: whether they must fit the columns of a table.
+            to_table: whether they must fit the columns of a table.
 
         Raises:
             ZipfitError: as `records`, or a record cannot be converted; the message names file, line and reason.
@@ -329,9 +329,7 @@ class Corpus:
                     record = chunk.record(i)
                     if see is not None:
                         see(self._reading.text(record))
-                    records.append(converted(record, self._reading, form))
-                    if columns:
-                        check_columns(records[-1])
+                    records.append(converted(record, self._reading, form, to_table=to_table))
                 except BadRecordError as error:
                     raise ZipfitError(f"{name}, {chunk.place(i)}: {error}") from error
             yield records

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from zipfit.corpus.formats import format_of_name
+from zipfit.corpus.formats import TABLES, format_of_name
 from zipfit.corpus.reading import check_form
 from zipfit.corpus.shards import SHARD_NAME
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
@@ -130,6 +130,11 @@ class Outputs:
     def records(self) -> str:
         """A path whose extension is the format of the records: the output, or its first shard."""
         return self.path if self.sharding is None else f"{self.path}/{self.sharding.names(1)[0]}"
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the records are written in columns."""
+        return output_format(self.records) in TABLES
 
     @property
     def companions(self) -> list[str]:

@@ -100,6 +100,7 @@ class Reading:
             fields of a pair have roles too. None for all. What has no turns is read whole.
         role_labels: whether each turn of a chat begins with its role.
         convert: one of `FORMS` that every record must be able to take; None to ask for none. The text is the same.
+        convert_to_table: whether it must also fit the columns of a table then.
 
     Raises:
         ZipfitError: field and template are both given, the template is malformed or names no field, `roles` names no
@@ -119,6 +120,7 @@ class Reading:
     roles: str | None = None
     role_labels: bool = True
     convert: str | None = None
+    convert_to_table: bool = False
 
     def __post_init__(self) -> None:
         need(self.text_field is None or self.template is None, "give a text field or a template, not both")

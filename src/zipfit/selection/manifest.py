@@ -138,6 +138,7 @@ def describe_reading(sources: Sources) -> dict[str, Any]:
         **({} if reading.roles is None else {"roles": reading.roles}),
         **({} if reading.role_labels else {"role_labels": False}),
         **({} if reading.convert is None else {"convert": reading.convert}),
+        **({"convert_to_table": True} if reading.convert_to_table else {}),
     }
 
 
@@ -145,8 +146,9 @@ def readings_of(manifest: dict[str, Any]) -> tuple[Reading, Reading]:
     """How the selection of a manifest read its source and its target."""
     given = manifest["parameters"]
     shared = (given["skip_bad"], given.get("roles"), given.get("role_labels", True))  # which 0.1.0 did not know
+    converted = (given.get("convert"), given.get("convert_to_table", False))
     return (
-        Reading(given["text_field"], given["template"], given["by"], *shared, given.get("convert")),
+        Reading(given["text_field"], given["template"], given["by"], *shared, *converted),
         Reading(given["target_field"], given["target_template"], given["target_by"], *shared),
     )
 

@@ -68,6 +68,7 @@ class _Parameters(Struct, forbid_unknown_fields=True):
     roles: str | None = None
     role_labels: bool = True
     convert: str | None = None
+    convert_to_table: bool = False
     overlap: str | None = None
 
 

@@ -57,6 +57,7 @@ def select(
     roles: str | None = None,
     role_labels: bool = True,
     convert: str | None = None,
+    convert_to_table: bool = False,
     skip_bad: bool = False,
     skip_bad_files: bool = False,
     max_bad_files: float = 0.5,
@@ -95,6 +96,8 @@ def select(
         role_labels: whether each turn of a chat begins with its role.
         convert: form that `save` writes the records in: `messages`, `prompt-completion` or `text`; a record of the
             source that cannot take it is a bad one. See `zipfit.corpus.convert`. None for records as they are.
+        convert_to_table: whether `save` will write them to Parquet or Arrow, so that a record is a bad one too if it
+            fits no columns then.
         by: field whose value labels a document in the summary and in `max_share`; by default its `source` field or, if
             it has none, the input's name.
         target_by: field that tells several targets apart, for a method that weighs them (`dsir`).
@@ -149,7 +152,7 @@ def select(
     sources = open_sources(
         source,
         target,
-        Reading(text_field, template, by, skip_bad, roles, role_labels, convert),
+        Reading(text_field, template, by, skip_bad, roles, role_labels, convert, convert_to_table),
         target_reading,
         threads=threads,
         progress=progress,

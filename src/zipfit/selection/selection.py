@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from zipfit.corpus.formats import TABLES
 from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.records import dump_record, without_nan
 from zipfit.corpus.shards import Sharding
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, output_format, write_records, write_shards
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, write_records, write_shards
 from zipfit.errors import MissingExtraError, ZipfitError, need
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
@@ -261,7 +260,7 @@ class Selection:
 
         Raises:
             ZipfitError: one of the files cannot be written, exists, or is one of the inputs; or a record cannot be
-                converted, which `select` finds before it scores if it is given the form.
+                converted, which `select` finds before it scores if it is told of it (`convert`, `convert_to_table`).
         """
         path = os.fspath(path)
         if order not in ("rank", "source"):
@@ -309,7 +308,7 @@ class Selection:
         records: Iterator[Records] = (
             corpus.records(chosen, see)
             if form is None
-            else corpus.converted(chosen, form, see, columns=output_format(path) in TABLES)
+            else corpus.converted(chosen, form, see, to_table=outputs.is_table)
         )
         rest = (records, place[ranks].tolist(), added, self.ranking.sources.reading.text_columns)
         about: dict[str, Any] = {"documents": len(self)}
