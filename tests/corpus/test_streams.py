@@ -116,6 +116,17 @@ def test_what_is_not_read_is_refused_by_name(tmp_path, name, content, what):
         read(path)
 
 
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_a_file_named_as_compressed_that_is_neither_that_nor_text_is_refused(tmp_path, suffix):
+    path = tmp_path / f"a.jsonl{suffix}"
+    path.write_bytes(b"\0" + COMPRESS[suffix](CONTENT)[1:])
+    with pytest.raises(ZipfitError, match=f"is named {suffix}, but does not begin like a compressed file"):
+        read(path)
+    for text in (CONTENT, b"", "é\t\x1b[0m\r\n".encode()):  # which a server decompressed on the way
+        path.write_bytes(text)
+        assert read(path) == text
+
+
 def test_text_that_begins_as_bzip2_does_is_text(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"BZhang wrote: PK, WARC, ustar")

@@ -77,6 +77,9 @@ _ZSTD_BLOCKS = 8
 # Seconds to wait before a remote file is opened again after each failure in its middle.
 _WAITS = (0.1, 0.5, 2.0)
 
+# Bytes that no text has; UTF-16 and UTF-32 aside.
+_CONTROLS = frozenset(range(32)) - frozenset(b"\b\t\n\v\f\r\x1b")
+
 # Bytes that tell what a file is, and those of a skippable frame before its content.
 _HEAD = 512
 _HEADER = 8
@@ -382,6 +385,12 @@ def _refuse_foreign(head: bytes) -> None:
         raise RefusedError(f"is {what}")
 
 
+def _refuse_misnamed(path: str, head: bytes) -> None:
+    """Refuse a file that is named as a compressed one and begins neither so nor like text, which servers may send."""
+    if path.endswith(COMPRESSION_SUFFIXES) and not _CONTROLS.isdisjoint(head):
+        raise RefusedError(f"is named {os.path.splitext(path)[1]}, but does not begin like a compressed file")
+
+
 def is_compressed(path: str) -> bool:
     """Whether a file's first bytes are those of a compressed container."""
     with open_raw(path) as raw:
@@ -568,6 +577,8 @@ class HashedFile:
             stream = _decompressed(raw)
             if stream is not raw:
                 _refuse_foreign(stream.peek(_HEAD))
+            else:
+                _refuse_misnamed(self.path, raw.peek(_HEAD)[:_HEAD])
             yield stream
             if stream.read(1) == b"":
                 self._settle(hashing)
