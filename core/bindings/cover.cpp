@@ -68,7 +68,27 @@ void zipfit::bind_cover(nb::module_& m) {
     }
   });
 
-  nb::class_<Matches>(m, "CoverMatches", "The target's features found in a batch of documents.");
+  nb::class_<Matches>(m, "CoverMatches", "The target's features found in a batch of documents.")
+      .def(
+          "__init__",
+          [](Matches* self, nb::handle features, nb::handle documents) {
+            Matches matches;
+            matches.features = static_cast<std::size_t>(
+                integer(features, "features", 0, std::numeric_limits<std::uint32_t>::max()));
+            for (const nb::handle document : documents) {
+              if (!nb::isinstance<nb::bytes>(document)) throw wrong_type("a document", "bytes", document);
+              const auto bytes = nb::borrow<nb::bytes>(document);
+              matches.append({bytes.c_str(), bytes.size()});
+            }
+            new (self) Matches(std::move(matches));
+          },
+          "features"_a.none(), "documents"_a)
+      .def("kept", [](const Matches& self) {
+        if (self.appended) throw nb::value_error("the batch was appended");
+        nb::list out;
+        for (const std::string& document : self.kept()) out.append(nb::bytes(document.data(), document.size()));
+        return out;
+      });
 
   nb::class_<Features>(m, "CoverFeatures", "The n-grams of a target, numbered by first occurrence.")
       .def(

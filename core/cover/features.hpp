@@ -37,6 +37,8 @@ enum class Unit { word, byte };
 // the difference to the one before; then those that occur more often, each followed by its count. A number takes 16
 // bits, or 48 in the rare case that it doesn't fit. So a match takes little more than two bytes, and the greedy, which
 // spends its time reading them, mostly meets numbers of one width and one meaning.
+//
+// Kept outside of the process, a document is its size (64 bits), `once` (32 bits) and these words, little-endian.
 struct Matches {
   struct Extent {
     std::uint32_t once, all;  // 16-bit words of the features that occur once; of all
@@ -56,6 +58,58 @@ struct Matches {
     }
   }
 
+  // Appends the bytes of a document that was kept. Throws std::invalid_argument if they are not what `kept` gives for
+  // some document and a target of so many features.
+  void append(std::string_view bytes) {
+    const auto need = [&](bool sound) {
+      if (!sound) {
+        throw std::invalid_argument("the matches of document " + std::to_string(documents.size()) + " are damaged");
+      }
+    };
+    need(bytes.size() >= header && (bytes.size() - header) % sizeof(std::uint16_t) == 0);
+    const std::size_t all = (bytes.size() - header) / sizeof(std::uint16_t);
+    need(all <= std::numeric_limits<std::uint32_t>::max());
+    Extent extent{little<std::uint32_t>(bytes.substr(8)), static_cast<std::uint32_t>(all), little<std::uint64_t>(bytes)};
+    need(extent.once <= extent.all && extent.bytes <= std::numeric_limits<std::int64_t>::max());
+    const std::size_t start = packed.size();
+    for (std::size_t at = header; at < bytes.size(); at += 2) packed.push_back(little<std::uint16_t>(bytes.substr(at)));
+    const std::uint16_t *at = packed.data() + start, *middle = at + extent.once, *end = at + extent.all;
+    const auto number = [&](const std::uint16_t* stop) {
+      need(at < stop && (*at != wide || stop - at > 2));
+      const bool is_wide = *at == wide;
+      const std::uint32_t found = get(at);
+      need(!is_wide || found >= wide);
+      return found;
+    };
+    const auto ascend = [&](const std::uint16_t* stop, bool counted) {
+      std::uint64_t feature = 0;
+      for (bool is_first = true; at < stop; is_first = false) {
+        const std::uint32_t step = number(stop);
+        feature += step;
+        need((is_first || step > 0) && feature < features);
+        if (counted) need(number(stop) > 1);
+      }
+    };
+    ascend(middle, false);
+    ascend(end, true);
+    documents.push_back(extent);
+  }
+
+  // The bytes of each document, for `append`.
+  std::vector<std::string> kept() const {
+    std::vector<std::string> out;
+    out.reserve(documents.size());
+    const std::uint16_t* at = packed.data();
+    for (const Extent& d : documents) {
+      std::string& bytes = out.emplace_back();
+      bytes.reserve(header + d.all * sizeof *at);
+      put_little(bytes, d.bytes);
+      put_little(bytes, d.once);
+      for (const std::uint16_t* end = at + d.all; at < end; ++at) put_little(bytes, *at);
+    }
+    return out;
+  }
+
   // Calls visit(feature, count) for each match of the document that starts at a place of `packed`.
   template <class Visit>
   static void read(const std::uint16_t* at, std::uint32_t once, std::uint32_t all, Visit&& visit) {
@@ -69,6 +123,21 @@ struct Matches {
 
  private:
   static constexpr std::uint16_t wide = 0xFFFF;
+  static constexpr std::size_t header = 12;  // bytes
+
+  template <class Number>
+  static Number little(std::string_view bytes) {
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < sizeof(Number); ++i) {
+      number |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+    }
+    return static_cast<Number>(number);
+  }
+
+  template <class Number>
+  static void put_little(std::string& out, Number number) {
+    for (std::size_t i = 0; i < sizeof(Number); ++i) out.push_back(static_cast<char>(std::uint64_t{number} >> (8 * i)));
+  }
 
   static std::uint32_t get(const std::uint16_t*& at) {
     const std::uint32_t number = *at++;

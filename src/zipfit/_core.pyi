@@ -74,6 +74,12 @@ class Lz4Pairs(_Pairs):
 class CoverMatches:
     """The target's features found in a batch of documents."""
 
+    def __init__(self, features: int, documents: Iterable[bytes]) -> None:
+        """Take up documents that were kept, of a target of so many features; ValueError if one is damaged."""
+
+    def kept(self) -> list[bytes]:
+        """Return the bytes of each document; ValueError if the batch was appended to a greedy choice."""
+
 class CoverFeatures:
     """The n-grams of a target, numbered by first occurrence. Safe to use from several threads at once."""
 

@@ -60,7 +60,7 @@ def run_and_kill(arguments, scores, rng, seconds):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows kills otherwise")
-@pytest.mark.parametrize(("method", "option"), [("zipfit", []), ("dsir", ["-p", "min_length=1"])])
+@pytest.mark.parametrize(("method", "option"), [("zipfit", []), ("dsir", ["-p", "min_length=1"]), ("cover", [])])
 def test_a_selection_that_is_killed_goes_on_to_the_same_bytes(pool, tmp_path, method, option):
     folder, target = pool
     select = [

@@ -16,10 +16,10 @@ METHODS = {
     "gain": [],
     "random": ["--seed", "3"],
     "dsir": ["-p", "min_length=1"],
-    "cover": [],
+    "cover": ["-p", "weights=contrast"],
     "mmr": [],
 }
-WHOLE = ("cover", "mmr")
+WHOLE = ("mmr",)
 """Methods that rank the pool as a whole."""
 
 
@@ -219,9 +219,7 @@ def test_a_pool_or_target_that_changed_is_not_cut_by_old_scores(zipfit, folder):
 def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
     score = ["score", "pool.jsonl", "-t", "target.jsonl"]
     assert refused(zipfit(*score, "-o", "s", "-m", "racing")).startswith("racing finds the head of a ranking")
-    assert refused(zipfit(*score, "-o", "s", "-m", "cover", "--part", "1/2")).startswith(
-        "cover ranks the pool as a whole"
-    )
+    assert refused(zipfit(*score, "-o", "s", "-m", "mmr", "--part", "1/2")).startswith("mmr ranks the pool as a whole")
     assert refused(zipfit(*score, "-m", "cover")).startswith(
         "zipfit.methods.cover:Cover ranks the pool without a score"
     )
@@ -233,8 +231,8 @@ def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
         "-: scores are kept of files"
     )
     assert not (folder / "s" / "scores.json").exists()
-    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", "1", "-o", "o.jsonl", "-m", "cover", "--resume")
-    assert refused(ran).startswith("cover ranks the pool as a whole, so it cannot be scored and kept as it goes")
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", "1", "-o", "o.jsonl", "-m", "mmr", "--resume")
+    assert refused(ran).startswith("mmr ranks the pool as a whole, so it cannot be scored and kept as it goes")
 
 
 def test_what_was_settled_by_scoring_is_refused_by_name(zipfit, folder):
@@ -326,6 +324,10 @@ def test_a_mistaken_cut_is_refused_before_any_work(zipfit, folder):
         (
             lambda done: done["description"]["method"].update({"class": "zipfit.methods.zipfit:ZipFit", "options": {}}),
             "method zipfit.methods.zipfit:ZipFit ranks nothing that it measured",
+        ),
+        (
+            lambda done: done["description"]["method"].update({"class": "zipfit.methods.cover:Cover", "options": {}}),
+            "what the parts measured is nothing that zipfit.methods.cover:Cover ranks (KeyError('counts'))",
         ),
     ],
 )

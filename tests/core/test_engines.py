@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import math
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,16 +235,42 @@ def test_cover(
     def case(engine: Any) -> Any:
         features = engine.CoverFeatures(Texts.of(target), unit, orders)
         greedy = engine.CoverGreedy(exponent, held=held)
-        for batch in batches:
-            greedy.append(features.matches(Texts.of([*batch, *target[:1]])))
         counts = features.counts()
-        answers = [counts, greedy.pool_bytes(), greedy.totals(len(counts)), greedy.take(2)]
+        kept = []
+        for batch in batches:
+            matches = features.matches(Texts.of([*batch, *target[:1]]))
+            kept.append(matches.kept())
+            greedy.append(engine.CoverMatches(len(counts), kept[-1]) if len(kept) % 2 else matches)
+        answers = [kept, counts, greedy.pool_bytes(), greedy.totals(len(counts)), greedy.take(2)]
         for weights in (counts / max(counts.sum(), 1), np.ones(len(counts))):
             greedy.start(weights, _table(phi))
             answers += [greedy.take(2), greedy.take(0), greedy.take(100), greedy.take(1)]
         return answers
 
     assert isinstance(agree(case), tuple)
+
+
+@many
+@given(
+    st.integers(0, 70_000),
+    st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 70_000)), max_size=4),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 4),
+    st.binary(max_size=6),
+    st.integers(0, 30),
+)
+def test_kept_matches_that_are_damaged(
+    features: int, numbers: list[tuple[int, int]], size: int, once: int, inserted: bytes, place: int
+) -> None:
+    """Whatever the bytes, both engines take them up alike, or refuse them alike."""
+    words = b"".join(
+        struct.pack("<H", number) if number < 0xFFFF else struct.pack("<HI", 0xFFFF, number)
+        for pair in numbers
+        for number in pair
+    )
+    sound = struct.pack("<QI", size, once) + words
+    for data in (sound, sound[:place] + inserted + sound[place:], sound[: -len(inserted) or None]):
+        agree(lambda engine, data=data: engine.CoverMatches(features, [b"\0" * 12, data]).kept())
 
 
 TARGET = Texts.of(["a b c"])
@@ -292,9 +319,18 @@ def test_what_the_greedy_refuses() -> None:
         greedy.append(batch)
         engine.CoverGreedy(0.0).append(batch)
 
+    def kept_too_late(engine: Any) -> None:
+        batch = filled(engine)[1].matches(TARGET)
+        engine.CoverGreedy(0.0).append(batch)
+        batch.kept()
+
     refused(lambda engine: engine.CoverGreedy("1"), TypeError, "must be real number, not str")
     refused(lambda engine: engine.CoverGreedy(1.0).append([]), TypeError, "batch must be CoverMatches, not list")
     refused(again, ValueError, "a batch can be appended once")
+    refused(kept_too_late, ValueError, "the batch was appended")
+    refused(lambda engine: engine.CoverMatches(1, ["a"]), TypeError, "a document must be bytes, not str")
+    refused(lambda engine: engine.CoverMatches(-1, []), ValueError, "features must lie in 0..4294967295, not -1")
+    refused(lambda engine: engine.CoverMatches(1, [b""]), ValueError, "the matches of document 0 are damaged")
     words = "batch must be Texts, not list"
     refused(lambda engine: filled(engine)[1].matches([b"a"]), TypeError, words)
     refused(lambda engine: filled(engine)[0].totals(7), ValueError, "features must lie in 8..4294967295, not 7")

@@ -98,11 +98,14 @@ class Measurer(Selector, Protocol):
 
     terms: dict[str, Any]
 
-    def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Return what is measured of each text, shape (len(texts), F). Safe from several threads."""
+    def measure(self, texts: Sequence[str]) -> NDArray[Any]:
+        """Return what is measured of each text. Safe from several threads.
 
-    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
-        """Yield the ranking of the documents with these measures, shape (N, F), as `rank` does."""
+        Either numbers, float64 of shape (len(texts), F), or bytes, objects of shape (len(texts),).
+        """
+
+    def rank_measured(self, measures: Iterable[NDArray[Any]]) -> Iterator[tuple[int, float]]:
+        """Yield the ranking of the documents with these measures, in batches of any size, as `rank` does."""
 
 
 @runtime_checkable

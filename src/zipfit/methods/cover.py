@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import math
 import tempfile
+import zlib
+from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
@@ -32,7 +34,7 @@ from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -86,6 +88,7 @@ class Cover(Estimator):
     cost_exponent: float = 1.0
     model: str = field(default="smollm2", metadata=ADDED)
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    terms: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Number the target's features; the pool is not read.
@@ -103,15 +106,15 @@ class Cover(Estimator):
         orders = _orders(self.orders)
         self._target = texts
         self._prepare()
-        self._target_bytes = int(texts.lengths.sum())
-        found = len(self._features.counts())
-        need(found > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
-        self.notes = {"features": found}
+        counts = self._features.counts()
+        need(len(counts) > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
+        self.notes = {"features": len(counts)}
+        self.terms = {"counts": _as_text(counts), "target_bytes": int(texts.lengths.sum())}
         if self.weights == "surprise":
             nats = byte_surprise(texts, self.model)
-            self._surprise = ngram_surprise(texts, nats, self.unit, orders)
+            self.terms["surprise"] = _as_text(ngram_surprise(texts, nats, self.unit, orders))
             total = float(sum(map(np.add.reduce, nats)))
-            self.notes |= {"model": self.model, "bits_per_byte": total / math.log(2) / self._target_bytes}
+            self.notes |= {"model": self.model, "bits_per_byte": total / math.log(2) / self.terms["target_bytes"]}
         return self
 
     def _prepare(self) -> None:
@@ -124,8 +127,34 @@ class Cover(Estimator):
             ZipfitError: what was found in the documents cannot be written to the temporary folder.
         """
         features = self._features
+        yield from self._ranked(pool.map(lambda batch: features.matches(Texts.of(batch))))
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        """Return the target's features found in each text, as bytes, shape (n,)."""
+        return np.array(self._features.matches(Texts.of(texts)).kept(), dtype=object)
+
+    def rank_measured(self, measures: Iterable[NDArray[np.object_]]) -> Iterator[tuple[int, float]]:
+        """The ranking of documents in which this was found, batches of shape (n,), as of `rank`.
+
+        Raises:
+            ZipfitError: as `rank`, or what was found, or a term, is damaged.
+        """
+        matches_of = engine(cover_reference).CoverMatches
+        features = len(self._counts())
+
+        def batches() -> Iterator[Any]:
+            for batch in measures:
+                try:
+                    yield matches_of(features, batch.tolist())
+                except ValueError as error:
+                    raise ZipfitError(f"cover: {error}") from error
+
+        return self._ranked(batches())
+
+    def _ranked(self, found: Iterable[Any]) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these matches, which come in batches."""
         greedy = engine(cover_reference).CoverGreedy(self.cost_exponent, tempfile.gettempdir())
-        for matches in pool.map(lambda batch: features.matches(Texts.of(batch))):
+        for matches in found:
             with _on_disk():
                 greedy.append(matches)
         with _on_disk():
@@ -139,18 +168,32 @@ class Cover(Estimator):
                 return
             steps = min(2 * steps, _MOST_STEPS)
 
+    def _counts(self) -> NDArray[np.int64]:
+        """Occurrences of each feature in the target, shape (features,)."""
+        return _from_text(self.terms["counts"], np.int64)
+
     def _weigh(self, greedy: Any) -> NDArray[np.float64]:
         if self.weights == "surprise":
-            total = self._surprise.sum()
-            return self._surprise / (total if total > 0 else 1.0)
-        counts = self._features.counts().astype(np.float64)
+            surprise = _from_text(self.terms["surprise"], np.float64)
+            total = surprise.sum()
+            return surprise / (total if total > 0 else 1.0)
+        counts = self._counts().astype(np.float64)
         share: NDArray[np.float64] = counts / counts.sum()
         if self.weights == "share":
             return share
-        in_target = counts / self._target_bytes
+        in_target = counts / self.terms["target_bytes"]
         in_pool = greedy.totals(len(counts)) / max(greedy.pool_bytes(), 1)
         contrasted: NDArray[np.float64] = share * in_target / (in_target + in_pool)
         return contrasted
+
+
+def _as_text(numbers: NDArray[Any]) -> str:
+    """Numbers of 64 bits as text for JSON."""
+    return b64encode(zlib.compress(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())).decode()
+
+
+def _from_text(text: str, dtype: type[np.number[Any]]) -> NDArray[Any]:
+    return np.frombuffer(zlib.decompress(b64decode(text)), np.dtype(dtype).newbyteorder("<")).astype(dtype)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
+import struct
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import numpy as np
 from zipfit.system import arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +31,10 @@ LARGEST_COUNT = 2**40 - 1
 LONGEST_ORDER = 64
 LARGEST_EXPONENT = 4
 MOST_FEATURES = 2**32 - 1
+
+# Of a document's matches outside of the process: bytes before its words, and the word before a number of two words.
+_HEADER = 12
+_WIDE = 0xFFFF
 
 _LETTERS = (
     "0-9A-Z_a-z\u00c0-\u0dff\u0f00-\u0fff\u10a0-\u177f\u1800-\u1fff\u2c00-\u2dff\uac00-\ud7ff"  # scripts with spaces
@@ -59,17 +64,84 @@ _ENTRIES = len(tabled_counts())
 class CoverMatches:
     """The target's features found in a batch of documents.
 
+    Args:
+        features: how many the target has.
+        kept: documents as `kept` gave them.
+
     Attributes:
         features: how many the target has.
         documents: for each document its size in bytes after its (feature, count) pairs: first the features that occur
             once, then the others, each in ascending order, which is the order in which their worth is added up.
         appended: whether a `CoverGreedy` has taken the batch over.
+
+    Raises:
+        ValueError: a document is damaged.
     """
 
-    def __init__(self, features: int) -> None:
-        self.features = features
+    def __init__(self, features: int, documents: Iterable[bytes] = ()) -> None:
+        self.features = arguments.integer(features, "features", 0, MOST_FEATURES)
         self.documents: list[tuple[list[tuple[int, int]], int]] = []
         self.appended = False
+        for document in documents:
+            data = arguments.instance(document, "a document", bytes)
+            try:
+                self.documents.append(_unpacked(data, self.features))
+            except (struct.error, ValueError) as error:
+                raise ValueError(f"the matches of document {len(self.documents)} are damaged") from error
+
+    def kept(self) -> list[bytes]:
+        """The bytes of each document, as `core/cover/features.hpp` lays them out; ValueError if they were appended."""
+        if self.appended:
+            raise ValueError("the batch was appended")
+        return [_packed(found, size) for found, size in self.documents]
+
+
+def _packed(found: list[tuple[int, int]], size: int) -> bytes:
+    once, repeated, last = bytearray(), bytearray(), [0, 0]
+    for feature, count in found:
+        part = repeated if count > 1 else once
+        part += _number(feature - last[count > 1])
+        last[count > 1] = feature
+        if count > 1:
+            part += _number(count)
+    return struct.pack("<QI", size, len(once) // 2) + bytes(once + repeated)
+
+
+def _number(number: int) -> bytes:
+    return struct.pack("<H", number) if number < _WIDE else struct.pack("<HI", _WIDE, number)
+
+
+def _unpacked(data: bytes, features: int) -> tuple[list[tuple[int, int]], int]:
+    size, once = struct.unpack_from("<QI", data)
+    middle = _HEADER + 2 * once
+    if size >= 1 << 63 or middle > len(data) or len(data) % 2:
+        raise ValueError
+    return [*_ascending(data[_HEADER:middle], features, False), *_ascending(data[middle:], features, True)], size
+
+
+def _ascending(words: bytes, features: int, counted: bool) -> Iterator[tuple[int, int]]:
+    """Features and counts of numbers that ascend."""
+    numbers = _numbers(words)
+    feature = 0
+    for index, step in enumerate(numbers):
+        feature += step
+        count = next(numbers, 0) if counted else 1
+        if (index and not step) or feature >= features or (counted and count < 2):
+            raise ValueError
+        yield feature, count
+
+
+def _numbers(words: bytes) -> Iterator[int]:
+    place = 0
+    while place < len(words):
+        (number,) = struct.unpack_from("<H", words, place)
+        place += 2
+        if number == _WIDE:
+            (number,) = struct.unpack_from("<I", words, place)
+            place += 4
+            if number < _WIDE:
+                raise ValueError
+        yield number
 
 
 class CoverFeatures:

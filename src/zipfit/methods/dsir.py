@@ -23,7 +23,7 @@ from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -145,18 +145,18 @@ class Dsir(Estimator):
         target named first), which takes its own best among those left: any prefix holds the shares to within one
         document each.
         """
-        empty = np.empty((0, len(self.terms["shares"]) + 1))
-        yield from self.rank_measured(np.concatenate([empty, *pool.map(self.measure)]))
+        yield from self.rank_measured(pool.map(self.measure))
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the log-importance weights of texts and their lengths in tokens, shape (n, number of targets + 1)."""
         weights, lengths = self.log_weights(texts)
         return np.column_stack([weights, lengths])
 
-    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
-        """The ranking of documents with these measures, shape (N, number of targets + 1), as of `rank`."""
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these measures, batches of shape (n, number of targets + 1), as of `rank`."""
         shares = np.array(self.terms["shares"])
-        weights, lengths = measures[:, :-1], measures[:, -1]
+        measured = np.concatenate([np.empty((0, len(shares) + 1)), *measures])
+        weights, lengths = measured[:, :-1], measured[:, -1]
         eligible = np.flatnonzero(lengths >= self.min_length)
         self.notes["too_short"] = len(lengths) - len(eligible)
         keys = weights

@@ -26,7 +26,7 @@ from zipfit.training.settings import Settings
 from zipfit.training.train import train
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -102,13 +102,14 @@ class LossDrop(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, nats a token saved) of every document that is long enough, best first."""
-        yield from self.rank_measured(np.concatenate([np.empty((0, 2)), *pool.map(self.measure)]))
+        yield from self.rank_measured(pool.map(self.measure))
 
-    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
         """The ranking of documents with these measures, as of `rank`."""
-        eligible = np.flatnonzero(measures[:, 1] >= self.min_tokens)
-        self.notes["too_short"] = len(measures) - len(eligible)
-        scores = measures[eligible, 0]
+        measured = np.concatenate([np.empty((0, 2)), *measures])
+        eligible = np.flatnonzero(measured[:, 1] >= self.min_tokens)
+        self.notes["too_short"] = len(measured) - len(eligible)
+        scores = measured[eligible, 0]
         order = np.argsort(-scores, kind="stable")
         yield from zip(eligible[order].tolist(), scores[order].tolist(), strict=True)
 

@@ -12,7 +12,7 @@ from zipfit.methods.estimator import Estimator
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -42,16 +42,14 @@ class Random(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        yield from self._order(sum(len(Texts.of(batch)) for batch in pool))
+        yield from self.rank_measured(pool.map(self.measure))
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return nothing of each text, shape (len(texts), 0)."""
         return np.empty((len(Texts.of(texts)), 0))
 
-    def rank_measured(self, measures: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
-        """The ranking of so many documents, measures of shape (N, 0)."""
-        return self._order(len(measures))
-
-    def _order(self, n: int) -> Iterator[tuple[int, float]]:
-        for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(n).tolist():
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
+        """The ranking of so many documents, measures in batches of shape (n, 0)."""
+        documents = sum(map(len, measures))
+        for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(documents).tolist():
             yield position, 0.0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from zipfit.corpus.inputs import FileInput, Files
 from zipfit.corpus.pieces import place_in_file
@@ -18,12 +17,22 @@ from zipfit.methods.registry import build_method, need_consent
 from zipfit.selection.manifest import describe_input, whereabouts
 from zipfit.selection.parts import DONE, kept_in, segments_of
 from zipfit.selection.ranking import ranks_and_scores
-from zipfit.selection.score_tables import KEPT, MANIFEST, WORK, final_table, is_good, table_about, write_scores
+from zipfit.selection.score_tables import (
+    KEPT,
+    MANIFEST,
+    WORK,
+    final_table,
+    is_good,
+    measured_of,
+    table_about,
+    write_scores,
+)
 from zipfit.selection.sources import UnreadableFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -180,19 +189,11 @@ def _measured_order(
     if not isinstance(built, Measurer):
         raise ZipfitError(f"method {method['class']} ranks nothing that it measured")
     built.terms = terms
-    measures = np.empty((documents, 0))
-    done = 0
-    for kept in (each for segments in by_name.values() for each in segments):
-        table = kept.rows()
-        columns = [name for name in table.column_names if name.startswith("measure_")]
-        if done == 0:
-            measures = np.empty((documents, len(columns)))
-        good = is_good(table)
-        run = slice(done, done + int(good.sum()))
-        for feature, name in enumerate(columns):
-            measures[run, feature] = table[name].to_numpy()[good]
-        done = run.stop
-    order = ranks_and_scores(built.rank_measured(measures), documents)
+    measures = (measured_of(kept.rows()) for segments in by_name.values() for kept in segments)
+    try:
+        order = ranks_and_scores(built.rank_measured(measures), documents)
+    except (LookupError, TypeError, ValueError, zlib.error) as error:  # a stranger may have written it
+        raise ZipfitError(f"what the parts measured is nothing that {method['class']} ranks ({error!r})") from error
     if isinstance(built, HasNotes):
         method["notes"] |= built.notes
     return order

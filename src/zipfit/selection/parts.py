@@ -390,8 +390,8 @@ def _readable(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         raise _CannotBeReadError(str(error)) from error
 
 
-def _values(method: Method, texts: Texts) -> NDArray[np.float64]:
-    """Scores, shape (n,), or what was measured, shape (n, F)."""
+def _values(method: Method, texts: Texts) -> NDArray[Any]:
+    """Scores, or what was measured, as `block_table` takes them."""
     if is_scorer(method):
         return scores_of(method, texts)
     assert isinstance(method, Measurer)

@@ -43,6 +43,9 @@ TABLE_ROWS = 1 << 17
 
 _ABOUT = b"zipfit"
 
+# Columns of a block alone: what was measured of the good records, numbers or bytes.
+_MEASURE, _FOUND = "measure_", "found"
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -76,7 +79,7 @@ class Segment:
 def block_table(
     rows: int,
     good: NDArray[np.int64],
-    measured: NDArray[np.float64],
+    measured: NDArray[Any],
     facts: tuple[NDArray[np.int64], NDArray[np.uint64], pa.Array],
     rejected: Sequence[Rejected],
 ) -> pa.Table:
@@ -85,7 +88,7 @@ def block_table(
     Args:
         rows: R, the number of records.
         good: rows of the N good ones.
-        measured: their scores, shape (N,), or measures, shape (N, F).
+        measured: their scores, shape (N,), or what was measured of them: numbers, shape (N, F), or bytes, shape (N,).
         facts: their lengths, hashes and labels, shape (N,).
         rejected: the R - N bad ones.
     """
@@ -100,7 +103,8 @@ def block_table(
     for row, item in zip(bad.tolist(), rejected, strict=True):
         places[row], reasons[row], raws[row] = item.place, item.reason, item.raw
     take = pa.array(index, mask=index < 0)
-    scores = pa.array(measured if measured.ndim == 1 else np.full(len(good), np.nan), pa.float64())
+    is_scored = measured.ndim == 1 and measured.dtype != object
+    scores = pa.array(measured if is_scored else np.full(len(good), np.nan), pa.float64())
     columns = {
         "score": scores.take(take),
         "bytes": pa.array(facts[0], pa.int64()).take(take),
@@ -110,10 +114,21 @@ def block_table(
         "reason": pa.array(reasons, pa.string()),
         "raw": pa.array(raws, pa.binary()),
     }
-    if measured.ndim == 2:
+    if measured.dtype == object:
+        columns[_FOUND] = pa.array(measured, pa.large_binary()).take(take)
+    elif measured.ndim == 2:
         for feature in range(measured.shape[1]):
-            columns[f"measure_{feature}"] = pa.array(measured[:, feature], pa.float64()).take(take)
+            columns[f"{_MEASURE}{feature}"] = pa.array(measured[:, feature], pa.float64()).take(take)
     return pa.table(columns)
+
+
+def measured_of(table: pa.Table) -> NDArray[Any]:
+    """What was measured of the good rows of a block, as `block_table` takes it."""
+    good = is_good(table)
+    if _FOUND in table.column_names:
+        return np.array(table[_FOUND].filter(good).to_pylist(), dtype=object)
+    columns = [table[name].to_numpy()[good] for name in table.column_names if name.startswith(_MEASURE)]
+    return np.column_stack(columns) if columns else np.empty((int(good.sum()), 0))
 
 
 def is_good(table: pa.Table) -> NDArray[np.bool_]:
