@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 
+import fsspec
 import pytest
 from support import pool_records, write_jsonl
 
@@ -117,3 +118,21 @@ def test_rerun_of_something_that_changed(zipfit, folder):
     ran = zipfit("rerun", "out.manifest.json", "-o", "again.jsonl.zst")
     assert ran.status == 2
     assert "its output differs from the one that the manifest names" in ran.err
+
+
+def test_what_lies_beside_a_remote_manifest_is_checked_and_written(zipfit, folder):
+    store = fsspec.filesystem("memory")
+    for name in ("pool.jsonl", "target.jsonl"):
+        store.pipe(f"/beside/{name}", (folder / name).read_bytes())
+    select = ["select", "memory://beside/pool.jsonl", "-t", "memory://beside/target.jsonl", "-k", "5"]
+    assert zipfit(*select, "-o", "memory://beside/out.jsonl").status == 0
+    for name in ("out.jsonl", "out.manifest.json"):
+        store.copy(f"/beside/{name}", f"/moved/{name}")
+    store.rm("/beside/out.jsonl")
+    assert zipfit("verify", "memory://moved/out.manifest.json").status == 0
+    written = store.cat("/moved/out.jsonl")
+    assert zipfit("rerun", "memory://moved/out.manifest.json", "--overwrite").status == 0
+    assert store.cat("/moved/out.jsonl") == written
+    assert not store.exists("/beside/out.jsonl")
+    store.rm("/moved/out.jsonl")
+    assert zipfit("verify", "memory://moved/out.manifest.json").status == 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import Files, as_files
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.streams import HashedFile, is_remote
+from zipfit.corpus.streams import HashedFile, file_system, is_remote, naming
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import HasEngine
 from zipfit.methods.registry import class_path, method_options
@@ -207,6 +207,20 @@ def whereabouts(path: str, manifest: dict[str, Any]) -> str:
     return os.path.join(manifest["working_directory"], path)
 
 
+def beside_manifest(path: str, output: str) -> str:
+    """Where an output by its name would lie beside a manifest, local or remote."""
+    name = Path(output).name
+    return f"{path.rpartition('/')[0]}/{name}" if is_remote(path) else str(Path(path).parent / name)
+
+
+def _exists(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.exists(path)
+    fs, inner = file_system(path)
+    with naming(path):
+        return bool(fs.exists(inner))
+
+
 def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     """Check a selection's inputs and output against its manifest.
 
@@ -230,8 +244,8 @@ def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     if output is None:
         problems.append("the manifest names no output")
     else:
-        beside = Path(selected).parent / Path(output["path"]).name
-        name = str(beside) if beside.exists() else whereabouts(output["path"], manifest)
+        beside = beside_manifest(os.fspath(selected), output["path"])
+        name = beside if _exists(beside) else whereabouts(output["path"], manifest)
         problems += (
             _compare(name, output, manifest) if output.get("shards") is None else _compare_shards(name, manifest)
         )

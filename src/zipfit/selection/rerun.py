@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import check_output, names_of
@@ -11,7 +10,7 @@ from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.shards import Sharding
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
-from zipfit.selection.manifest import ROLES, files_of, read_manifest, whereabouts
+from zipfit.selection.manifest import ROLES, beside_manifest, files_of, read_manifest, whereabouts
 from zipfit.selection.select import select
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def rerun(
     if saved is None:
         raise ZipfitError(f"{manifest_path}: names no output")
     read: dict[str, Any] = {role: files_of(manifest, role) for role in ROLES if role in manifest}
-    output = output or str(Path(manifest_path).parent / Path(saved["path"]).name)
+    output = output or beside_manifest(manifest_path, saved["path"])
     form = saved.get("convert")
     shards = {f"shard_{name}": saved.get(f"shard_{name}") for name in ("records", "bytes", "format")}
     outputs = Outputs.of_selection(output, overwrite, form, Sharding.of(*shards.values()))
