@@ -14,9 +14,12 @@ from support import pool_records, write_jsonl
 METHODS = {
     "zipfit": [],
     "gain": [],
-    "random": ["--seed", "3"],
+    "random": ["-p", "seed=3"],
     "dsir": ["-p", "min_length=1"],
     "cover": ["-p", "weights=contrast"],
+    "zipfit by turns": ["-p", "reduce=round-robin"],
+    "bm25": ["-p", "reduce=mean"],
+    "bm25 by turns": [],
     "mmr": [],
 }
 WHOLE = ("mmr",)
@@ -52,9 +55,7 @@ def files(folder, name):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_cut_of_scores_is_the_selection(zipfit, folder, shards, method):
-    options = ["-t", "target.jsonl", "-m", method, *[each for each in METHODS[method] if each != "--seed"]]
-    if method == "random":
-        options = ["-t", "target.jsonl", "-m", method, "-p", "seed=3"]
+    options = ["-t", "target.jsonl", "-m", method.split()[0], *METHODS[method]]
     assert zipfit("score", *shards, *options, "-o", "scores").status == 0
     for number, cut in enumerate(
         (
@@ -75,7 +76,7 @@ def test_a_cut_of_scores_is_the_selection(zipfit, folder, shards, method):
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in WHOLE])
 @pytest.mark.parametrize("parts", [2, 5])
 def test_parts_make_the_tables_of_one_machine(zipfit, folder, shards, method, parts):
-    options = ["-t", "target.jsonl", "-m", method, *([] if method == "random" else METHODS[method])]
+    options = ["-t", "target.jsonl", "-m", method.split()[0], *METHODS[method]]
     assert zipfit("score", *shards, *options, "-o", "whole").status == 0
     order = list(range(1, parts + 1))[::-1]
     for number in order:

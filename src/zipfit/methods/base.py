@@ -25,6 +25,7 @@ from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeGuard
 
     from numpy.typing import NDArray
     from typing_extensions import Self, TypeIs
@@ -144,6 +145,11 @@ def is_scorer(method: Method) -> TypeIs[Scorer]:
     """Whether the method, with its options as they are, scores each document on its own."""
     by_turns = isinstance(method, Comparer) and method.reduce == ROUND_ROBIN
     return isinstance(method, Scorer) and not by_turns
+
+
+def is_measurer(method: Method) -> TypeGuard[Measurer]:
+    """Whether the method, with its options as they are, ranks what it measured of each document."""
+    return isinstance(method, Measurer) and not is_scorer(method)
 
 
 def scores_of(method: Scorer, texts: Sequence[str]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,9 +36,14 @@ def check_reduction(reduce: str) -> None:
 
 
 class Reduced:
-    """What a method that compares documents with examples has besides `fit` and `compare` (`base.Comparer`)."""
+    """What a method that compares documents with examples has besides `fit` and `compare` (`base.Comparer`).
+
+    By `mean` and `max` it scores documents; by turns it is a `base.Measurer`.
+    """
 
     reduce: str
+    terms: ClassVar[dict[str, Any]] = {}
+    """What ranking by turns needs of the fit: nothing."""
 
     def compare(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return how near each text is to each example, shape (len(texts), n)."""
@@ -54,14 +59,22 @@ class Reduced:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, score), best first, by turns; n numbers a document are kept in a temporary file."""
+        yield from self.rank_measured(pool.map(self.measure))
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        """Return the n numbers of each text as bytes, shape (len(texts),)."""
+        return np.array([row.astype("<f8").tobytes() for row in self.compare(texts)], dtype=object)
+
+    def rank_measured(self, measures: Iterable[NDArray[np.object_]]) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these numbers, batches of shape (m,), as of `rank`."""
         with tempfile.TemporaryFile(prefix="zipfit-compared-") as file:
             documents = examples = 0
-            for near in pool.map(self.compare):
-                file.write(np.ascontiguousarray(near, np.float64).tobytes())
-                documents, examples = documents + len(near), near.shape[1]
+            for batch in measures:
+                file.writelines(batch)
+                documents, examples = documents + len(batch), len(batch[0]) // 8 if len(batch) else examples
             file.flush()
             shape = documents, examples
-            near = np.memmap(file, np.float64, "r", shape=shape) if documents else np.empty(shape)
+            near = np.memmap(file, "<f8", "r", shape=shape) if documents and examples else np.empty(shape)
             order, scores = round_robin(
                 column
                 for first in range(0, examples, EXAMPLES)

@@ -12,7 +12,7 @@ from zipfit.corpus.sample import Sample
 from zipfit.corpus.store import Store
 from zipfit.corpus.streams import file_at
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasNotes, Measurer
+from zipfit.methods.base import HasNotes, is_measurer
 from zipfit.methods.registry import build_method, need_consent
 from zipfit.selection.manifest import describe_input, whereabouts
 from zipfit.selection.parts import DONE, kept_in, segments_of
@@ -186,7 +186,7 @@ def _measured_order(
     method = described["method"]
     need_consent(method["class"], (), method["options"])
     built = build_method(method["class"], method["options"])
-    if not isinstance(built, Measurer):
+    if not is_measurer(built):
         raise ZipfitError(f"method {method['class']} ranks nothing that it measured")
     built.terms = terms
     measures = (measured_of(kept.rows()) for segments in by_name.values() for kept in segments)

@@ -23,7 +23,7 @@ from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import HeldInput, as_files
 from zipfit.corpus.pieces import PieceInput, pieces_of, stamp
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasEngine, HasNotes, HasPairs, Measurer, is_scorer, scores_of
+from zipfit.methods.base import HasEngine, HasNotes, HasPairs, is_measurer, is_scorer, scores_of
 from zipfit.methods.registry import class_path, method_options, short_name
 from zipfit.selection.manifest import describe_documents, describe_environment, describe_method, describe_reading
 from zipfit.selection.ranking import fit
@@ -106,7 +106,7 @@ class _Watched:
 
 def can_be_parted(method: Method) -> bool:
     """Whether it looks at documents one by one, so that several machines or several nights can share them."""
-    return is_scorer(method) or isinstance(method, Measurer)
+    return is_scorer(method) or is_measurer(method)
 
 
 def check_can_be_parted(method: Method, parts: int) -> None:
@@ -172,7 +172,7 @@ def score_part(
             "parts": parts,
             "files": files,
             "description": describe(sources, method),
-            "terms": method.terms if isinstance(method, Measurer) else None,
+            "terms": method.terms if is_measurer(method) else None,
             "unreadable": scoring.unreadable or {},
             "tables": scoring.tables,
             "segments": [asdict(segment) for segment in scoring.segments],
@@ -394,7 +394,7 @@ def _values(method: Method, texts: Texts) -> NDArray[Any]:
     """Scores, or what was measured, as `block_table` takes them."""
     if is_scorer(method):
         return scores_of(method, texts)
-    assert isinstance(method, Measurer)
+    assert is_measurer(method)
     return method.measure(texts)
 
 
