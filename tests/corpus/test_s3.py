@@ -186,7 +186,7 @@ def test_a_key_that_vanishes_after_the_listing_is_one_sentence(zipfit, folder, s
         return plain(path)
 
     monkeypatch.setattr(inputs, "file_at", file_at)
-    monkeypatch.setattr("zipfit.cli.select.check_output", lambda *_: None)
+    monkeypatch.setattr(inputs, "check_output", lambda *_: None)
     ran = zipfit("select", pool, *OPTIONS, "-k", "1", "-o", "a.jsonl")
     refused(ran, "s3://data/pool/p1.jsonl")
     assert not (folder / "a.jsonl").exists()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipfit.corpus.formats import is_splittable, read_lines
 from zipfit.corpus.inputs import FileInput
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming, open_raw
+from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming, open_ahead, open_raw
 from zipfit.corpus.tables import RowGroups, read_tables, row_groups
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ class PieceInput:
 def _lines(file: HashedFile, layout: Layout, start: int, stop: int, progress: OnRead | None) -> Iterator[Chunk]:
     with naming(file.path), closing(open_raw(file.local_path)) as raw:
         first, last = _line_at(raw, start), _line_at(raw, stop)
-        window: io.BufferedReader = io.BufferedReader(_Window(raw, first, last, progress), 1 << 20)
+    with naming(file.path), closing(open_ahead(file.local_path, first)) as raw:
+        window: io.BufferedReader = io.BufferedReader(_Window(raw, last - first, progress), 1 << 20)
         yield from read_lines(file.path, window, layout, first)
 
 
@@ -181,13 +182,12 @@ def _line_at(raw: BinaryIO, position: int) -> int:
 
 
 class _Window(io.RawIOBase):
-    """Bytes `start` to `stop` of a file."""
+    """The next so many bytes of a file."""
 
-    def __init__(self, raw: BinaryIO, start: int, stop: int, progress: OnRead | None) -> None:
+    def __init__(self, raw: BinaryIO, size: int, progress: OnRead | None) -> None:
         self._raw = raw
-        self._left = max(stop - start, 0)
+        self._left = max(size, 0)
         self._progress = progress
-        raw.seek(start)
 
     def readable(self) -> bool:
         return True

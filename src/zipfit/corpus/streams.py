@@ -14,8 +14,11 @@ import tempfile
 import time
 import weakref
 import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.errors import BadRecordError, MissingExtraError, ZipfitError, one_line
@@ -73,6 +76,10 @@ _PIECE = 1 << 16
 # Blocks of zstd decompressed at a time: zstandard gives all at once that its input stands for, which may be 128 KiB for
 # four bytes, but no more than that for a block.
 _ZSTD_BLOCKS = 8
+
+# Requests that are under way where a remote file is read front to back, and the bytes that each asks for.
+_AT_ONCE = 4
+_LEAST_RANGE, _LARGEST_RANGE = 1 << 18, 1 << 22
 
 # Seconds to wait before a remote file is opened again after each failure in its middle.
 _WAITS = (0.1, 0.5, 2.0)
@@ -404,27 +411,54 @@ def open_raw(path: str) -> BinaryIO:
     return open(path, "rb", buffering=0)
 
 
+def open_ahead(path: str, start: int = 0) -> BinaryIO:
+    """Likewise from a byte on, to be read front to back: a remote file's are asked for before they are needed."""
+    if is_remote(path):
+        return cast("BinaryIO", _RemoteAhead(path, start))
+    raw = open_raw(path)
+    raw.seek(start)
+    return raw
+
+
 class _RemoteReader(io.RawIOBase):
     """A remote file that is opened again, and read on from where it was, when the connection breaks.
 
+    Args:
+        path: the file's.
+        ranges: ask for what is read and no more, of a store that can be asked by several threads.
+        same_as: a reader of the same file.
+
     Raises:
-        ZipfitError: the file is another one when it is opened again.
+        ZipfitError: the file is another one than that, or when it is opened again.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, ranges: bool = False, same_as: _RemoteReader | None = None) -> None:
         self._path = path
         self._place = 0
+        self._ranges = ranges
         self._stream = self._open()
-        self._version = self._tag()
+        self._version: object = self._tag() if same_as is None else same_as._version
+        self._check_version()
 
     def _open(self) -> Any:
         fs, inner = file_system(self._path)
-        return fs.open(inner, "rb")
+        is_store = getattr(fs, "async_impl", False) and "http" not in fs.protocol  # whose servers may have no ranges
+        self._ranges = self._ranges and is_store
+        return fs.open(inner, "rb", **({"cache_type": "none"} if self._ranges else {}))
 
     def _tag(self) -> object:
         """What changes when the file does, as far as the store tells."""
         details = getattr(self._stream, "details", None) or {}
         return {key: details.get(key) for key in ("size", "ETag", "etag", "md5Hash")}
+
+    def _check_version(self) -> None:
+        if self._tag() != self._version:
+            raise ZipfitError(f"{self._path}: the file changed while it was being read")
+
+    def ranges_to(self) -> int | None:
+        """The file's size, if ranges of it can be asked for."""
+        size, block = getattr(self._stream, "size", None), getattr(self._stream, "blocksize", 0)  # 0: as it comes
+        return size if self._ranges and isinstance(size, int) and block else None
 
     def readable(self) -> bool:
         return True
@@ -443,6 +477,16 @@ class _RemoteReader(io.RawIOBase):
         data: bytes = self._again(lambda: self._stream.read(-1 if size is None else size))
         self._place += len(data)
         return data
+
+    def read_all(self, size: int) -> bytes:
+        """So many bytes; ZipfitError if the file ends before."""
+        found = bytearray()
+        while len(found) < size:
+            data = self.read(size - len(found))
+            if not data:
+                raise ZipfitError(f"{self._path}: the file changed while it was being read")
+            found += data
+        return bytes(found)
 
     def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
@@ -471,14 +515,84 @@ class _RemoteReader(io.RawIOBase):
         old, self._stream = self._stream, self._open()
         with suppress(Exception):
             old.close()
-        if self._tag() != self._version:
-            raise ZipfitError(f"{self._path}: the file changed while it was being read")
+        self._check_version()
         if self._place:
             self._stream.seek(self._place)
 
     def close(self) -> None:
         if not self.closed:
             self._stream.close()
+        super().close()
+
+
+class _RemoteAhead(io.RawIOBase):
+    """A remote file from a place to its end, several ranges of which are asked for before they are needed.
+
+    A store gives each connection only so much. A file of unknown size, or none that ranges can be had of, is read as it
+    comes.
+
+    Raises:
+        ZipfitError: the file changes while it is read.
+    """
+
+    def __init__(self, path: str, start: int) -> None:
+        self._path = path
+        self._first = _RemoteReader(path, ranges=True)
+        self._place = start
+        self._end = self._first.ranges_to() or 0
+        if start:
+            self._first.seek(start)
+        self._idle: SimpleQueue[_RemoteReader] = SimpleQueue()
+        self._idle.put(self._first)
+        self._others: list[_RemoteReader] = []
+        self._executor = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="zipfit-remote") if self._end else None
+        self._coming: deque[Future[bytes]] = deque()
+        self._size = min(max(-(-(self._end - start) // _AT_ONCE), _LEAST_RANGE), _LARGEST_RANGE)
+        self._block = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._executor is None:
+            return self._first.read(size)
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(_LARGEST_RANGE), b""))
+        if not self._block:
+            self._block = memoryview(self._following(self._executor))
+        data = bytes(self._block[:size])
+        self._block = self._block[size:]
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _following(self, executor: ThreadPoolExecutor) -> bytes:
+        while self._place < self._end and len(self._coming) < _AT_ONCE:
+            if self._idle.empty() and len(self._others) + 1 < _AT_ONCE:
+                self._others.append(_RemoteReader(self._path, ranges=True, same_as=self._first))
+                self._idle.put(self._others[-1])
+            size = min(self._size, self._end - self._place)
+            self._coming.append(executor.submit(self._range, self._place, size))
+            self._place += size
+        return self._coming.popleft().result() if self._coming else b""
+
+    def _range(self, place: int, size: int) -> bytes:
+        reader = self._idle.get()
+        try:
+            reader.seek(place)
+            return reader.read_all(size)
+        finally:
+            self._idle.put(reader)
+
+    def close(self) -> None:
+        if not self.closed:
+            if self._executor is not None:
+                self._executor.shutdown(wait=True, cancel_futures=True)
+            for reader in (self._first, *self._others):
+                reader.close()
         super().close()
 
 
@@ -571,7 +685,7 @@ class HashedFile:
         Raises:
             ZipfitError: as `naming`; or the file is no longer what it was when first read.
         """
-        with naming(self.path), _HashingReader(open_raw(self.local_path), progress, self._stamp) as hashing:
+        with naming(self.path), _HashingReader(open_ahead(self.local_path), progress, self._stamp) as hashing:
             raw: io.BufferedReader = io.BufferedReader(hashing, _BLOCK)
             _refuse_foreign(raw.peek(_HEAD))
             stream = _decompressed(raw)
@@ -585,7 +699,7 @@ class HashedFile:
 
     def hash_contents(self) -> None:
         """Read the raw bytes through once for size and hash (for formats that are not read front to back)."""
-        with naming(self.path), _HashingReader(open_raw(self.local_path), None, self._stamp) as hashing:
+        with naming(self.path), _HashingReader(open_ahead(self.local_path), None, self._stamp) as hashing:
             self._settle(hashing)
 
     def _settle(self, hashing: _HashingReader) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -29,6 +29,7 @@ from zipfit.selection.manifest import describe_documents, describe_environment, 
 from zipfit.selection.ranking import fit
 from zipfit.selection.score_tables import Segment, block_table, read_table, table_about, write_table
 from zipfit.selection.sources import Stopwatch
+from zipfit.system.ahead import read_ahead
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 from zipfit.system.values import as_type
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.corpus import Batch, Rejected
+    from zipfit.corpus.inputs import Input
     from zipfit.corpus.pieces import Piece
     from zipfit.corpus.records import Chunk
     from zipfit.corpus.store import Store
@@ -260,29 +262,34 @@ class _Scoring:
         with told or nullcontext() as advance, ThreadPoolExecutor(threads, thread_name_prefix="zipfit") as executor:
             self._map = executor.map if threads > 1 else map
             self._advance = advance
-            for piece in pieces:
-                item = inputs[piece.input]
-                before = known.get((item.name, piece.start, piece.stop, stamps[item.name]), [])
-                try:
-                    self._piece(piece, stamps[item.name], before)
-                except _CannotBeReadError as error:
-                    if self.unreadable is None:
-                        raise ZipfitError(str(error)) from error
-                    self.unreadable[item.name] = str(error)
-                    self._held = [held for held in self._held if held.piece != piece]
+            kept = {piece: known.get(_key(inputs[piece.input], piece, stamps), []) for piece in pieces}
+            finished = {piece for piece, segments in kept.items() if segments and segments[-1].segment.is_last}
+            chunks = [self._chunks(piece) for piece in pieces if piece not in finished]
+            with closing(read_ahead(lambda chunk: chunk, chunks, threads)) as read:
+                for piece in pieces:
+                    item = inputs[piece.input]
+                    if piece in finished:
+                        self._take_over(kept[piece])
+                        if advance is not None:
+                            advance.raw(item.size() or 0)
+                        continue
+                    try:
+                        self._piece(piece, stamps[item.name], kept[piece], next(read))
+                    except _CannotBeReadError as error:
+                        if self.unreadable is None:
+                            raise ZipfitError(str(error)) from error
+                        self.unreadable[item.name] = str(error)
+                        self._held = [held for held in self._held if held.piece != piece]
             self._flush()
 
-    def _piece(self, piece: Piece, mark: str | None, before: list[Kept]) -> None:
+    def _chunks(self, piece: Piece) -> Iterator[Chunk]:
+        item = PieceInput(self._sources.pool.corpus.inputs[piece.input], piece)
+        return item.chunks(self._sources.reading.columns, None if self._advance is None else self._advance.raw)
+
+    def _piece(self, piece: Piece, mark: str | None, before: list[Kept], read: Iterator[Chunk]) -> None:
+        """Score the records of a piece of which some are kept."""
         item = self._sources.pool.corpus.inputs[piece.input]
         done = sum(kept.segment.records for kept in before)
-        if before and before[-1].segment.is_last:
-            self._take_over(before)
-            if self._advance is not None:
-                self._advance.raw(item.size() or 0)
-            return
-        read = PieceInput(item, piece).chunks(
-            self._sources.reading.columns, None if self._advance is None else self._advance.raw
-        )
         row = 0
         taken_over = not before
         for chunk in _readable(read):
@@ -291,7 +298,8 @@ class _Scoring:
                 continue
             if not taken_over:
                 if start != done:  # chunks end elsewhere than they did: another library read them
-                    self._piece(piece, mark, [])
+                    deque(read, maxlen=0)
+                    self._piece(piece, mark, [], self._chunks(piece))
                     return
                 self._flush()
                 self._take_over(before)
@@ -396,6 +404,11 @@ def _values(method: Method, texts: Texts) -> NDArray[Any]:
         return scores_of(method, texts)
     assert is_measurer(method)
     return method.measure(texts)
+
+
+def _key(item: Input, piece: Piece, stamps: dict[str, str | None]) -> tuple[str, int, int | None, str | None]:
+    """What the kept segments of a piece are found by."""
+    return item.name, piece.start, piece.stop, stamps[item.name]
 
 
 def _known(store: Store, job: str) -> dict[tuple[str, int, int | None, str | None], list[Kept]]:

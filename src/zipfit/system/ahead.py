@@ -36,7 +36,9 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def read_ahead(function: Callable[[T], R], sources: Sequence[Iterator[T]], threads: int) -> Iterator[Iterator[R]]:
+def read_ahead(
+    function: Callable[[T], R], sources: Sequence[Iterator[T]], threads: int
+) -> Generator[Iterator[R], None, None]:
     """Yield, for each source, an iterator of `function(item)` for each of its items, in order.
 
     As many sources as there are threads are read at a time, each in a thread of its own, and the threads compute the
@@ -51,19 +53,19 @@ def read_ahead(function: Callable[[T], R], sources: Sequence[Iterator[T]], threa
         yield from (map(function, source) for source in sources)
         return
     at_a_time = max(1, min(threads, len(sources)))
-    readers: deque[_Reader[R]] = deque()
+    begun: deque[_Reader[R]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="zipfit") as executor:
         try:
             for source in sources:
-                readers.append(_Reader(function, source, executor, -(-_WINDOW * threads // at_a_time)))
-                if len(readers) == at_a_time:
-                    yield readers[0].results()
-                    readers.popleft()
-            while readers:
-                yield readers[0].results()
-                readers.popleft()
+                begun.append(_Reader(function, source, executor, -(-_WINDOW * threads // at_a_time)))
+                if len(begun) == at_a_time:
+                    yield begun[0].results()
+                    begun.popleft()
+            while begun:
+                yield begun[0].results()
+                begun.popleft()
         finally:
-            for reader in readers:
+            for reader in begun:
                 reader.stop()
             executor.shutdown(wait=True, cancel_futures=True)
 
