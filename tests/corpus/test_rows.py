@@ -87,6 +87,20 @@ def test_a_rejected_row_with_invalid_utf8_is_kept_readable():
     assert chunk.raw(1) == rb"{'text': 'a\\xff', 'when': '1970-01-01T00:00:00.000000001'}"
 
 
+def test_an_empty_batch_of_unions_is_read_over(tmp_path):
+    def batch(numbers):
+        values = [pa.array(numbers, pa.int64()), pa.array(["x"] * len(numbers), pa.string())]
+        union = pa.UnionArray.from_sparse(pa.array([0] * len(numbers), pa.int8()), values)
+        return pa.record_batch({"text": pa.array(map(str, numbers), pa.string()), "union": union})
+
+    batches = [batch([1, 2]), batch([]), batch([3])]
+    with pa.ipc.new_file(tmp_path / "a.arrow", batches[0].schema) as writer:
+        for each in batches:
+            writer.write_batch(each)
+    selection = select(str(tmp_path / "a.arrow"), ["2"], top=3)
+    assert sorted(record["union"] for record in selection.records) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "table"])
 def test_a_struct_with_a_field_twice_is_refused_before_scoring(tmp_path, kind):
     twice = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])

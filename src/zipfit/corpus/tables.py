@@ -87,7 +87,8 @@ def read_tables(
             else:
                 batches = _arrow_batches(file.path, source, columns)
             for batch, share in batches:
-                rows = _rows_at_a_time(batch.nbytes, batch.num_rows)
+                # Of an empty batch of unions, pyarrow must not be asked for the bytes.
+                rows = _rows_at_a_time(batch.nbytes if batch.num_rows else 0, batch.num_rows)
                 for start in range(0, batch.num_rows, rows):
                     yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
