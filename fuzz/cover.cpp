@@ -1,11 +1,14 @@
-// Fuzzes the greedy cover and the n-gram model: nothing may be read out of bounds, every document is ranked once, and
-// scores and bits are not negative. The first bytes choose the options; the rest is split into texts at line ends, of
+// Fuzzes the greedy cover and the n-gram model: nothing may be read out of bounds, every document is ranked once, scores
+// and bits are not negative, and kept matches are refused or taken up as they are. The first bytes choose the options; the rest is split into texts at line ends, of
 // which the first few are the target.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cover/greedy.hpp"
@@ -42,7 +45,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const cover::Features features(target, unit, orders);
   cover::Greedy greedy(cost_exponent);
   greedy.append(features.matches(texts));
-  greedy.append(features.matches(target));
+  const std::vector<std::string> kept = features.matches(target).kept();
+  cover::Matches again;
+  again.features = features.size();
+  for (const std::string& document : kept) again.append(document);
+  require(again.kept() == kept);
+  greedy.append(std::move(again));
+
+  cover::Matches foreign;
+  foreign.features = data[3] * std::size_t{300};
+  std::vector<std::string> taken_up;
+  for (const std::string_view text : {std::string_view(reinterpret_cast<const char*>(data), size), texts.back()}) {
+    try {
+      foreign.append(text);
+      taken_up.emplace_back(text);
+    } catch (const std::invalid_argument&) {
+      break;  // a batch with a damaged document is of no use
+    }
+  }
+  if (taken_up.size() == foreign.documents.size() && taken_up.size() == 2) require(foreign.kept() == taken_up);
   static const auto phi = [] {  // the square root at the counts that the table wants
     std::vector<double> table;
     for (std::size_t c = 0; c <= cover::Phi::exact; ++c) table.push_back(std::sqrt(static_cast<double>(c)));
