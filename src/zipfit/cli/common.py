@@ -55,7 +55,8 @@ Engine = Annotated[str, typer.Option("--engine", help="What scores: local, or th
 Address = Annotated[
     str | None, typer.Option(help="With --engine ray: the cluster's address", show_default="the running one")
 ]
-MethodName = Annotated[
+MethodName = Annotated[str, typer.Option("--method", "-m", help="zipfit, another method, or your own module:Class.")]
+MethodOrAuto = Annotated[
     str, typer.Option("--method", "-m", help="zipfit, another method, auto, or your own module:Class.")
 ]
 Param = Annotated[

@@ -52,7 +52,7 @@ def select_command(
         list[str] | None,
         _budget("--cut", help="Another output and its budget, as small.jsonl=top=200,tokens=50000; repeatable."),
     ] = None,
-    method: common.MethodName = "zipfit",
+    method: common.MethodOrAuto = "zipfit",
     param: common.Param = None,
     within: common.Within = None,
     compressor: common.CompressorName = None,
