@@ -75,7 +75,8 @@ def _native_or_twins(name: str) -> tuple[Any, str]:
 
 @cache
 def _tell_of_fallback() -> None:
-    ranking = "" if is_reference() else f", and Python's zlib ({zlib.ZLIB_RUNTIME_VERSION}) ranks otherwise than the paper's"
+    version = zlib.ZLIB_RUNTIME_VERSION
+    ranking = "" if is_reference() else f", and Python's zlib ({version}) ranks otherwise than the paper's"
     warnings.warn(
         "zipfit was built without its native kernel, so compressed sizes come from Python's own libraries, several "
         f"times slower{ranking}; `zipfit doctor` tells more",
