@@ -7,6 +7,7 @@ import zlib
 import pytest
 
 from zipfit.cli import doctor
+from zipfit.compression import linked_zlib
 from zipfit.system.runtime import native_core
 
 
@@ -22,7 +23,7 @@ def test_the_kernel_agrees_with_the_linked_zlib() -> None:
 
 
 def test_another_zlib_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_PROBE_SIZES", (1, 2, 3))
+    monkeypatch.setattr(linked_zlib, "_PROBE_SIZES", (1, 2, 3))
     diagnosis = doctor.diagnose()
     assert not diagnosis.zlib_is_reference
     assert diagnosis.checked == 0

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zipfit.compression import compressors
+from zipfit.compression import compressors, linked_zlib
 from zipfit.compression.base import CalledPairs, distance
 from zipfit.compression.compressors import LEVELS, get_compressor
 from zipfit.errors import MissingExtraError, ZipfitError
@@ -37,6 +37,7 @@ TEXTS = [
 ]
 
 CASES = [(name, level) for name, (low, high, default) in LEVELS.items() for level in sorted({low, default, high})]
+CASES += [("lz4", 1), ("lz4", 2), ("lz4", 3)]
 CASES.remove(("lzma", 9))  # 674 MB and half a second for every single size
 
 
@@ -127,6 +128,24 @@ def test_called_pairs_follow_the_formula(targets, texts):
     assert rows[0, 0] == (size(texts[0] + targets[0]) - min(size(texts[0]), size(targets[0]))) / max(
         size(texts[0]), size(targets[0])
     )
+
+
+@pytest.mark.parametrize(("level", "engine"), [(1, "native"), (2, "native"), (3, "lz4")])
+def test_the_kernel_serves_all_levels_of_lz4_that_are_one(level, engine):
+    assert get_compressor("lz4", level).engine.split()[0] == engine
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"), [(None, r"several times slower; "), ((1, 2), r"ranks otherwise than the p")]
+)
+def test_without_the_kernel_a_zlib_that_ranks_otherwise_is_told(sizes, says, monkeypatch):
+    if sizes:
+        monkeypatch.setattr(linked_zlib, "_PROBE_SIZES", sizes)
+    monkeypatch.setattr("zipfit.system.runtime.native_core", lambda: None)
+    compressors._tell_of_fallback.cache_clear()
+    with pytest.warns(RuntimeWarning, match=says):
+        get_compressor("gzip", 6)
+    compressors._tell_of_fallback.cache_clear()
 
 
 def test_without_the_native_kernel_the_libraries_answer_and_a_warning_says_so(monkeypatch):

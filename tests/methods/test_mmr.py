@@ -112,9 +112,10 @@ def test_the_window_forgets(monkeypatch):
     selection = mmr._Selection(3)
     early, late = b"abcdefghij klmnop qrst" * 3, b"0123456789 ABCDEFG HIJKLMNOPQRSTUVWXYZ ?!" * 3
     selection.add(early)
-    assert selection.explains(early) > 0.3
+    alone = sizer(3)(early)
+    assert selection.explains(early, alone) > 0.3
     selection.add(late)
-    assert selection.explains(early) < 0.1
+    assert selection.explains(early, alone) < 0.1
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["x"], ["same words"] * 30, ["群は環", "теорема"]])

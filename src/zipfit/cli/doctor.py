@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import random
 import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -19,14 +18,6 @@ if TYPE_CHECKING:
 
 _STRINGS = 4000
 _LEVELS = (1, 6, 9)
-
-# Sizes that reference zlib gives the first texts of `_strings` at level 6. Other zlibs that a Python may link (zlib-ng,
-# Intel's, Cloudflare's, Chromium's) parse differently and give other sizes.
-# fmt: off
-_PROBE_SIZES = (
-    23, 1099, 26, 105, 1004, 51, 174, 180, 282, 1963, 354, 313, 29, 1599, 43, 67, 24, 1131, 28, 508, 107, 24, 37, 608,
-)
-# fmt: on
 
 _EXTRAS = {
     "brotli": "brotli",
@@ -110,37 +101,19 @@ def doctor_command(as_json: common.AsJson = False) -> None:
 
 def diagnose() -> Diagnosis:
     """Find out what computes the sizes, and compare the kernel with the linked zlib where that is a reference zlib."""
-    from zipfit.compression import reference
+    from zipfit.compression import linked_zlib, reference
     from zipfit.compression.compressors import get_compressor
 
     core = native_core()
-    sound = tuple(reference.gzip_size(text, 6) for text in _strings(len(_PROBE_SIZES))) == _PROBE_SIZES
+    sound = linked_zlib.is_reference()
     checked = mismatches = 0
     if core is not None and sound:
         for level in _LEVELS:
             kernel = get_compressor("gzip", level)
-            for text in _strings(_STRINGS // len(_LEVELS)):
+            for text in linked_zlib.strings(_STRINGS // len(_LEVELS)):
                 checked += 1
                 mismatches += kernel.size(text) != reference.gzip_size(text, level)
     engine, isa = ("zlib", None) if core is None else ("native", core.isa())
     versions = library_versions(_EXTRAS.values())
     extras = {extra: versions.get(package) for extra, package in _EXTRAS.items()}
     return Diagnosis(engine, isa, zlib.ZLIB_RUNTIME_VERSION, sound, checked, mismatches, available_cores(), extras)
-
-
-def _strings(count: int) -> Iterator[bytes]:
-    """Texts of many kinds: words, repeats, noise, from nothing to tens of kilobytes; the same on every machine."""
-    generator = random.Random(20241018)
-    words = ["".join(generator.choices("etaoinshrdlucmfw", k=generator.randint(1, 9))) for _ in range(400)]
-    for index in range(count):
-        length = int(2 ** generator.uniform(0, 9))
-        if index % 4 == 0:
-            text = " ".join(generator.choices(words, k=length)).encode()
-        elif index % 4 == 1:
-            text = bytes(generator.choices(range(256), k=4 * length))
-        elif index % 4 == 2:
-            text = bytes(generator.choices(b"ab\n", k=8 * length))
-        else:
-            period = bytes(generator.choices(range(256), k=generator.randint(1, 300)))
-            text = period * length + bytes(generator.choices(b"xyz", k=length))
-        yield text

@@ -11,7 +11,6 @@ and the n numbers are reduced to a ranking by `zipfit.methods.reduce`.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.cover_reference import words
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.reduce import Reduced, check_reduction
+from zipfit.system.logarithm import natural_log
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ class Bm25(Reduced, Estimator):
             documents, length = documents + counted, length + total
             holding += found
         self._average = max(length, 1) / max(documents, 1)
-        rarity = {df: math.log(1 + (documents - df + 0.5) / (df + 0.5)) for df in np.unique(holding).tolist()}
+        counts = np.unique(holding)
+        rarity = dict(
+            zip(counts.tolist(), natural_log(1 + (documents - counts + 0.5) / (counts + 0.5)).tolist(), strict=True)
+        )
         asking: list[list[tuple[int, float]]] = [[] for _ in vocabulary]
         for j, query in enumerate(queries):
             for word, times in query.items():

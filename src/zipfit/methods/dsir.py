@@ -21,6 +21,7 @@ import numpy as np
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
+from zipfit.system.logarithm import natural_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -163,7 +164,7 @@ class Dsir(Estimator):
         if self.resample:
             # One stream for each target, one draw for each position: the same whatever the batches and the filter.
             streams = np.random.SeedSequence(self.seed).spawn(len(shares))
-            noise = [np.random.Generator(np.random.PCG64(stream)).gumbel(size=len(weights)) for stream in streams]
+            noise = [_gumbel(np.random.Generator(np.random.PCG64(stream)), len(weights)) for stream in streams]
             keys = weights + np.stack(noise, axis=1)
         orders = [eligible[np.argsort(-keys[eligible, t], kind="stable")] for t in range(len(shares))]
         for t, position in _take_turns(orders, shares):
@@ -201,7 +202,15 @@ class Dsir(Estimator):
 
 def _log_distribution(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     # A pool of empty documents has no n-grams: then every weight is 0 whatever stands here.
-    return np.log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
+    return natural_log(counts / max(int(counts.sum()), 1) + _SMOOTHING)
+
+
+def _gumbel(generator: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """The draws of `generator.gumbel(size=n)`, by a logarithm that is everywhere the same."""
+    drawn = generator.random(n)
+    while not (above := drawn > 0).all():  # a 0 is drawn again
+        drawn = np.append(drawn[above], generator.random(n - int(above.sum())))
+    return -natural_log(-natural_log(1 - drawn))
 
 
 def _take_turns(orders: Sequence[NDArray[np.int64]], shares: NDArray[np.float64]) -> Iterator[tuple[int, int]]:

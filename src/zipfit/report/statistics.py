@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -228,10 +229,10 @@ def gap_closed(arm: dict[int, float], random: dict[int, float], target: dict[int
         None without a common seed, or if the target is no better than random choice over the common seeds.
     """
     own = [(random[seed] - arm[seed], random[seed] - target[seed]) for seed in arm if seed in random and seed in target]
-    gap = sum(wide for _, wide in own)
+    gap = math.fsum(wide for _, wide in own)
     if gap <= 0:
         return None
-    return Gap(sum(gained for gained, _ in own) / gap, tuple(gained / wide for gained, wide in own if wide > 0))
+    return Gap(math.fsum(gained for gained, _ in own) / gap, tuple(gained / wide for gained, wide in own if wide > 0))
 
 
 def _by_seed(cells: Sequence[Cell]) -> dict[int, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -140,7 +141,7 @@ def _doubts(ranked: Sequence[Standing], best: Standing) -> list[str]:
         pairs = [theirs[cell.seed] - cell.loss for cell in best.cells if cell.seed in theirs]
         if pairs:
             ahead = sum(pair > 0 for pair in pairs)
-            behind = sum(pairs) / len(pairs)
+            behind = math.fsum(pairs) / len(pairs)
             word = ", so that lead is not safe" if ahead < len(pairs) else ""
             said.append(
                 f"{_name(second)} comes next, {abs(behind):.3f} {'behind' if behind >= 0 else 'ahead'} seed by seed; "
