@@ -13,8 +13,11 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zipfit.errors import ZipfitError, need, needing
 from zipfit.training.blocks import make_blocks
+from zipfit.training.chats import texts_of
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.interruption import Interruption
 from zipfit.training.overlap import find_overlap
@@ -25,15 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.training.blocks import Blocks
+    from zipfit.training.chats import Chat
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
     from zipfit.training.run import Checkpoints, Course, HeldOut, Observer
     from zipfit.training.settings import Settings
 
 
+_NOT_PREDICTED = -100
+"""What Transformers' losses leave out of the labels."""
+
+
 def train(
     model: LanguageModel,
-    texts: Sequence[str],
+    documents: Sequence[str | Chat],
     settings: Settings,
     course: Course,
     *,
@@ -45,7 +53,7 @@ def train(
 
     Args:
         model: loaded with the same settings and the course's seed.
-        texts: training documents, best first.
+        documents: texts or chats to train on, best first.
         settings: see `Settings`.
         course: see `Course`.
         held_out: what to measure the loss on; None to skip that.
@@ -58,8 +66,8 @@ def train(
 
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
-        ZipfitError: the documents do not fill a block, a block is longer than the model reads, the loss is not a
-            number, or memory ran out.
+        ZipfitError: the documents do not fill a block or hold no token for the loss, a block is longer than the model
+            reads, the loss is not a number, or memory ran out.
     """
     with needing("fine-tuning", "train"):
         import accelerate  # noqa: F401  # the Trainer needs it, and says so in a longer way
@@ -69,13 +77,15 @@ def train(
     fits = longest is None or size <= longest
     need(fits, f"block_size {size} is more than model {model.name} reads ({longest} tokens)")
     transformers.set_seed(course.seed)
-    blocks = make_blocks(texts, model.tokenizer, size, course.budget, course.seed)
+    blocks = make_blocks(documents, model.tokenizer, size, course.budget, course.seed)
     earlier = checkpoints.earlier if checkpoints is not None else None
     run = earlier.run if earlier is not None else Run()
     run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
     run.precision = "bf16" if trains_in_bf16(settings) else "fp32"
     run.device = model.network.device.type
-    run.overlap = find_overlap(texts[: blocks.documents], held_out.texts) if held_out is not None else None
+    run.scored = int(blocks.scored.sum()) * settings.epochs
+    if held_out is not None:
+        run.overlap = find_overlap(texts_of(documents[: blocks.documents]), texts_of(held_out.documents))
     observer = observer or Unobserved()
     observer.started(run)
     measurements = _Measurements(model, held_out, settings.test_tokens, course.evaluate_every, run, observer)
@@ -124,7 +134,7 @@ class _Measurements:
             self.since = time.perf_counter()
 
     def _test(self, held_out: HeldOut, known: Evaluation | None = None) -> None:
-        evaluation = known or cross_entropy(self.model, held_out.texts, self.test_tokens)
+        evaluation = known or cross_entropy(self.model, held_out.documents, self.test_tokens)
         done, loss = self.run.done_tokens, evaluation.loss
         need(math.isfinite(loss), f"the test loss is not a number after {done:,} training tokens")
         measured = Measured(done, loss, evaluation.bits_per_byte)
@@ -211,17 +221,17 @@ def _run_trainer(
 
 
 class _BlockDataset:
-    """Blocks as the Trainer wants them: in any order, each with itself as what is to be predicted."""
+    """Blocks as the Trainer wants them: in any order, each with what is to be predicted of itself."""
 
     def __init__(self, blocks: Blocks) -> None:
-        self._tokens = blocks.tokens
+        self._blocks = blocks
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self._blocks.tokens)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        tokens = self._tokens[index].astype("int64")
-        return {"input_ids": tokens, "labels": tokens}
+        tokens = self._blocks.tokens[index].astype("int64")
+        return {"input_ids": tokens, "labels": np.where(self._blocks.scored[index], tokens, _NOT_PREDICTED)}
 
 
 def _out_of_memory(settings: Settings) -> ZipfitError:
