@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from zipfit.training.precision import trains_in_bf16
 from zipfit.training.run import Measured, Run, Unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zipfit.training.blocks import Blocks
     from zipfit.training.chats import Chat
@@ -48,6 +49,7 @@ def train(
     held_out: HeldOut | None = None,
     checkpoints: Checkpoints | None = None,
     observer: Observer | None = None,
+    on_epoch: Callable[[Any, float], None] | None = None,
 ) -> Run:
     """Train the model, in place, on the documents.
 
@@ -59,6 +61,7 @@ def train(
         held_out: what to measure the loss on; None to skip that.
         checkpoints: where to leave them; None to keep none.
         observer: told of each measurement.
+        on_epoch: called at the end of each epoch with the optimizer and the epoch's mean learning rate.
 
     Returns:
         The run, not `finished` where Ctrl-C stopped it after a step: a checkpoint was then written, if there is
@@ -90,7 +93,7 @@ def train(
     observer.started(run)
     measurements = _Measurements(model, held_out, settings.test_tokens, course.evaluate_every, run, observer)
     try:
-        _run_trainer(blocks, settings, course.seed, measurements, checkpoints)
+        _run_trainer(blocks, settings, course.seed, measurements, checkpoints, on_epoch)
     except (RuntimeError, MemoryError) as error:
         kinds = torch.OutOfMemoryError, MemoryError
         if isinstance(error, kinds) or "not enough memory" in str(error) or "out of memory" in str(error):
@@ -143,7 +146,12 @@ class _Measurements:
 
 
 def _run_trainer(
-    blocks: Blocks, settings: Settings, seed: int, measurements: _Measurements, checkpoints: Checkpoints | None
+    blocks: Blocks,
+    settings: Settings,
+    seed: int,
+    measurements: _Measurements,
+    checkpoints: Checkpoints | None,
+    on_epoch: Callable[[Any, float], None] | None,
 ) -> None:
     import torch
     import transformers
@@ -153,6 +161,7 @@ def _run_trainer(
     device = network.device.type
     step_tokens = settings.batch_size * settings.block_size
     steps_per_epoch = math.ceil(len(blocks.tokens) / settings.batch_size)
+    rates: list[float] = []
 
     class Trainer(transformers.Trainer):  # type: ignore[misc]
         """Computes the training loss alone in bfloat16; the Trainer's own way leaves a network that always does."""
@@ -164,6 +173,13 @@ def _run_trainer(
     class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             measurements.begin()
+
+        def on_step_begin(self, *_: Any, optimizer: Any, **__: Any) -> None:
+            rates.append(optimizer.param_groups[0]["lr"])
+
+        def on_epoch_end(self, *_: Any, optimizer: Any, **__: Any) -> None:
+            if on_epoch is not None:
+                on_epoch(optimizer, fmean(rates[-steps_per_epoch:]))
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
             if "loss" in logs:  # of one step, as every step is logged
