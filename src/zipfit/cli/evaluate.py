@@ -32,6 +32,7 @@ def evaluate_command(
         str | None, typer.Option("--output", "-o", help="Also write each document's tokens, bytes and loss.")
     ] = None,
     test_tokens: training.TestTokens = 1024,
+    chat_template: training.ChatTemplate = None,
     on_humaneval: Annotated[bool, _solving("--humaneval", help="Let the model solve HumanEval.")] = False,
     completions: Annotated[
         str | None, _solving(help="Judge ready completions instead: JSON Lines of task_id and completion.")
@@ -93,6 +94,7 @@ def evaluate_command(
                     test_tokens=test_tokens,
                     text_field=text_field,
                     template=template,
+                    chat_template=chat_template,
                     on_documents=None if advance is None else advance.documents,
                 )
             if outputs is not None:

@@ -27,6 +27,7 @@ def finetune_command(
     budget: Annotated[
         int | None, typer.Option("--tokens", help="Train on this many tokens, from the first documents on.")
     ] = None,
+    chat_template: training.ChatTemplate = None,
     seed: Annotated[int, typer.Option(help="Seed of the documents' order, dropout and fresh adapters.")] = 0,
     evaluate_every: Annotated[
         int | None, typer.Option(help="Training tokens between measurements.", show_default="before and after alone")
@@ -111,6 +112,7 @@ def finetune_command(
             trust_remote_code=trust_remote_code,
             text_field=text_field,
             template=template,
+            chat_template=chat_template,
             test_field=test_field,
             test_template=test_template,
             observer=terminal,

@@ -302,10 +302,11 @@ def _need_no_other_options(context: typer.Context) -> None:
     for parameter in context.command.params:
         name = str(parameter.name)
         source = context.get_parameter_source(name)
-        if name not in _OF_CUTS and source is not None and source.name == "COMMANDLINE":
-            said = "the source" if name == "pool" else max(parameter.opts, key=len)
+        said = context.params.get(name) not in (None, (), [])  # click 8.1 takes no source for one that is given
+        if name not in _OF_CUTS and said and source is not None and source.name == "COMMANDLINE":
+            what = "the source" if name == "pool" else max(parameter.opts, key=len)
             raise ZipfitError(
-                f"{said} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"
+                f"{what} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"
             )
 
 

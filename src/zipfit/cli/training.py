@@ -25,6 +25,14 @@ TrustRemoteCode = Annotated[bool, _model("--trust-remote-code", help="Run the Py
 AllowCodeExecution = Annotated[
     bool, typer.Option("--allow-code-execution", help="Agree that programs which the model writes are run.")
 ]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(
+        help="Write chats and pairs in the model's own chat template; the loss is on `all` tokens or on those of the "
+        "`assistant` alone.",
+        show_default="plain text",
+    ),
+]
 TestTokens = Annotated[int, typer.Option(help="Longest prefix of a test document to score, in tokens.")]
 
 
@@ -52,7 +60,8 @@ class TerminalRun:
             self._bar.stop()
 
     def started(self, run: Run) -> None:
-        self._say(f"{run.documents:,} documents, {run.tokens:,} tokens, {run.precision} on {run.device}")
+        scored = "" if run.scored == run.tokens else f" ({run.scored:,} of the assistant's)"
+        self._say(f"{run.documents:,} documents, {run.tokens:,} tokens{scored}, {run.precision} on {run.device}")
         if run.overlap is not None and (run.overlap.exact or run.overlap.ngram):
             self._say(f"warning: {run.overlap}")
         self._before = run.done_tokens  # by the run that is resumed

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 21
 _FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
 
+_INTERVAL_MONTHS = 21
+"""As Arrow numbers its types; pyarrow before 22 has no name for this one."""
+
 
 class RowGroups(NamedTuple):
     """Row groups `start` to `stop` of a Parquet file, of which the first begins with the row `first_row`."""
@@ -126,7 +129,7 @@ def check_schema(name: str, schema: pa.Schema) -> None:
     need_distinct(name, schema.names)
     kinds = list(schema.types)
     for kind in kinds:  # which grows by what each holds
-        if kind.id == pa.lib.Type_INTERVAL_MONTHS:
+        if kind.id == _INTERVAL_MONTHS:
             raise ZipfitError(f"{name}: has a column of {kind}, of which Arrow gives no values")
         if pa.types.is_struct(kind):
             need_distinct(name, [field.name for field in kind], "field")

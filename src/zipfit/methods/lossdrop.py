@@ -116,5 +116,7 @@ class LossDrop(Estimator):
     def _tune(self, examples: list[str], settings: Settings) -> LanguageModel:
         tuned = load_model(self.model, settings, self.seed)
         with in_one_thread():
-            train(tuned, examples, settings, Course(seed=self.seed))
+            run = train(tuned, examples, settings, Course(seed=self.seed))
+        if not run.finished:
+            raise KeyboardInterrupt
         return tuned

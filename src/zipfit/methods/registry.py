@@ -29,6 +29,7 @@ METHODS = {
     "bm25": "zipfit.methods.bm25:Bm25",
     "gain": "zipfit.methods.gain:Gain",
     "lossdrop": "zipfit.methods.lossdrop:LossDrop",
+    "less": "zipfit.methods.less:Less",
     "distilled": "zipfit.methods.distilled:Distilled",
     "mmr": "zipfit.methods.mmr:Mmr",
 }

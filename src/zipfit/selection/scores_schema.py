@@ -132,6 +132,9 @@ def read_done(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it says no such thing.
     """
-    done: dict[str, Any] = msgspec.json.decode(data)
+    try:
+        done: dict[str, Any] = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:  # no ValueError before msgspec 0.21
+        raise ValueError(str(error)) from error
     as_type(done, _Done)
     return done

@@ -4,6 +4,9 @@ Each document is scored on its own: its tokens are predicted from those before i
 from the begin-of-text token or, where the tokenizer has none, from the end-of-text token that parts documents in
 training. So every byte of a document is paid for, and bits a byte compare between tokenizers. All is computed in
 float32, in whatever a model is trained, so that a model costs the same before it is saved and after.
+
+Of a chat in a model's template, the tokens count that the loss is on, and the bytes of what these say, less special
+tokens, whose letters nobody said: its bits a byte compare between models with one template alone.
 """
 
 from __future__ import annotations
@@ -12,12 +15,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zipfit.errors import need
 from zipfit.training.blocks import encode
+from zipfit.training.chats import Chat
 from zipfit.training.precision import in_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from zipfit.training.models import LanguageModel
 
@@ -29,7 +37,7 @@ class DocumentLoss:
     """What one document costs a model.
 
     Attributes:
-        tokens: predicted tokens.
+        tokens: predicted tokens that the loss is on.
         bytes: of UTF-8, that these tokens stand for.
         nats: the sum of -ln p over the tokens.
         truncated: whether the document is longer than what was scored.
@@ -77,7 +85,7 @@ class Evaluation:
 
 def cross_entropy(
     model: LanguageModel,
-    texts: Sequence[str],
+    documents: Sequence[str | Chat],
     test_tokens: int = 1024,
     on_documents: Callable[[int], None] | None = None,
 ) -> Evaluation:
@@ -85,12 +93,12 @@ def cross_entropy(
 
     Args:
         model: it is in evaluation mode afterwards as before.
-        texts: the documents.
+        documents: texts or chats.
         test_tokens: longest prefix of a document to score, in tokens; clipped to what the model can read.
         on_documents: told the number of documents done after each batch.
 
     Raises:
-        ZipfitError: the documents hold no text.
+        ZipfitError: the documents hold no text, or the loss is on none of what is scored.
     """
     network, tokenizer = model.network, model.tokenizer
     begins, ends = _adds(tokenizer)
@@ -99,18 +107,26 @@ def cross_entropy(
     # Letters of a text that are the token which parts documents are part of no prediction.
     first = "" if begins else tokenizer.eos_token
     last = "" if ends else tokenizer.eos_token
+    encoded = iter(encode([document for document in documents if isinstance(document, str)], tokenizer))
     prepared = [
-        _Prepared(text.removesuffix(last).removeprefix(first), tokens, start, limit)
-        for text, tokens in zip(texts, encode(texts, tokenizer), strict=True)
+        _Prepared(document.tokens.tolist(), start, limit, scored=document.scored)
+        if isinstance(document, Chat)
+        else _Prepared(next(encoded), start, limit, text=document.removesuffix(last).removeprefix(first))
+        for document in documents
     ]
-    need(any(len(document.tokens) > 1 for document in prepared), "the test set holds no text")
+    chats = any(isinstance(document, Chat) for document in documents)
+    wanted = f"of the assistant's in the first {limit} tokens of a chat" if chats else "text"
+    need(
+        any(document.scored.any() for document in prepared),
+        f"the test set holds {'nothing' if chats else 'no'} {wanted}",
+    )
     nats: dict[int, float] = {}
     training = network.training
     network.eval()
     try:
         with in_float32(network):
             for batch in _batches(prepared):
-                costs = _nats(network, [prepared[index].tokens for index in batch], start)
+                costs = _nats(network, [prepared[index] for index in batch], start)
                 nats.update(zip(batch, costs, strict=True))
                 if on_documents is not None:
                     on_documents(len(batch))
@@ -118,18 +134,18 @@ def cross_entropy(
         network.train(training)
     return Evaluation(
         [
-            DocumentLoss(len(document.tokens) - 1, document.bytes(tokenizer), nats[index], document.truncated)
-            for index, document in enumerate(prepared)
+            DocumentLoss(int(each.scored.sum()), each.bytes(tokenizer), nats[index], each.truncated)
+            for index, each in enumerate(prepared)
         ]
     )
 
 
-def _nats(network: Any, documents: Sequence[Sequence[int]], start: int) -> list[float]:
-    """The sum of -ln p over each document's tokens but the first, from one pass over them all."""
+def _nats(network: Any, documents: Sequence[_Prepared], start: int) -> list[float]:
+    """The sum of -ln p over each document's tokens that count, from one pass over them all."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    rows = [torch.tensor(document, device=network.device) for document in documents]
+    rows = [torch.tensor(document.tokens, device=network.device) for document in documents]
     tokens = pad_sequence(rows, batch_first=True, padding_value=start)
     mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     with torch.inference_mode():
@@ -138,22 +154,33 @@ def _nats(network: Any, documents: Sequence[Sequence[int]], start: int) -> list[
             torch.nn.functional.cross_entropy(predicted[: len(row) - 1].float(), row[1:], reduction="none")
             for predicted, row in zip(logits, rows, strict=True)
         )
-        return [float(cost.double().sum()) for cost in costs]
+        counted = (torch.from_numpy(document.scored).to(network.device) for document in documents)
+        return [float(cost.double()[count].sum()) for cost, count in zip(costs, counted, strict=True)]
 
 
 class _Prepared:
-    """A document's tokens after the token that it is predicted from, cut to the limit; its text is what they say."""
+    """A document's tokens after the token that it is predicted from, cut to the limit, and which of them count.
 
-    def __init__(self, text: str, tokens: list[int], start: int, limit: int) -> None:
-        self._text = text
-        body = tokens[1:] if tokens[:1] == [start] else tokens
+    Without marks all do, and the text is what they say.
+    """
+
+    def __init__(
+        self, tokens: list[int], start: int, limit: int, *, text: str = "", scored: NDArray[np.bool_] | None = None
+    ) -> None:
+        before = int(tokens[:1] == [start])
+        body = tokens[before:]
         self.truncated = len(body) > limit
         self.tokens = [start, *body[:limit]]
+        self.scored = np.ones(len(self.tokens) - 1, bool) if scored is None else scored[before:][:limit]
+        self._text = text
+        self._is_chat = scored is not None
 
     def bytes(self, tokenizer: Any) -> int:
-        if not self.truncated:
-            return len(self._text.encode("utf-8", "replace"))
-        return len(tokenizer.decode(self.tokens[1:], clean_up_tokenization_spaces=False).encode("utf-8", "replace"))
+        said = self._text
+        if self.truncated or self._is_chat:
+            tokens = np.array(self.tokens[1:])[self.scored].tolist()
+            said = tokenizer.decode(tokens, skip_special_tokens=self._is_chat, clean_up_tokenization_spaces=False)
+        return len(said.encode("utf-8", "replace"))
 
 
 def _adds(tokenizer: Any) -> tuple[bool, bool]:

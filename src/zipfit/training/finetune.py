@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypedDict
 
-from zipfit.corpus.corpus import Corpus, read_documents
+from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need
 from zipfit.system.runtime import library_versions
-from zipfit.training.models import ModelSource, load_model
+from zipfit.training.chats import Chat, check_chat_template, read_chats
+from zipfit.training.models import ModelSource, load_model, load_tokenizer
 from zipfit.training.run import Checkpoints, Course, Earlier, HeldOut, Measured, Run, Unobserved
 from zipfit.training.settings import PRESETS
 from zipfit.training.train import train
@@ -54,6 +55,7 @@ class FinetuneOptions(TypedDict, total=False):
     trust_remote_code: bool
     text_field: str | None
     template: str | None
+    chat_template: str | None
     test_field: str | None
     test_template: str | None
 
@@ -90,6 +92,8 @@ def finetune(
             trust_remote_code: run the Python code that comes with the model; False.
             text_field: as in `zipfit.select`, and so is `template`.
             template: see there.
+            chat_template: write chats and pairs, of the test set too, in the model's own chat template, with the loss
+                on `all` tokens or on those of the `assistant` alone; None for plain text.
             test_field: the same for the test set, and so is `test_template`.
             test_template: see there.
 
@@ -99,9 +103,9 @@ def finetune(
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
         TypeError: a keyword is none of these.
-        ZipfitError: the folder holds a run that may not be replaced or cannot be resumed; a document cannot be read;
-            the documents do not fill a block; the model cannot be loaded or trained; the loss is not a number; memory
-            ran out.
+        ZipfitError: the folder holds a run that may not be replaced or cannot be resumed; a document cannot be read
+            or written as a chat; the documents do not fill a block; the model cannot be loaded or trained; the loss is
+            not a number; memory ran out.
     """
     for name in options:
         if name not in FinetuneOptions.__optional_keys__:
@@ -110,21 +114,25 @@ def finetune(
     settings = settings or PRESETS["default"]
     source = ModelSource(model, options.get("revision"), options.get("trust_remote_code", False))
     course = Course(options.get("budget"), options.get("seed", 0), options.get("evaluate_every"))
-    inputs, _ = open_documents("documents", documents)
-    corpus = Corpus(inputs, Reading(options.get("text_field"), options.get("template")))
-    texts = [text for batch in corpus.read() for text in batch.texts]
+    chat_template = options.get("chat_template")
+    reading = Reading(options.get("text_field"), options.get("template"))
+    test_reading = Reading(options.get("test_field"), options.get("test_template"))
+    for each in (reading, test_reading):
+        check_chat_template(chat_template, each.template)
+    chats = None if chat_template is None else (load_tokenizer(source), chat_template)
+    given, turns_as = _read("documents", documents, reading, chats)
     held_out = None
     if test is not None:
-        reading = Reading(options.get("test_field"), options.get("test_template"))
-        held_out = HeldOut([text for text, _ in read_documents("test set", test, reading)])
-        need(len(held_out.texts) > 0, "the test set is empty: it holds no document")
+        held_out = HeldOut(_read("test set", test, test_reading, chats)[0])
+        need(len(held_out.documents) > 0, "the test set is empty: it holds no document")
     described = {
         "model": source.name,
         "revision": source.revision,
-        "documents": _digest(texts),
-        "test": _digest([] if held_out is None else held_out.texts),
+        "documents": _digest(given),
+        "test": _digest([] if held_out is None else held_out.documents),
         "settings": asdict(settings),
         **asdict(course),
+        **({} if chat_template is None else {"chat_template": chat_template}),
     }
     resume = options.get("resume", False)
     earlier = None if options.get("overwrite", False) else _earlier(folder, described, resume)
@@ -135,20 +143,32 @@ def finetune(
     with (folder / RESULTS).open("a", encoding="utf-8") as stream:
         record = _Record(stream, described, observer or Unobserved())
         try:
-            run = train(loaded, texts, settings, course, held_out=held_out, checkpoints=checkpoints, observer=record)
+            run = train(loaded, given, settings, course, held_out=held_out, checkpoints=checkpoints, observer=record)
         except ZipfitError as error:
             record.write("failed", error=str(error))
             raise
         ending = {"tokens": run.done_tokens, "seconds": run.seconds, "precision": run.precision, "device": run.device}
         record.write("end" if run.finished else "interrupted", **ending)
-    if getattr(loaded.tokenizer, "chat_template", None):
-        spoken = (document.read_as for document in corpus.sample.documents if document.read_as.speakers)
-        run.untemplated = next((read_as.what for read_as in spoken), None)
+    if chats is None and getattr(loaded.tokenizer, "chat_template", None):
+        run.untemplated = turns_as
     if run.finished:
         if options.get("save_model", True):
             loaded.save(folder / MODEL)
         shutil.rmtree(checkpoints.folder, ignore_errors=True)
     return run
+
+
+def _read(
+    role: str, documents: Documents, reading: Reading, chats: tuple[Any, str] | None
+) -> tuple[list[str | Chat], str | None]:
+    """Documents as text, or by a tokenizer's chat template with a loss; and how turns were read that are text now."""
+    if chats is not None:
+        return list(read_chats(role, documents, reading.text_field, *chats)), None
+    inputs, _ = open_documents(role, documents)
+    corpus = Corpus(inputs, reading)
+    texts: list[str | Chat] = [text for batch in corpus.read() for text in batch.texts]
+    spoken = (document.read_as for document in corpus.sample.documents if document.read_as.speakers)
+    return texts, next((read_as.what for read_as in spoken), None)
 
 
 @dataclass
@@ -189,7 +209,8 @@ def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> Earlier |
     if not any(event["event"] == "train" for event in events):  # what failed at once is no run
         return None
     need(resume, f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
-    changed = [name for name, value in described.items() if events[0].get(name) != json.loads(json.dumps(value))]
+    now = {"chat_template": None, **json.loads(json.dumps(described))}
+    changed = [name for name, value in now.items() if events[0].get(name) != value]
     need(not changed, f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
     need(events[-1]["event"] != "end", f"{folder}: its run is finished (give --overwrite to run it again)")
     # Of a checkpoint, the trainer's state is written last.
@@ -240,9 +261,12 @@ def _steps(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _digest(texts: Sequence[str]) -> str:
+def _digest(documents: Sequence[str | Chat]) -> str:
     sha256 = hashlib.sha256()
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
+    for document in documents:
+        if isinstance(document, Chat):
+            encoded = document.tokens.astype("<i4").tobytes() + document.scored.tobytes()
+        else:
+            encoded = document.encode("utf-8", "surrogatepass")
         sha256.update(len(encoded).to_bytes(8, "little") + encoded)
     return sha256.hexdigest()

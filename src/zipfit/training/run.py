@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from zipfit.training.chats import Chat
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.overlap import Overlap
 
@@ -35,6 +36,7 @@ class Run:
     Attributes:
         documents: how many it was trained on.
         tokens: in the blocks, all epochs together.
+        scored: those of them that the loss is on.
         done_tokens: trained on; less than `tokens` after an interruption.
         test: losses on the test set, the first before training, the last after.
         train: losses on the training blocks, step by step.
@@ -42,13 +44,14 @@ class Run:
         precision: `bf16` or `fp32`.
         device: where it ran.
         overlap: what the test set shares with the documents; None without a test set.
-        untemplated: how turns were read, where documents have some and the model has a chat template: they are trained
-            as plain text, which that template is not; else None.
+        untemplated: how turns were read, where they are trained as plain text though the model has a chat template;
+            else None.
         interrupted: whether Ctrl-C was pressed: it then stopped after a step, unless that was the last one.
     """
 
     documents: int = 0
     tokens: int = 0
+    scored: int = 0
     done_tokens: int = 0
     test: list[Measured] = field(default_factory=list)
     train: list[Measured] = field(default_factory=list)
@@ -85,11 +88,11 @@ class HeldOut:
     """Documents that the loss is measured on before, during and after a run.
 
     Attributes:
-        texts: the documents.
+        documents: texts or chats.
         before: what they cost the untrained model, if it is known already.
     """
 
-    texts: Sequence[str]
+    documents: Sequence[str | Chat]
     before: Evaluation | None = None
 
 

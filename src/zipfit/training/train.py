@@ -11,10 +11,14 @@ import tempfile
 import time
 import warnings
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from zipfit.errors import ZipfitError, need, needing
 from zipfit.training.blocks import make_blocks
+from zipfit.training.chats import texts_of
 from zipfit.training.evaluation import cross_entropy
 from zipfit.training.interruption import Interruption
 from zipfit.training.overlap import find_overlap
@@ -22,35 +26,42 @@ from zipfit.training.precision import trains_in_bf16
 from zipfit.training.run import Measured, Run, Unobserved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zipfit.training.blocks import Blocks
+    from zipfit.training.chats import Chat
     from zipfit.training.evaluation import Evaluation
     from zipfit.training.models import LanguageModel
     from zipfit.training.run import Checkpoints, Course, HeldOut, Observer
     from zipfit.training.settings import Settings
 
 
+_NOT_PREDICTED = -100
+"""What Transformers' losses leave out of the labels."""
+
+
 def train(
     model: LanguageModel,
-    texts: Sequence[str],
+    documents: Sequence[str | Chat],
     settings: Settings,
     course: Course,
     *,
     held_out: HeldOut | None = None,
     checkpoints: Checkpoints | None = None,
     observer: Observer | None = None,
+    on_epoch: Callable[[Any, float], None] | None = None,
 ) -> Run:
     """Train the model, in place, on the documents.
 
     Args:
         model: loaded with the same settings and the course's seed.
-        texts: training documents, best first.
+        documents: texts or chats to train on, best first.
         settings: see `Settings`.
         course: see `Course`.
         held_out: what to measure the loss on; None to skip that.
         checkpoints: where to leave them; None to keep none.
         observer: told of each measurement.
+        on_epoch: called at the end of each epoch with the optimizer and the epoch's mean learning rate.
 
     Returns:
         The run, not `finished` where Ctrl-C stopped it after a step: a checkpoint was then written, if there is
@@ -58,8 +69,8 @@ def train(
 
     Raises:
         MissingExtraError: a package of the extra `train` is not installed.
-        ZipfitError: the documents do not fill a block, a block is longer than the model reads, the loss is not a
-            number, or memory ran out.
+        ZipfitError: the documents do not fill a block or hold no token for the loss, a block is longer than the model
+            reads, the loss is not a number, or memory ran out.
     """
     with needing("fine-tuning", "train"):
         import accelerate  # noqa: F401  # the Trainer needs it, and says so in a longer way
@@ -69,18 +80,20 @@ def train(
     fits = longest is None or size <= longest
     need(fits, f"block_size {size} is more than model {model.name} reads ({longest} tokens)")
     transformers.set_seed(course.seed)
-    blocks = make_blocks(texts, model.tokenizer, size, course.budget, course.seed)
+    blocks = make_blocks(documents, model.tokenizer, size, course.budget, course.seed)
     earlier = checkpoints.earlier if checkpoints is not None else None
     run = earlier.run if earlier is not None else Run()
     run.documents, run.tokens = blocks.documents, blocks.tokens.size * settings.epochs
     run.precision = "bf16" if trains_in_bf16(settings) else "fp32"
     run.device = model.network.device.type
-    run.overlap = find_overlap(texts[: blocks.documents], held_out.texts) if held_out is not None else None
+    run.scored = int(blocks.scored.sum()) * settings.epochs
+    if held_out is not None:
+        run.overlap = find_overlap(texts_of(documents[: blocks.documents]), texts_of(held_out.documents))
     observer = observer or Unobserved()
     observer.started(run)
     measurements = _Measurements(model, held_out, settings.test_tokens, course.evaluate_every, run, observer)
     try:
-        _run_trainer(blocks, settings, course.seed, measurements, checkpoints)
+        _run_trainer(blocks, settings, course.seed, measurements, checkpoints, on_epoch)
     except (RuntimeError, MemoryError) as error:
         kinds = torch.OutOfMemoryError, MemoryError
         if isinstance(error, kinds) or "not enough memory" in str(error) or "out of memory" in str(error):
@@ -124,7 +137,7 @@ class _Measurements:
             self.since = time.perf_counter()
 
     def _test(self, held_out: HeldOut, known: Evaluation | None = None) -> None:
-        evaluation = known or cross_entropy(self.model, held_out.texts, self.test_tokens)
+        evaluation = known or cross_entropy(self.model, held_out.documents, self.test_tokens)
         done, loss = self.run.done_tokens, evaluation.loss
         need(math.isfinite(loss), f"the test loss is not a number after {done:,} training tokens")
         measured = Measured(done, loss, evaluation.bits_per_byte)
@@ -133,7 +146,12 @@ class _Measurements:
 
 
 def _run_trainer(
-    blocks: Blocks, settings: Settings, seed: int, measurements: _Measurements, checkpoints: Checkpoints | None
+    blocks: Blocks,
+    settings: Settings,
+    seed: int,
+    measurements: _Measurements,
+    checkpoints: Checkpoints | None,
+    on_epoch: Callable[[Any, float], None] | None,
 ) -> None:
     import torch
     import transformers
@@ -143,6 +161,7 @@ def _run_trainer(
     device = network.device.type
     step_tokens = settings.batch_size * settings.block_size
     steps_per_epoch = math.ceil(len(blocks.tokens) / settings.batch_size)
+    rates: list[float] = []
 
     class Trainer(transformers.Trainer):  # type: ignore[misc]
         """Computes the training loss alone in bfloat16; the Trainer's own way leaves a network that always does."""
@@ -154,6 +173,13 @@ def _run_trainer(
     class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             measurements.begin()
+
+        def on_step_begin(self, *_: Any, optimizer: Any, **__: Any) -> None:
+            rates.append(optimizer.param_groups[0]["lr"])
+
+        def on_epoch_end(self, *_: Any, optimizer: Any, **__: Any) -> None:
+            if on_epoch is not None:
+                on_epoch(optimizer, fmean(rates[-steps_per_epoch:]))
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ARG002
             if "loss" in logs:  # of one step, as every step is logged
@@ -211,17 +237,17 @@ def _run_trainer(
 
 
 class _BlockDataset:
-    """Blocks as the Trainer wants them: in any order, each with itself as what is to be predicted."""
+    """Blocks as the Trainer wants them: in any order, each with what is to be predicted of itself."""
 
     def __init__(self, blocks: Blocks) -> None:
-        self._tokens = blocks.tokens
+        self._blocks = blocks
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self._blocks.tokens)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        tokens = self._tokens[index].astype("int64")
-        return {"input_ids": tokens, "labels": tokens}
+        tokens = self._blocks.tokens[index].astype("int64")
+        return {"input_ids": tokens, "labels": np.where(self._blocks.scored[index], tokens, _NOT_PREDICTED)}
 
 
 def _out_of_memory(settings: Settings) -> ZipfitError:
