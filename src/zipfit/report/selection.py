@@ -181,7 +181,7 @@ def _histogram(
     ticks = [_Place(tick.x, say(float(edges[round(tick.x / width)]))) for tick in ticks]
     line = None
     if cut is not None and edges[0] <= cut <= edges[-1]:
-        line = _Place(round(100 * float((cut - edges[0]) / (edges[-1] - edges[0])), 3), f"cut at {say(cut)}")
+        line = _Place(round(100 * float((cut - edges[0]) / (edges[-1] - edges[0])), 3), f"cut at {cut:.4g}")
     return _Histogram(name, title, description, bars, ticks, line, rows, whole is not None)
 
 
@@ -189,11 +189,10 @@ def _scores(selection: Selection, chosen: dict[str, Any]) -> _Histogram:
     pool, scores = selection.pool_scores, selection.scores
     finite = [each[np.isfinite(each)] for each in (scores if pool is None else pool, scores)]
     low, high = (float(finite[0].min()), float(finite[0].max())) if finite[0].size else (0.0, 1.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
-    digits = max(2, min(8, 1 - int(np.floor(np.log10(edges[-1] - edges[0])))))
+    edges = np.linspace(low, high if high > low else low + max(1.0, abs(low)), _BINS + 1)
 
     def say(score: float) -> str:
-        return f"{score:.{digits}f}"
+        return f"{score:.3g}"
 
     words = f"The chosen documents score from {chosen['best_score']:.4f} to {chosen['score_at_cut']:.4f} at the cut."
     if (ties := chosen["ties_at_cut"]) is not None and ties["left"]:
@@ -260,11 +259,16 @@ def _coverage(near: Nearness, documents: int, examples: int) -> dict[str, Any]:
         "words": words,
         "headline": headline,
         "rows": [
-            (each.example, each.rank, f"{each.distance:.3f}", f"{each.unasked:.3f}", first_line(each.text, _EXCERPT))
+            (each.example, each.rank, f"{each.distance:.3f}", f"{each.unasked:.3f}", _excerpt(each.text))
             for each in unserved[:_ROWS]
         ],
         "left_out": f"and {count(len(unserved) - _ROWS)} more" if len(unserved) > _ROWS else "",
     }
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a text on one line."""
+    return tidy(" ".join(text[: 4 * _EXCERPT].split()), _EXCERPT)
 
 
 @dataclass(frozen=True)
@@ -344,37 +348,47 @@ def _dropped(selection: Selection, duplicates: int) -> dict[str, Any]:
 
 
 def _leaks(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
-    """What the chosen documents, or those left out, share with a test set and with the target."""
+    """What the chosen documents, and those left out, share with test sets and with the target."""
     found, check, exclude = manifest.get("findings", {}), manifest.get("check"), selection.terms.exclude
     equal, containing = (found.get(name, 0) for name in ("equal_to_examples", "containing_examples"))
     words = [
         f"Of the chosen documents, {count(equal)} equal an example of the target, and {count(containing)} contain one."
     ]
-    columns = ["example", "#rank", "#overlap", "shared words"]
-    rows: list[tuple[Any, ...]] = []
-    title, total = "", 0
+    tables = []
     if check is not None:
-        total = check["overlapping"]
-        words.append(f"{plural(total, 'chosen document')} overlap with the test set to check.")
-        title = "Chosen documents that overlap with the test set"
+        words.append(f"{count(check['overlapping'])} overlap with the test set to check.")
         cases = [(case["rank"], case) for case in check["cases"]]
-    elif exclude is not None:
-        left_out = [item for item in selection.cut.dropped if item.overlap is not None]
-        total = len(left_out)
-        words.append(f"{plural(total, 'document')} that overlap with the test set were left out.")
-        title, columns[1] = "Documents left out", "#position"
-        positions = [item.position for item in left_out[:_ROWS]]
-        places = selection.ranking.sources.pool.corpus.source_positions(np.array(positions, dtype=np.int64)).tolist()
-        described = [exclude.describe(item.overlap[0]) for item in left_out[:_ROWS] if item.overlap is not None]
+        tables.append(
+            _overlaps("Chosen documents that overlap with the test set", "#rank", cases, check["overlapping"])
+        )
+    if exclude is not None:
+        left_out = [(item.position, item.overlap[0]) for item in selection.cut.dropped if item.overlap is not None]
+        words.append(
+            f"{plural(len(left_out), 'document')} were left out, as they overlap with the test set to exclude."
+        )
+        shown = np.array([position for position, _ in left_out[:_ROWS]], dtype=np.int64)
+        places = selection.ranking.sources.pool.corpus.source_positions(shown).tolist()
+        described = [exclude.describe(match) for _, match in left_out[:_ROWS]]
         cases = list(zip(places, described, strict=True))
-    else:
+        tables.append(_overlaps("Documents left out, by position in the source", "#position", cases, len(left_out)))
+    if check is None and exclude is None:
         words.append("No test set was given to look for (--check, --exclude).")
-        cases = []
-    for place, case in cases:
-        example = f"{case['test_file']}, row {case['test_row']}"
-        rows.append((example, count(place), percent(case["overlap"]), first_line(case["shared_words"], _EXCERPT)))
+    return {"words": " ".join(words), "tables": [each for each in tables if each["rows"]]}
+
+
+def _overlaps(title: str, place: str, cases: list[tuple[int, dict[str, Any]]], total: int) -> dict[str, Any]:
+    """A table of documents that overlap with examples of a test set, each as `TestSet.describe` describes it."""
+    rows = [
+        (
+            f"{case['test_file']}, row {case['test_row']}",
+            count(at),
+            percent(case["overlap"]),
+            _excerpt(case["shared_words"]),
+        )
+        for at, case in cases
+    ]
     left = f"and {count(total - len(rows))} more" if total > len(rows) else ""
-    return {"words": " ".join(words), "title": title, "columns": columns, "rows": rows, "left_out": left}
+    return {"title": title, "columns": ["example", place, "#overlap", "shared words"], "rows": rows, "left_out": left}
 
 
 def _settings(manifest: dict[str, Any]) -> list[tuple[str, str]]:
