@@ -65,6 +65,7 @@ def test_what_is_left_out_stands_there(tmp_path):
     _, page = page_of(selection, tmp_path / "page.html")
     assert "2 documents were left out" in page.text
     assert "0 overlap with the test set to check" in page.text
+    assert "chosen documents overlap with" not in page.text  # nothing to warn of
     assert "Documents left out, by position in the source" in page.text
 
 

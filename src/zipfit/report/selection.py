@@ -79,12 +79,12 @@ def _page(selection: Selection, manifest: dict[str, Any]) -> str:
     pool, chosen, output = manifest["pool"], manifest["selection"], manifest["output"]
     name = "selection" if output is None else output["path"]
     method = manifest["method"]["class"].rpartition(":")[2]
-    near = nearness(selection)
+    near, check = nearness(selection), summary["check"]
     facts = [
         ("documents", count(chosen["documents"])),
         ("of the pool", f"{chosen['documents'] / pool['documents']:.2%}"),
         ("text", megabytes(chosen["bytes"])),
-        ("score at the cut", f"{chosen['score_at_cut']:.4f}"),
+        ("score at the cut", f"{chosen['score_at_cut']:.4g}"),
     ]
     if chosen["tokens"] is not None:
         facts.insert(3, ("tokens", count(chosen["tokens"])))
@@ -95,7 +95,7 @@ def _page(selection: Selection, manifest: dict[str, Any]) -> str:
         name=name,
         lead=f"{plural(chosen['documents'], 'document')} out of {count(pool['documents'])}, by {method}.",
         facts=facts,
-        warnings=list(found_lines(summary)),
+        warnings=list(found_lines(summary | {"check": check if check and check["overlapping"] else None})),
         scores=_scores(selection, chosen),
         lengths=_lengths(lengths, selection.cut.indices),
         labels=_labels(summary),
@@ -194,7 +194,7 @@ def _scores(selection: Selection, chosen: dict[str, Any]) -> _Histogram:
     def say(score: float) -> str:
         return f"{score:.3g}"
 
-    words = f"The chosen documents score from {chosen['best_score']:.4f} to {chosen['score_at_cut']:.4f} at the cut."
+    words = f"The chosen documents score from {chosen['best_score']:.4g} to {chosen['score_at_cut']:.4g} at the cut."
     if (ties := chosen["ties_at_cut"]) is not None and ties["left"]:
         tied = count(ties["taken"] + ties["left"])
         words += f" There {tied} tie: the first {count(ties['taken'])} in source order were taken."
@@ -289,7 +289,7 @@ def _pair(pair: Pair) -> dict[str, Any]:
     shared = f"They share {plural(len(pair.shared), 'string')} of 6 characters or more, at most five counted."
     return {
         "rank": pair.rank,
-        "heading": f"Rank {count(pair.rank)}, score {pair.score:.4f}",
+        "heading": f"Rank {count(pair.rank)}, score {pair.score:.4g}",
         "words": f"Distance to target example {pair.example}: {pair.distance:.3f}. {shared}",
         "example_heading": f"target example {pair.example}",
         "document": marked(pair.text, pair.shared),
