@@ -21,7 +21,8 @@ document.getElementById("f").addEventListener("load", () => {{
   const page = document.getElementById("f").contentDocument;
   page.querySelectorAll("details").forEach(part => part.open = true);
   const root = page.documentElement;
-  const smallest = Math.min(...[...page.querySelectorAll("svg text")].map(t => t.getBoundingClientRect().height));
+  const size = t => parseFloat(page.defaultView.getComputedStyle(t).fontSize) * t.getScreenCTM().a;
+  const smallest = Math.min(...[...page.querySelectorAll("svg text")].map(size));
   document.title = JSON.stringify({{width: root.scrollWidth, inner: page.defaultView.innerWidth, title: page.title,
     height: root.scrollHeight, smallest: smallest, figures: page.querySelectorAll("svg").length}});
 }});

@@ -399,7 +399,7 @@ def test_a_browser_shows_it(browser, text, width):
     assert measured["width"] <= width  # nothing makes the page scroll sideways
     assert measured["figures"] == text.count("<svg ") > 0
     assert measured["height"] > 3000
-    assert measured["smallest"] >= 9  # pixels: letters that can be read
+    assert measured["smallest"] >= 11  # pixels: letters that can be read
     assert measured["title"] == "ProofNet out of the AutoFormalization pool · zipfit study"  # no script has run
 
     with Image.open(shot) as image:

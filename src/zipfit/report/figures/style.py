@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # A figure is as wide as a phone is, at one point a pixel: its letters are then read as they are, and a larger screen
 # shows it enlarged, letters and all.
-WIDTH = 5.0
+WIDTH = 4.5
 HEIGHT = 3.9
 _INCH = 72.0
 
@@ -58,7 +58,7 @@ ON_DARK = {
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
-    "font.size": 10,
+    "font.size": 11.5,
     "text.color": INK,
     "text.parse_math": False,  # a name with a dollar is a name
     "axes.edgecolor": SOFT,
