@@ -35,8 +35,8 @@ selection  # in a notebook, a table of the best
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-axes.hist(selection.pool_scores, bins=30, color="silver", label="pool")
-axes.hist(selection.scores, bins=30, range=axes.get_xlim(), color="tab:blue", label="selected")
+_, edges, _ = axes.hist(selection.pool_scores, bins=30, color="silver", label="pool")
+axes.hist(selection.scores, bins=edges, color="tab:blue", label="selected")
 axes.axvline(selection.scores[-1], color="black", linewidth=1)
 axes.set(xlabel="alignment", ylabel="documents")
 axes.legend()
