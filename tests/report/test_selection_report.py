@@ -94,11 +94,13 @@ def test_foreign_texts_are_only_texts(foreign, tmp_path):
 
 def test_names_that_no_page_can_hold(tmp_path):
     pool = write_jsonl(tmp_path / "<b>pool\u202e.jsonl", ["one text", "another text", "a third"])
-    selection = zipfit.select(pool, ["a text"], top=2)
+    selection = zipfit.select(pool, ["a text"], min_score=0.0)
     selection.save(tmp_path / "<i>out\u202e.jsonl")
     text, page = page_of(selection, tmp_path / "page.html")
     assert "\u202e" not in text
     assert "<b>pool\ufffd.jsonl" in page.text
+    assert re.search(r"min_score\s*0\.0\s", page.text)  # an option that is given is shown, whatever its value
+    assert "min_bytes" not in page.text
 
 
 class Constant:

@@ -396,9 +396,11 @@ def _settings(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     method, parameters = manifest["method"], manifest["parameters"]
     rows = [("method", method["class"])]
     rows += [(name, str(value)) for name, value in (method["options"] or {}).items()]
-    unsaid = (None, False, 0)
-    aside = ("threads", "progress", "dedup_threshold" if parameters["dedup"] is None else "")
-    rows += [(name, str(value)) for name, value in parameters.items() if value not in unsaid and name not in aside]
+    aside = {"threads", "progress"}
+    aside |= {"dedup_threshold"} if parameters["dedup"] is None else set()
+    aside |= set() if parameters["min_bytes"] else {"min_bytes"}
+    given = {name: value for name, value in parameters.items() if value is not None and value is not False}
+    rows += [(name, str(value)) for name, value in given.items() if name not in aside]
     versions = {"zipfit": manifest["zipfit"], "python": manifest["python"], "platform": manifest["platform"]}
     return [*rows, *versions.items()]
 

@@ -152,12 +152,12 @@ def _by_compressor(
     figure, axes = _lines(lines, seen, y=y, x="Level")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     best = min if name == "loss_by_compressor" else max
-    mean, compressor, level = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
+    mean, compressor, at_level = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
     return Chart(
         name,
         title,
         f"Mean {what} by compressor and level, over {_seeds(lines)}; {_SPREAD}.",
-        f"Best: {compressor} level {level:.0f}, {mean:.3f}.",
+        f"Best: {compressor} level {at_level:.0f}, {mean:.3f}.",
         style.settings_line(results, model, [budget]),
         figure,
     )
