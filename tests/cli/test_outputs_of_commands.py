@@ -105,6 +105,12 @@ def test_a_report_lies_where_it_was_asked_for(zipfit, folder):
     cuts = ["select", "pool.jsonl", "-t", "target.jsonl", "--cut", "a.jsonl=top=3", "--cut", "b.jsonl=top=4", "-q"]
     assert zipfit(*cuts, "--report", "first.html").status == 0
     assert "a.jsonl" in (folder / "first.html").read_text()
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "kept/", "-q").status == 0
+    assert zipfit("select", "--scores", "kept/", "-k", 6, "-o", "kept.jsonl", "--report", "kept.html").status == 0
+    assert "6 documents out of 40" in (folder / "kept.html").read_text()
+    command = ["select", "pool.jsonl", "-t", "target.jsonl", "-k", 5, "-o", "resumed.jsonl", "-q"]
+    assert zipfit(*command, "--resume", "--report", "resumed.html").status == 0
+    assert "5 documents out of 40" in (folder / "resumed.html").read_text()
 
 
 def test_a_rerun_replaces_no_input(zipfit, folder, request):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zipfit.corpus.sample import CHARACTERS
+from zipfit.corpus.sample import CHARACTERS, SIZE
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.explain import shared_substrings
 from zipfit.system.texts import Texts
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _BEST, _AT_THE_CUT = 5, 3
 """Documents that are shown beside their nearest example."""
 
-_DOCUMENTS = _EXAMPLES = 400
-"""Documents and examples that are looked at, evenly spread: 160,000 pairs take half a second of a core."""
+_DOCUMENTS = SIZE - _BEST - _AT_THE_CUT
+"""Other documents that are looked at, evenly spread: with those that are shown, no more than the sample has."""
+
+_EXAMPLES = 400
+"""Examples that are looked at, evenly spread."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,9 @@ def _by_compressor(
     figure, axes = _lines(lines, seen, y=y, x="Level")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     best = min if name == "loss_by_compressor" else max
-    mean, compressor, at_level = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
+    mean, compressor, at_level = best(
+        (spread.mean, key, at) for key, line in lines.items() for at, spread in line.items()
+    )
     return Chart(
         name,
         title,
