@@ -77,6 +77,13 @@ def test_the_page_needs_nothing_but_itself(text):
     assert text.count('role="img" aria-label="') == 15
 
 
+def test_a_line_says_its_name(text, rich):
+    names = {arm.name for arm in load_results(rich).arms}
+    said = re.findall(r'<g id="[^"]*-arm-[0-9a-f]*"><title>([^<]*)</title><path [^>]* class="reach"/><path ', text)
+    assert {html.unescape(name) for name in said} & names >= {"cover", "random", "target", "zipfit"}
+    assert text.count('class="reach"') == len(said) > 20
+
+
 def test_the_verdict_stands_first(page, text):
     assert "cover selects best: test loss 2.298 ± 0.008 after 80,000 tokens." in page.text
     assert page.text.index("cover selects best") < page.text.index("Test loss along training")
@@ -103,9 +110,10 @@ def test_hostile_texts_are_only_texts(tmp_path):
     study["study"]["description"] = HOSTILE
     study["study"]["models"] = [{"name": "smollm2", "label": HOSTILE}]
     write_json(folder / "study.json", study)
-    page = Page(write_report(folder).read_text("utf-8"))
+    text = write_report(folder).read_text("utf-8")
+    page = Page(text)
     assert "script" not in page.tags
-    assert page.tags.count("title") == 1
+    assert page.tags.count("title") == 1 + text.count('class="reach"')
     assert page.text.count(HOSTILE) > 20  # title, heading, tables, twenty documents
     rows(folder / "selections.jsonl")
 

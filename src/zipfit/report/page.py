@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from zipfit.report.figures.style import ON_DARK
+from zipfit.report.figures.style import LINE, ON_DARK, line_name
 from zipfit.report.rendering import render
 from zipfit.report.wording import tidy
 
@@ -60,7 +60,18 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     view = box.group() if box else ""
     # Only within tags: the letters between them, names that users gave, stay as they are.
     rest = re.sub(r"<[^>]*>", lambda tag: _adapt(tag.group(), name), rest)
+    rest = _LINE.sub(_within_reach, rest)
     return f'<svg {view} role="img" aria-label="{escape(alt)}">{rest.strip()}'
+
+
+# An arm's line in a figure: its group, its name as digits, and its path.
+_LINE = re.compile(rf'(<g id="[^"]*{LINE}([0-9a-f]*)">)\s*(<path d="[^"]*"(?: clip-path="[^"]*")?)')
+
+
+def _within_reach(line: re.Match[str]) -> str:
+    """Name a line for whoever points at it, and let a pointer find it more easily, by a broad line that is not seen."""
+    group, digits, path = line.groups()
+    return f'{group}<title>{escape(line_name(digits))}</title>{path} class="reach"/>{path}'
 
 
 def _adapt(tag: str, name: str) -> str:

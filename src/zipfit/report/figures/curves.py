@@ -263,7 +263,7 @@ def _draw(
             axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
         marker = "o" if len(curve.tokens) == 1 else ""
         drawn = {"color": look.colour, "linestyle": look.dashes, "linewidth": look.width, "marker": marker}
-        axes.plot(curve.tokens, curve.mean, **drawn)
+        axes.plot(curve.tokens, curve.mean, gid=style.line_id(name), **drawn)
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
         axes.set_xscale("log")

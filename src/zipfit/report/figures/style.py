@@ -180,6 +180,20 @@ def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> Non
     )
 
 
+LINE = "arm-"
+"""What the id of an arm's line begins with; the name follows, as hexadecimal digits, since it may hold anything."""
+
+
+def line_id(name: str) -> str:
+    """The id, in a figure's SVG, of the line that belongs to an arm."""
+    return LINE + name.encode("utf-8", "surrogatepass").hex()
+
+
+def line_name(digits: str) -> str:
+    """The name that an id's digits stand for."""
+    return bytes.fromhex(digits).decode("utf-8", "surrogatepass")
+
+
 def ramp(share: float) -> str:
     """The colour at a share, 0 to 1, of the way from little to much."""
     at = min(max(share, 0.0), 1.0) * (len(_RAMP) - 1)

@@ -182,8 +182,9 @@ def _lines(
             axes.plot([place, place], [line[place].low, line[place].high], color=look.colour, linewidth=1.2, alpha=0.45)
         means = [line[place].mean for place in places]
         axes.plot(
-            places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
-        )
+            places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6,
+            gid=style.line_id(name),
+        )  # fmt: skip
     axes.margins(0.04, 0.08)
     label_ends(
         axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
