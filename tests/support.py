@@ -8,8 +8,10 @@ import json
 import lzma
 import os
 import random
+import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,3 +113,60 @@ def plain_alignment(text: str, targets: Sequence[str], level: int = 6) -> float:
         alone, other = size(text), size(target)
         total += (size(text + target) - min(alone, other)) / max(alone, other)
     return 1 - total / len(targets)
+
+
+class Page(HTMLParser):
+    """What a page holds; a tag that is not closed in its turn is an error."""
+
+    VOID = frozenset({"meta", "br", "img", "link", "input", "hr"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text += data
+
+
+def needs_nothing_but_itself(text: str) -> Page:
+    """Check that a page runs no script, asks nothing of the network and names its parts once."""
+    page = Page(text)
+    assert not {"script", "link", "iframe", "object", "embed", "img", "base", "form"} & set(page.tags)
+    for _, name, value in page.attributes:
+        assert not name.startswith("on")
+        if name in ("src", "href", "xlink:href", "action"):
+            assert value.startswith("#")
+            assert value[1:] in page.ids
+    assert "@import" not in text
+    assert re.findall(r"url\((?!#)", text) == []
+    assert "default-src 'none'" in text
+    assert len(page.ids) == len(set(page.ids))
+    assert page.tags.count("caption") == page.tags.count("table")
+    assert page.tags.count("th") == sum(tag == "th" and name == "scope" for tag, name, _ in page.attributes)
+    assert all(value in ("col", "row") for tag, name, value in page.attributes if tag == "th" and name == "scope")
+    assert 'name="viewport" content="width=device-width' in text
+    assert "prefers-color-scheme" in text
+    return page

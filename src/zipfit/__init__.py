@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zipfit.methods.uniform import Random
     from zipfit.methods.within import Within
     from zipfit.methods.zipfit import ZipFit
+    from zipfit.report.selection import report_selection
     from zipfit.selection.alignment import Alignment, alignment
     from zipfit.selection.explain import explain
     from zipfit.selection.manifest import verify
@@ -65,6 +66,7 @@ _HOMES = {
     "finetune": "zipfit.training.finetune",
     "merge_scores": "zipfit.selection.merge",
     "open_scores": "zipfit.selection.scores",
+    "report_selection": "zipfit.report.selection",
     "rerun": "zipfit.selection.rerun",
     "score_on_ray": "zipfit.selection.ray_engine",
     "score_pool": "zipfit.selection.scoring",
@@ -99,6 +101,7 @@ __all__ = [
     "finetune",
     "merge_scores",
     "open_scores",
+    "report_selection",
     "rerun",
     "score_on_ray",
     "score_pool",

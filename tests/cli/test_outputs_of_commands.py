@@ -78,6 +78,41 @@ def test_whatever_exists_is_told_before_anything_is_read(zipfit, folder, request
     assert (folder / name).read_text() == "precious"
 
 
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ("there.html", "there.html: exists already (give --overwrite to replace it)"),
+        ("nowhere/a.html", "nowhere/a.html: the folder nowhere does not exist"),
+        ("a.jsonl", "a.jsonl: a report is a page of HTML: name it .html"),
+        ("-", "-: a report is a page of HTML: name it .html"),
+        ("linked.html", "linked.html: writes {folder}/out.jsonl, as out.jsonl does"),
+    ],
+)
+def test_a_report_is_checked_before_anything_is_read(zipfit, folder, nothing_is_read, report, said):
+    (folder / "there.html").write_text("precious")
+    (folder / "linked.html").symlink_to(folder / "out.jsonl")
+    ran = zipfit(*selecting(), "--report", report)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == f"zipfit: error: {said.format(folder=folder)}\n"
+    assert (folder / "there.html").read_text() == "precious"
+
+
+def test_a_report_lies_where_it_was_asked_for(zipfit, folder):
+    assert zipfit(*selecting(), "--report", "page.html").status == 0
+    assert "5 documents out of 40" in (folder / "page.html").read_text()
+    assert zipfit(*selecting(output="-"), "--report", "other.html").status == 0
+    assert (folder / "other.html").exists()
+    cuts = ["select", "pool.jsonl", "-t", "target.jsonl", "--cut", "a.jsonl=top=3", "--cut", "b.jsonl=top=4", "-q"]
+    assert zipfit(*cuts, "--report", "first.html").status == 0
+    assert "a.jsonl" in (folder / "first.html").read_text()
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "kept/", "-q").status == 0
+    assert zipfit("select", "--scores", "kept/", "-k", 6, "-o", "kept.jsonl", "--report", "kept.html").status == 0
+    assert "6 documents out of 40" in (folder / "kept.html").read_text()
+    command = ["select", "pool.jsonl", "-t", "target.jsonl", "-k", 5, "-o", "resumed.jsonl", "-q"]
+    assert zipfit(*command, "--resume", "--report", "resumed.html").status == 0
+    assert "5 documents out of 40" in (folder / "resumed.html").read_text()
+
+
 def test_a_rerun_replaces_no_input(zipfit, folder, request):
     (folder / "received").mkdir()
     os.rename(folder / "pool.jsonl", folder / "received" / "y.jsonl.rejected.jsonl")

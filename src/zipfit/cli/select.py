@@ -19,7 +19,7 @@ _tests = functools.partial(typer.Option, rich_help_panel="Test sets")
 _OF_CUTS = {
     *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
-    *("shard_records", "shard_bytes", "shard_format", "order", "no_fields", "convert", "overwrite"),
+    *("shard_records", "shard_bytes", "shard_format", "order", "no_fields", "convert", "report", "overwrite"),
     *("fail_on_overlap", "threads", "quiet", "as_json"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
@@ -109,6 +109,9 @@ def select_command(
     shard_format: Annotated[
         str | None, _shards(help="jsonl, jsonl.zst (or .gz, .bz2, .xz, .lz4) or parquet.", show_default="jsonl")
     ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", help="Also write a page about the selection, as report.html.")
+    ] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
     template: common.Template = None,
@@ -138,6 +141,7 @@ def select_command(
     from zipfit.corpus.outputs import Outputs, check_outputs
     from zipfit.corpus.shards import Sharding
     from zipfit.corpus.store import Store
+    from zipfit.report.selection import report_selection
     from zipfit.report.summary import print_summary, summarise
     from zipfit.selection.cut import Budget, Rules, Terms
     from zipfit.selection.score_tables import SAVING
@@ -167,7 +171,8 @@ def select_command(
     overwrite = overwrite or (resume and work.has(SAVING))
     names = [name for files in given for name in names_of(files)]
     outputs = [Outputs.of_selection(path, overwrite, convert, sharding) for path, _ in cuts]
-    check_outputs(outputs, names)
+    pages = [] if report is None else [Outputs.of_page(report, overwrite)]
+    check_outputs([*outputs, *pages], names)
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
     by, share = _share(max_share, by)
@@ -245,8 +250,10 @@ def select_command(
         work.write(SAVING, b"")
     records_shown = any(path == "-" for path, _ in cuts)
     overlapping = 0
-    for (path, _), selection in zip(cuts, selections, strict=True):
+    for number, ((path, _), selection) in enumerate(zip(cuts, selections, strict=True)):
         manifest = selection.save(path, **how, overwrite=overwrite)
+        if report is not None and number == 0:
+            report_selection(selection, report, manifest, overwrite=overwrite)
         if as_json:
             text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)
             common.say(text, on_error=records_shown)

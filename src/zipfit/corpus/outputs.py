@@ -91,6 +91,7 @@ class Outputs:
         overwrite: replace what is there, and leave no companion of an earlier output.
         convert: form that the records are converted to; None to write them as they are.
         sharding: how the output is cut into files of a folder, which `path` then is; None for one file.
+        is_page: whether it is a page about a selection, and no records.
     """
 
     path: str
@@ -101,6 +102,7 @@ class Outputs:
     overwrite: bool = False
     convert: str | None = None
     sharding: Sharding | None = None
+    is_page: bool = False
 
     @classmethod
     def of_selection(
@@ -125,6 +127,12 @@ class Outputs:
     def of_scores(cls, path: str, overwrite: bool) -> Outputs:
         """The scores of a data set's documents, with its bad records beside them."""
         return cls(path, None if path == "-" else f"{path}{REJECTED}", overwrite=overwrite)
+
+    @classmethod
+    def of_page(cls, path: str, overwrite: bool) -> Outputs:
+        """A page about a selection."""
+        need(path.lower().endswith(".html"), f"{path}: a report is a page of HTML: name it .html")
+        return cls(path, overwrite=overwrite, is_page=True)
 
     @property
     def records(self) -> str:
@@ -158,7 +166,7 @@ class Outputs:
         need("\0" not in self.path, f"{self.path!r}: no file can have this name")
         if self.path.endswith("/") and self.sharding is None:
             raise ZipfitError(f"{self.path}: is the name of a folder, which takes shards: give their size")
-        kind = output_format(self.records)
+        kind = None if self.is_page else output_format(self.records)
         if kind in ("csv", "tsv") and self.convert not in (None, "text"):
             raise ZipfitError(
                 f"{self.path}: {kind.upper()} has no lists, which {self.convert} needs: write .jsonl instead"

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import html
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zipfit.report.figures.style import ON_DARK
+from markupsafe import Markup
+
+from zipfit.report.figures.style import LINE, ON_DARK, line_name
+from zipfit.report.rendering import render
 from zipfit.report.wording import tidy
 
 if TYPE_CHECKING:
     from zipfit.report.figures.style import Chart
     from zipfit.report.tables import Table
 
-# The page may show its own style and nothing else: what an arm's name or a document's text smuggles in stays dead.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
-
-def _style() -> str:
-    """The page's own style, after the colours that figures have on a light page and on a dark one."""
+def _colours() -> str:
+    """The colours that figures have on a light page and on a dark one."""
     light = "".join(f"--c-{colour[1:]}:{colour};" for colour in ON_DARK)
     dark = "".join(f"--c-{colour[1:]}:{other};" for colour, other in ON_DARK.items())
-    colours = f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-    return colours + Path(__file__).with_name("page.css").read_text("utf-8")
+    return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 
 def escape(text: str) -> str:
@@ -33,12 +31,7 @@ def escape(text: str) -> str:
 
 def page(title: str, body: str) -> str:
     """A whole page."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return render("page.html", title=title, style=_colours(), body=Markup(body))
 
 
 def figure_card(chart: Chart, svg: str, name: str) -> str:
@@ -67,7 +60,18 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
     view = box.group() if box else ""
     # Only within tags: the letters between them, names that users gave, stay as they are.
     rest = re.sub(r"<[^>]*>", lambda tag: _adapt(tag.group(), name), rest)
+    rest = _LINE.sub(_within_reach, rest)
     return f'<svg {view} role="img" aria-label="{escape(alt)}">{rest.strip()}'
+
+
+# An arm's line in a figure: its group, its name as digits, and its path.
+_LINE = re.compile(rf'(<g id="[^"]*{LINE}([0-9a-f]*)">)\s*(<path d="[^"]*"(?: clip-path="[^"]*")?)')
+
+
+def _within_reach(line: re.Match[str]) -> str:
+    """Name a line for whoever points at it, and let a pointer find it more easily, by a broad line that is not seen."""
+    group, digits, path = line.groups()
+    return f'{group}<title>{escape(line_name(digits))}</title>{path} class="reach"/>{path}'
 
 
 def _adapt(tag: str, name: str) -> str:

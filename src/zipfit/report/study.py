@@ -138,7 +138,7 @@ def _model(results: Results, model: str, cards: dict[str, str]) -> str:
 def _verdict(said: Verdict, results: Results) -> str:
     facts = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd></div>" for number, what in said.facts)
     return (
-        f'<div class="card"><p class="headline">{escape(said.headline)}</p>'
+        f'<div class="card"><h2 class="headline">{escape(said.headline)}</h2>'
         + (f'<dl class="facts">{facts}</dl>' if facts else "")
         + f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in said.sentences)}</ul>{_state(results)}</div>"
     )

@@ -114,7 +114,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     pool, chosen, output = summary["pool"], summary["selection"], summary["output"]
     console.print(
         f"[bold]{chosen['documents']:,}[/] of {pool['documents']:,} documents selected "
-        f"({chosen['documents'] / pool['documents']:.2%}; {_megabytes(chosen['bytes'])} of {_megabytes(pool['bytes'])}"
+        f"({chosen['documents'] / pool['documents']:.2%}; {megabytes(chosen['bytes'])} of {megabytes(pool['bytes'])}"
         + (f"; {chosen['tokens']:,} tokens" if chosen["tokens"] is not None else "")
         + ")"
     )
@@ -152,7 +152,7 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
             "the scores are exact",
             highlight=False,
         )
-    for line in [_read(summary["read_as"]), *_found(summary)]:
+    for line in [_read(summary["read_as"]), *found_lines(summary)]:
         console.print(line, highlight=False, markup=False)
     _print_histogram(summary["scores"], console)
     _print_labels(summary, console)
@@ -190,7 +190,7 @@ def _read(read_as: dict[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _found(summary: dict[str, Any]) -> Iterator[str]:
+def found_lines(summary: dict[str, Any]) -> Iterator[str]:
     """What the selection's makers should hear, each with what to do."""
     found, check = summary["findings"], summary["check"]
     counts = {
@@ -219,7 +219,8 @@ def _found(summary: dict[str, Any]) -> Iterator[str]:
             yield f"{case['rank']:>7,}  {case['overlap']:.0%} of {example}: {first_line(case['shared_words'])}"
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
+    """A size for reading: 2.5 kB, 5.0 MB."""
     return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"
 
 

@@ -22,6 +22,12 @@ def tidy(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
 
+def visible(text: str) -> str:
+    """A text of several lines with what cannot be shown, or would turn a line around, as �, and tabs as blanks."""
+    lines = text.replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    return "\n".join(_CONTROL.sub("\ufffd", line) for line in lines)
+
+
 def short_names(names: Iterable[str], most: int) -> dict[str, str]:
     """Names cut to `most` characters in their middle, where no two of them become the same."""
     names = list(names)

@@ -292,6 +292,12 @@ class Selection:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
+    def report(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a page about the selection; see `zipfit.report_selection`."""
+        import zipfit  # the door: what draws pages is above this room
+
+        zipfit.report_selection(self, path, overwrite=overwrite)
+
     def _write(self, files: Writing, outputs: Outputs, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
         path, form = outputs.records, outputs.convert
         by_source = np.argsort(self.cut.indices, kind="stable")  # the ranks (from 0) in source order

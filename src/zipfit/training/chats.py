@@ -84,7 +84,8 @@ def read_chats(role: str, documents: Documents, text_field: str | None, tokenize
     inputs, _ = open_documents(role, documents)
     corpus = Corpus(inputs, Reading(text_field, convert="messages"))
     texts = [text for batch in corpus.read() for text in batch.texts]
-    records = (record for some in corpus.converted(np.arange(len(texts)), "messages", to_table=False) for record in some)
+    batches = corpus.converted(np.arange(len(texts)), "messages", to_table=False)
+    records = (record for batch in batches for record in batch)
     return [
         _chat(f"{role}, document {number}", text, record, tokenizer, loss)
         for number, (text, record) in enumerate(zip(texts, records, strict=True), 1)

@@ -142,7 +142,7 @@ def loss_by_dataset(results: Results, model: str) -> Chart | None:
     for word, at, side, away in ((f"alignment {scale.vmin:.2f}", 0, "right", -4), (f"{scale.vmax:.2f}", 1, "left", 4)):
         bar.annotate(
             word, (at, 0.5), (away, 0), xycoords="axes fraction", textcoords="offset points", ha=side, va="center",
-            color=style.SOFT, fontsize=9,
+            color=style.SOFT, fontsize=11.2,
         )  # fmt: skip
     best = min(curves, key=lambda name: curves[name].mean[-1])
     most = max(aligned, key=lambda name: aligned[name])
@@ -263,7 +263,7 @@ def _draw(
             axes.fill_between(curve.tokens, curve.low, curve.high, color=look.colour, alpha=0.13, linewidth=0)
         marker = "o" if len(curve.tokens) == 1 else ""
         drawn = {"color": look.colour, "linestyle": look.dashes, "linewidth": look.width, "marker": marker}
-        axes.plot(curve.tokens, curve.mean, **drawn)
+        axes.plot(curve.tokens, curve.mean, gid=style.line_id(name), **drawn)
     if log:
         near = min(float(curve.tokens[curve.tokens > 0][0]) for curve in curves.values() if curve.tokens[-1] > 0)
         axes.set_xscale("log")
@@ -272,7 +272,7 @@ def _draw(
         style.fixed_ticks(axes.xaxis, places, [short_tokens(float(f"{place:.2g}")) for place in places])
     else:
         axes.set_xlim(0, far * 1.005 or 1)  # room for the tick at the budget, which whole blocks fall short of
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_tokens(value)))
     if level is not None:
         axes.axhline(level, color=style.SOFT, linestyle=":", linewidth=1.2)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-_LINE = 12.5  # points from one name to the next
+_LINE = 13.5  # points from one name to the next
 _STEP = 10.0  # points from the axes to the names
 
 
@@ -90,7 +90,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str, str]]) ->
     for (x, y, name, colour), (px, py) in zip(points, pixels, strict=True):
         if not name:  # a point that only takes up room
             continue
-        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=9)
+        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", color=colour, fontsize=11.2)
         extent = text.get_window_extent(renderer)
         wide, tall = extent.width / unit, extent.height / unit
         options: list[tuple[float, float, float, Bbox]] = []

@@ -52,7 +52,7 @@ def _alignment(
     points = _points(results, model, budget, arms, lambda cell: cell.alignment)
     if len(points) < 3 or len({point.x.mean for point in points}) < 2:
         return None
-    figure, axes = new_axes("Test loss after training, nats a token", "Mean alignment with the target", height=4.2)
+    figure, axes = new_axes("Test loss, nats a token", "Mean alignment with the target", height=4.2)
     _scatter(axes, results, points)
     line = regress([point.x.mean for point in points], [point.y.mean for point in points])
     if line:
@@ -61,7 +61,7 @@ def _alignment(
             ends, [line.intercept + line.slope * x for x in ends], color=SOFT, linewidth=1.2, linestyle="--", zorder=1
         )
         words = f"R² = {line.r_squared:.2f}, {p_value(line.p)}"
-        axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=10.5)
+        axes.figure.text(0.985, 1 - 0.2 / 4.2, words, ha="right", va="center", fontsize=11.5)
         way = "falls" if line.slope <= 0 else "rises"
         finding = f"The line {way} by {abs(line.slope) / 10:.3f} for 0.1 of alignment: {words} over {len(points)} arms."
     else:
@@ -93,7 +93,7 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     timed = [point for point in points if point.x.mean >= _INSTANT]
     if not timed or len(points) < 2:
         return None
-    figure, axes = new_axes("Test loss after training, nats a token", "Time to select (log axis)", height=4.2)
+    figure, axes = new_axes("Test loss, nats a token", "Time to select (log axis)", height=4.2)
     low, high = min(point.x.low for point in timed), max(point.x.high for point in timed)
     left = low / 6
     at_edge = [_Point(point.arm, Spread((left,)), point.y) for point in points if point not in timed]

@@ -89,7 +89,7 @@ def _rows(results: Results, rows: Sequence[Standing]) -> Figure:
     names = [short[row.arm.name] for row in rows]
     left = style.text_width(names) + 0.2
     height = 0.25 * len(rows) + 0.75
-    figure, axes = style.new_axes("", "Test loss after training, nats a token", right=0.62, left=left, height=height)
+    figure, axes = style.new_axes("", "Test loss, nats a token", right=0.62, left=left, height=height)
     for place, row in enumerate(rows):
         spread, look = row.loss, seen[row.arm.name]
         axes.plot([spread.low, spread.high], [place, place], color=look.colour, linewidth=1.6, alpha=0.45)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # A figure is as wide as a phone is, at one point a pixel: its letters are then read as they are, and a larger screen
 # shows it enlarged, letters and all.
-WIDTH = 5.0
+WIDTH = 4.5
 HEIGHT = 3.9
 _INCH = 72.0
 
@@ -58,7 +58,7 @@ ON_DARK = {
 
 _STYLE: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
-    "font.size": 10,
+    "font.size": 11.5,
     "text.color": INK,
     "text.parse_math": False,  # a name with a dollar is a name
     "axes.edgecolor": SOFT,
@@ -178,6 +178,20 @@ def fixed_ticks(axis: Any, places: Sequence[float], names: Sequence[str]) -> Non
     axis.set_major_formatter(
         FuncFormatter(lambda value, _: names[min(range(len(places)), key=lambda i: abs(places[i] - value))])
     )
+
+
+LINE = "arm-"
+"""What the id of an arm's line begins with; the name follows, as hexadecimal digits, since it may hold anything."""
+
+
+def line_id(name: str) -> str:
+    """The id, in a figure's SVG, of the line that belongs to an arm."""
+    return LINE + name.encode("utf-8", "surrogatepass").hex()
+
+
+def line_name(digits: str) -> str:
+    """The name that an id's digits stand for."""
+    return bytes.fromhex(digits).decode("utf-8", "surrogatepass")
 
 
 def ramp(share: float) -> str:

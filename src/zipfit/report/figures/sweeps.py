@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.ticker import MaxNLocator
+
 from zipfit.compression.compressors import LEVELS
 from zipfit.report.figures import style
 from zipfit.report.figures.labels import label_ends
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from zipfit.study.results import Results
     from zipfit.study.schema import Arm, Cell
 
-_LOSS = "Test loss after training, nats a token"
+_LOSS = "Test loss, nats a token"
 _SPREAD = "bars span the lowest to the highest seed"
 _NAME = 17
 
@@ -138,41 +140,33 @@ def _by_compressor(
     arms = [arm for arm in results.arms if arm.name in kinds]
     budget = results.main_budget(model, arms)
     lines: dict[str, Line] = {}
-    levels: dict[tuple[str, float], int] = {}
     for arm in arms:
         values = [number for cell in results.done(arm.name, model, budget) if (number := value(cell)) is not None]
         compressor, level = kinds[arm.name]
         if values:
-            low, high, _ = LEVELS[compressor]
-            place = (level - low) / (high - low)
-            lines.setdefault(compressor, {}).setdefault(place, Spread(tuple(values)))  # two arms may be the same
-            levels[compressor, place] = level
+            lines.setdefault(compressor, {}).setdefault(level, Spread(tuple(values)))  # two arms may be the same
     if sum(map(len, lines.values())) < 3:
         return None
     order = list(LEVELS)
     seen = {name: Look(style.PALETTE[order.index(name)], "solid", "oDs^v"[order.index(name)]) for name in lines}
-    x = "Level, 0 = the compressor's lowest, 1 = its highest"
-    figure, axes = _lines(lines, seen, y=y, x=x, to_one=True)
-    for compressor, line in lines.items():
-        for place, spread in line.items():
-            axes.annotate(
-                str(levels[compressor, place]), (place, spread.high), (0, 4), textcoords="offset points", ha="center",
-                va="bottom", color=seen[compressor].colour, fontsize=9,
-            )  # fmt: skip
+    figure, axes = _lines(lines, seen, y=y, x="Level")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     best = min if name == "loss_by_compressor" else max
-    mean, compressor, place = best((spread.mean, key, at) for key, line in lines.items() for at, spread in line.items())
+    mean, compressor, at_level = best(
+        (spread.mean, key, at) for key, line in lines.items() for at, spread in line.items()
+    )
     return Chart(
         name,
         title,
-        f"Mean {what} by compressor and level (the small numbers), over {_seeds(lines)}; {_SPREAD}.",
-        f"Best: {compressor} level {levels[compressor, place]}, {mean:.3f}.",
+        f"Mean {what} by compressor and level, over {_seeds(lines)}; {_SPREAD}.",
+        f"Best: {compressor} level {at_level:.0f}, {mean:.3f}.",
         style.settings_line(results, model, [budget]),
         figure,
     )
 
 
 def _lines(
-    lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str, log: bool = False, to_one: bool = False
+    lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str, log: bool = False
 ) -> tuple[Figure, Axes]:
     """Draw lines with a bar from lowest to highest seed at each point, and their names on the right."""
     short = short_names(lines, _NAME)
@@ -188,11 +182,10 @@ def _lines(
             axes.plot([place, place], [line[place].low, line[place].high], color=look.colour, linewidth=1.2, alpha=0.45)
         means = [line[place].mean for place in places]
         axes.plot(
-            places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6
-        )
+            places, means, color=look.colour, linestyle=look.dashes, marker=look.marker, markersize=4.5, linewidth=1.6,
+            gid=style.line_id(name),
+        )  # fmt: skip
     axes.margins(0.04, 0.08)
-    if to_one:
-        axes.set_xlim(-0.04, 1.04)
     label_ends(
         axes, [(max(line), line[max(line)].mean, words[name], seen[name].colour) for name, line in lines.items()]
     )
