@@ -11,6 +11,8 @@ import pytest
 import zstandard
 from support import pool_records, write_jsonl
 
+from zipfit import ZipfitError, score_pool
+
 METHODS = {
     "zipfit": [],
     "gain": [],
@@ -22,8 +24,6 @@ METHODS = {
     "bm25 by turns": [],
     "mmr": [],
 }
-WHOLE = ("mmr",)
-"""Methods that rank the pool as a whole."""
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_cut_of_scores_is_the_selection(zipfit, folder, shards, method):
         assert zipfit("rerun", f"k{number}.manifest.json", "-o", f"r{number}.jsonl").status == 0
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method not in WHOLE])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("parts", [2, 5])
 def test_parts_make_the_tables_of_one_machine(zipfit, folder, shards, method, parts):
     options = ["-t", "target.jsonl", "-m", method.split()[0], *METHODS[method]]
@@ -220,7 +220,6 @@ def test_a_pool_or_target_that_changed_is_not_cut_by_old_scores(zipfit, folder):
 def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
     score = ["score", "pool.jsonl", "-t", "target.jsonl"]
     assert refused(zipfit(*score, "-o", "s", "-m", "racing")).startswith("racing finds the head of a ranking")
-    assert refused(zipfit(*score, "-o", "s", "-m", "mmr", "--part", "1/2")).startswith("mmr ranks the pool as a whole")
     assert refused(zipfit(*score, "-m", "cover")).startswith(
         "zipfit.methods.cover:Cover ranks the pool without a score"
     )
@@ -232,8 +231,28 @@ def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
         "-: scores are kept of files"
     )
     assert not (folder / "s" / "scores.json").exists()
-    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", "1", "-o", "o.jsonl", "-m", "mmr", "--resume")
-    assert refused(ran).startswith("mmr ranks the pool as a whole, so it cannot be scored and kept as it goes")
+    within = ["-k", "1", "-o", "o.jsonl", "--within", "gain:0.5", "--resume"]
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", *within)
+    assert refused(ran).startswith("within ranks the pool as a whole, so it cannot be scored and kept as it goes")
+    with pytest.raises(ZipfitError, match=r"^whole ranks the pool as a whole, so it cannot be scored in parts"):
+        score_pool("pool.jsonl", "target.jsonl", "s", method=Whole(), part=(1, 2))
+
+
+class Whole:
+    """A user's method that looks at no document on its own."""
+
+    def fit(self, target, pool=None):
+        return self
+
+    def rank(self, pool):
+        yield from ((position, 0.0) for position, _ in enumerate(text for batch in pool for text in batch))
+
+
+def test_a_method_that_ranks_the_pool_as_a_whole_is_scored_on_one_machine(zipfit, folder):
+    score_pool("pool.jsonl", "target.jsonl", "s", method=Whole())
+    assert zipfit("select", "--scores", "s", "-k", "3", "-o", "kept.jsonl").status == 0
+    kept = [json.loads(line)["zipfit_rank"] for line in (folder / "kept.jsonl").read_text().splitlines()]
+    assert kept == [1, 2, 3]
 
 
 def test_what_was_settled_by_scoring_is_refused_by_name(zipfit, folder):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pools import MemoryPool
+from support import write_jsonl
 
+from zipfit import merge_scores, open_scores, score_pool, select
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.methods import embedding as module
 from zipfit.methods.base import Selector
@@ -122,3 +124,27 @@ def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'zipfit\[encoders\]'"):
         Embedding().fit(["a"])
+
+
+@pytest.mark.parametrize("method", ["embedding", "embedding by mean", "d4"])
+def test_parts_keep_vectors_and_make_the_tables_of_one_machine(tiny_bert, tmp_path, method):
+    pytest.importorskip("torch")
+    if method == "d4":
+        pytest.importorskip("faiss")
+    documents = [{"text": f"{word} {number} " * (number % 7)} for number in range(40) for word in ("abc", "f(x)")]
+    source = write_jsonl(tmp_path / "pool.jsonl", documents)
+    target = write_jsonl(tmp_path / "target.jsonl", [{"text": "abc 1"}, {"text": "f(x) 7"}])
+    options = {"encoder": tiny_bert, "max_length": 16} | ({"reduce": "mean"} if method.endswith("mean") else {})
+    found = []
+    for parts in (1, 3):
+        folder = tmp_path / f"{parts}"
+        for number in range(1, parts + 1):
+            score_pool(source, target, folder, method=method.split()[0], options=options, part=(number, parts))
+        manifest = merge_scores(folder)
+        found.append([(folder / table["path"]).read_bytes() for table in manifest["tables"]])
+    assert found[0] == found[1]
+    direct = select(source, target, fraction=0.5, method=method.split()[0], options=options)
+    kept = open_scores(tmp_path / "3").select(fraction=0.5)
+    assert kept.indices.tolist() == direct.indices.tolist()
+    assert kept.scores.tolist() == direct.scores.tolist()
+    assert kept.manifest["method"]["notes"]["truncated"] == direct.manifest["method"]["notes"]["truncated"] > 0

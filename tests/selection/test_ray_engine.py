@@ -42,7 +42,7 @@ def tables(folder: str) -> list[bytes]:
     return [Path(folder, table["path"]).read_bytes() for table in manifest["tables"]]
 
 
-METHODS = {"zipfit": {}, "gain": {}, "dsir": {"min_length": 1}, "random": {}, "cover": {}}
+METHODS = {"zipfit": {}, "gain": {}, "dsir": {"min_length": 1}, "random": {}, "cover": {}, "mmr": {}}
 
 
 @pytest.mark.slow
@@ -93,8 +93,8 @@ def test_what_goes_wrong_on_a_worker_is_one_sentence(cluster, pool, monkeypatch)
 
 
 def test_what_cannot_be_done_on_a_cluster_is_said_before_it_is_asked(pool):
-    with pytest.raises(zipfit.ZipfitError, match=r"^mmr ranks the pool as a whole, so it cannot be scored in parts"):
-        zipfit.score_on_ray(pool, "target.jsonl", "many", method="mmr")
+    with pytest.raises(zipfit.ZipfitError, match=r"^within ranks the pool as a whole, so it cannot be scored in parts"):
+        zipfit.score_on_ray(pool, "target.jsonl", "many", method=zipfit.Within("cover", ["gain:0.5"]))
     with pytest.raises(zipfit.ZipfitError, match=r"^parts must be at least 1, not 0$"):
         zipfit.score_on_ray(pool, "target.jsonl", "many", parts=0)
 

@@ -105,8 +105,11 @@ class Measurer(Selector, Protocol):
         Either numbers, float64 of shape (len(texts), F), or bytes, objects of shape (len(texts),).
         """
 
-    def rank_measured(self, measures: Iterable[NDArray[Any]]) -> Iterator[tuple[int, float]]:
-        """Yield the ranking of the documents with these measures, in batches of any size, as `rank` does."""
+    def rank_measured(self, measures: Iterable[NDArray[Any]], pool: Pool) -> Iterator[tuple[int, float]]:
+        """Yield the ranking of the documents with these measures, in batches of any size, as `rank` does.
+
+        The pool is for a method that looks at some of the documents again.
+        """
 
 
 @runtime_checkable

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import zlib
-from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
@@ -30,6 +28,7 @@ from zipfit.methods import cover_reference
 from zipfit.methods.base import ADDED
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.surprise import byte_surprise, ngram_surprise
+from zipfit.methods.terms import as_text, from_text
 from zipfit.system.runtime import engine
 from zipfit.system.texts import Texts
 
@@ -109,10 +108,10 @@ class Cover(Estimator):
         counts = self._features.counts()
         need(len(counts) > 0, f"the target has no {self.unit} n-gram of order {self.orders}, so nothing can be covered")
         self.notes = {"features": len(counts)}
-        self.terms = {"counts": _as_text(counts), "target_bytes": int(texts.lengths.sum())}
+        self.terms = {"counts": as_text(counts), "target_bytes": int(texts.lengths.sum())}
         if self.weights == "surprise":
             nats = byte_surprise(texts, self.model)
-            self.terms["surprise"] = _as_text(ngram_surprise(texts, nats, self.unit, orders))
+            self.terms["surprise"] = as_text(ngram_surprise(texts, nats, self.unit, orders))
             total = float(sum(map(np.add.reduce, nats)))
             self.notes |= {"model": self.model, "bits_per_byte": total / math.log(2) / self.terms["target_bytes"]}
         return self
@@ -133,7 +132,7 @@ class Cover(Estimator):
         """Return the target's features found in each text, as bytes, shape (n,)."""
         return np.array(self._features.matches(Texts.of(texts)).kept(), dtype=object)
 
-    def rank_measured(self, measures: Iterable[NDArray[np.object_]]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.object_]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of documents in which this was found, batches of shape (n,), as of `rank`.
 
         Raises:
@@ -170,11 +169,11 @@ class Cover(Estimator):
 
     def _counts(self) -> NDArray[np.int64]:
         """Occurrences of each feature in the target, shape (features,)."""
-        return _from_text(self.terms["counts"], np.int64)
+        return from_text(self.terms["counts"], np.int64)
 
     def _weigh(self, greedy: Any) -> NDArray[np.float64]:
         if self.weights == "surprise":
-            surprise = _from_text(self.terms["surprise"], np.float64)
+            surprise = from_text(self.terms["surprise"], np.float64)
             total = surprise.sum()
             return surprise / (total if total > 0 else 1.0)
         counts = self._counts().astype(np.float64)
@@ -185,15 +184,6 @@ class Cover(Estimator):
         in_pool = greedy.totals(len(counts)) / max(greedy.pool_bytes(), 1)
         contrasted: NDArray[np.float64] = share * in_target / (in_target + in_pool)
         return contrasted
-
-
-def _as_text(numbers: NDArray[Any]) -> str:
-    """Numbers of 64 bits as text for JSON."""
-    return b64encode(zlib.compress(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())).decode()
-
-
-def _from_text(text: str, dtype: type[np.number[Any]]) -> NDArray[Any]:
-    return np.frombuffer(zlib.decompress(b64decode(text)), np.dtype(dtype).newbyteorder("<")).astype(dtype)
 
 
 @contextmanager

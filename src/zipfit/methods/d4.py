@@ -20,23 +20,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.errors import need, needing
-from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
+from zipfit.methods.encoder import DEFAULT_MODEL, Encoder, measured_vectors
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.vectors import cosines, unit
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
 
     from zipfit.methods.base import Pool
+    from zipfit.methods.encoder import Encoded
 
 POINTS = 256
 """Most documents for each centroid that k-means is trained on (faiss's own default): more hardly move a centroid."""
@@ -76,6 +77,7 @@ class D4(Estimator):
     seed: int = 0
     cache: bool = True
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+    terms: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Check the options and load the encoder; the target counts for nothing.
@@ -93,6 +95,7 @@ class D4(Estimator):
         with needing("the method d4", "d4"):
             import faiss  # noqa: F401
         self._prepare()
+        self.terms = {"dimension": self._encoder.dimension}
         return self
 
     def _prepare(self) -> None:
@@ -103,16 +106,32 @@ class D4(Estimator):
 
         The whole pool is embedded before the first comes.
         """
-        vectors, truncated, cached = self._encoder.encode_pool(pool)
+        encoded = self._encoder.encode_pool(pool)
+        self.notes["cached_vectors"] = encoded.cached
+        yield from self._ranked(encoded)
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        """Return the vector of each text as bytes, shape (n,)."""
+        return self._encoder.measure(texts)
+
+    def rank_measured(
+        self,
+        measures: Iterable[NDArray[np.object_]],
+        pool: Pool,  # noqa: ARG002
+    ) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these vectors, batches of shape (n,), as of `rank`."""
+        yield from self._ranked(measured_vectors(measures, self.terms["dimension"]))
+
+    def _ranked(self, encoded: Encoded) -> Iterator[tuple[int, float]]:
+        vectors = encoded.vectors
         everything = np.arange(len(vectors))
         nearest = nearest_before(vectors, *self._cluster(vectors, everything))
         epsilon = self._found(nearest) if self.epsilon is None else self.epsilon
         kept = everything[nearest <= 1 - epsilon]
-        self.notes = {
+        self.notes |= {
             "target": "ignored",
-            "dimension": self._encoder.dimension,
-            "truncated": truncated,
-            "cached_vectors": cached,
+            "dimension": vectors.shape[1],
+            "truncated": encoded.truncated,
             "epsilon": epsilon if math.isfinite(epsilon) else None,
             "semantic_duplicates": len(vectors) - len(kept),
         }

@@ -146,14 +146,14 @@ class Dsir(Estimator):
         target named first), which takes its own best among those left: any prefix holds the shares to within one
         document each.
         """
-        yield from self.rank_measured(pool.map(self.measure))
+        yield from self.rank_measured(pool.map(self.measure), pool)
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the log-importance weights of texts and their lengths in tokens, shape (n, number of targets + 1)."""
         weights, lengths = self.log_weights(texts)
         return np.column_stack([weights, lengths])
 
-    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of documents with these measures, batches of shape (n, number of targets + 1), as of `rank`."""
         shares = np.array(self.terms["shares"])
         measured = np.concatenate([np.empty((0, len(shares) + 1)), *measures])

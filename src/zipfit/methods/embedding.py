@@ -7,25 +7,27 @@ s_j(x) = e(x) . e(t_j), and the n cosines are reduced to a ranking by `zipfit.me
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.errors import need
 from zipfit.methods.base import ROUND_ROBIN
-from zipfit.methods.encoder import DEFAULT_MODEL, Encoder
+from zipfit.methods.encoder import DEFAULT_MODEL, Encoder, measured_vectors
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.reduce import EXAMPLES, check_reduction, reduced, round_robin
+from zipfit.methods.terms import as_text, from_text
 from zipfit.methods.vectors import cosines
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
 
     from zipfit.methods.base import Pool
+    from zipfit.methods.encoder import Encoded
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Embedding(Estimator):
     reduce: str = "round-robin"
     cache: bool = True
     notes: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+    terms: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Embed the target.
@@ -64,6 +67,7 @@ class Embedding(Estimator):
         self._prepare()
         self._target, truncated, _ = self._encoder.encode(texts)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}
+        self.terms = {"dimension": self._encoder.dimension, "target": as_text(self._target)}
         return self
 
     def _prepare(self) -> None:
@@ -71,12 +75,31 @@ class Embedding(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, cosine as reduced), best first. The whole pool is embedded before the first comes."""
-        vectors, self.notes["truncated"], self.notes["cached_vectors"] = self._encoder.encode_pool(pool)
+        encoded = self._encoder.encode_pool(pool)
+        self.notes["cached_vectors"] = encoded.cached
+        yield from self._ranked(encoded, self._target)
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        """Return the vector of each text as bytes, shape (n,)."""
+        return self._encoder.measure(texts)
+
+    def rank_measured(
+        self,
+        measures: Iterable[NDArray[np.object_]],
+        pool: Pool,  # noqa: ARG002
+    ) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these vectors, batches of shape (n,), as of `rank`."""
+        dimension = self.terms["dimension"]
+        target = from_text(self.terms["target"], np.float32).reshape(-1, dimension)
+        yield from self._ranked(measured_vectors(measures, dimension), target)
+
+    def _ranked(self, encoded: Encoded, target: NDArray[np.float32]) -> Iterator[tuple[int, float]]:
+        vectors, self.notes["truncated"], _ = encoded
         if self.reduce == ROUND_ROBIN:
-            order, scores = round_robin(_columns(vectors, self._target))
+            order, scores = round_robin(_columns(vectors, target))
         else:
             scores = np.empty(len(vectors))
-            for block, near in cosines(vectors, np.arange(len(vectors)), self._target):
+            for block, near in cosines(vectors, np.arange(len(vectors)), target):
                 scores[block] = reduced(near, self.reduce)
             order = np.argsort(-scores, kind="stable")
         for position in order:

@@ -35,7 +35,7 @@ from zipfit.system.networks import best_device, in_one_thread, linear_by_onednn,
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -128,21 +128,22 @@ class Encoder:
 
     def encode_pool(self, pool: Pool) -> Encoded:
         """Return the vectors of the pool's documents in a memory map of a temporary file, gone with the map."""
-        documents = truncated = cached = 0
-        with tempfile.TemporaryFile(prefix="zipfit-vectors-") as file:
-            with in_one_thread():
-                for batch in pool.map(self._encode):
-                    file.write(batch.vectors.tobytes())
-                    documents += len(batch.vectors)
-                    truncated += batch.truncated
-                    cached += batch.cached
-            file.flush()
-            shape = documents, self.dimension
-            # An empty file cannot be mapped. A mapped one outlives its name and its handle.
-            vectors = np.memmap(file, np.float32, "r", shape=shape) if documents else np.empty(shape, np.float32)
-        return Encoded(vectors, truncated, cached)
+        with in_one_thread():
+            return _on_disk(pool.map(self._encode), self.dimension)
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
+        """Return the vector of each text as bytes, with a last one that tells whether it was cut, shape (n,)."""
+        with in_one_thread():
+            rows, _ = self._rows_of(texts)
+        return np.array([row.vector.astype("<f4").tobytes() + bytes([row.truncated]) for row in rows], dtype=object)
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
+        rows, cached = self._rows_of(texts)
+        found = np.array([row.vector for row in rows], np.float32).reshape(len(rows), self.dimension)
+        return Encoded(found, sum(row.truncated for row in rows), cached)
+
+    def _rows_of(self, texts: Sequence[str]) -> tuple[list[Row], int]:
+        """What the cache keeps of each text, and how many it kept already."""
         batch = Texts.of(texts)
         keys = [key_of(text) for text in batch.encoded()]
         rows = self._cache.get(list(dict.fromkeys(keys))) if self._cache else {}
@@ -155,8 +156,7 @@ class Encoder:
             if self._cache:
                 self._cache.put(new)
             rows |= new
-        found = np.array([rows[key].vector for key in keys], np.float32).reshape(len(keys), self.dimension)
-        return Encoded(found, sum(rows[key].truncated for key in keys), cached)
+        return [rows[key] for key in keys], cached
 
     def _tokenize(self, texts: list[str]) -> list[tuple[list[int], bool]]:
         """Token numbers of each text, at least one and at most max_length, and whether there were more."""
@@ -218,6 +218,40 @@ class Encoder:
         nature = f"{self._pooling} {self._max_length} {len(self._tokenizer)}".encode() + probe.tobytes()
         name = re.sub(r"[^\w.-]+", "-", model).strip("-.")[-80:]
         return f"{name}-{hashlib.sha256(nature).hexdigest()[:16]}.sqlite"
+
+
+def measured_vectors(measures: Iterable[NDArray[np.object_]], dimension: int) -> Encoded:
+    """The vectors of documents that `Encoder.measure` measured, likewise in a memory map.
+
+    Raises:
+        ValueError: the bytes of one are none of a vector of this dimension.
+    """
+    row = np.dtype([("vector", "<f4", (dimension,)), ("truncated", "?")])
+
+    def encoded() -> Iterator[Encoded]:
+        for batch in measures:
+            if any(len(found) != row.itemsize for found in batch):
+                raise ValueError(f"no vector of {dimension} numbers")
+            rows = np.frombuffer(b"".join(batch), row)
+            yield Encoded(rows["vector"].astype(np.float32), int(rows["truncated"].sum()), 0)
+
+    return _on_disk(encoded(), dimension)
+
+
+def _on_disk(batches: Iterable[Encoded], dimension: int) -> Encoded:
+    """Vectors in a memory map of a temporary file, gone with the map."""
+    documents = truncated = cached = 0
+    with tempfile.TemporaryFile(prefix="zipfit-vectors-") as file:
+        for batch in batches:
+            file.write(batch.vectors.tobytes())
+            documents += len(batch.vectors)
+            truncated += batch.truncated
+            cached += batch.cached
+        file.flush()
+        shape = documents, dimension
+        # An empty file cannot be mapped. A mapped one outlives its name and its handle.
+        vectors = np.memmap(file, np.float32, "r", shape=shape) if documents else np.empty(shape, np.float32)
+    return Encoded(vectors, truncated, cached)
 
 
 def _pool(states: NDArray[np.float64], pooling: str) -> NDArray[np.float64]:

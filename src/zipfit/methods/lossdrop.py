@@ -102,9 +102,9 @@ class LossDrop(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, nats a token saved) of every document that is long enough, best first."""
-        yield from self.rank_measured(pool.map(self.measure))
+        yield from self.rank_measured(pool.map(self.measure), pool)
 
-    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of documents with these measures, as of `rank`."""
         measured = np.concatenate([np.empty((0, 2)), *measures])
         eligible = np.flatnonzero(measured[:, 1] >= self.min_tokens)

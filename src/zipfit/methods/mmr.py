@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from zipfit.methods.gain import Gain, Sizer, check_level, join, sizer
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -55,6 +55,7 @@ class Mmr(Estimator):
     level: int = 19
     redundancy: float = 0.5
     notes: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+    terms: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002
         """Prepare the target's dictionary; the pool is not read.
@@ -70,8 +71,16 @@ class Mmr(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, score when it was chosen), the greedy choice first."""
-        measured = np.concatenate([np.zeros((3, 0), np.int64), *pool.map(self._measure)], axis=1)
-        alone, given, lengths = measured
+        yield from self.rank_measured(pool.map(self.measure), pool)
+
+    def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return C(x), C(x | T) and the length of each text in bytes, shape (len(texts), 3)."""
+        batch = Texts.of(texts)
+        return np.column_stack([*self._relevance.sizes(batch), batch.lengths]).astype(np.float64)
+
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]], pool: Pool) -> Iterator[tuple[int, float]]:
+        """The ranking of documents with these measures, batches of shape (n, 3), as of `rank`."""
+        alone, given, lengths = np.concatenate([np.zeros((0, 3)), *measures]).T.astype(np.int64)
         relevance = 1.0 - given / alone
         candidates = _Candidates(pool, relevance, lengths)
         selection = _Selection(self.level)
@@ -83,11 +92,6 @@ class Mmr(Estimator):
             else:
                 redundant = selection.explains(candidates.texts[position], int(alone[position]))
                 candidates.push(position, float(relevance[position]) - self.redundancy * redundant, selection.version)
-
-    def _measure(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """C(x), C(x | T) and the length of each text in bytes, shape (3, len(texts))."""
-        batch = Texts.of(texts)
-        return np.stack([*self._relevance.sizes(batch), batch.lengths])
 
 
 class _Selection:

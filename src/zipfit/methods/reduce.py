@@ -59,13 +59,13 @@ class Reduced:
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, score), best first, by turns; n numbers a document are kept in a temporary file."""
-        yield from self.rank_measured(pool.map(self.measure))
+        yield from self.rank_measured(pool.map(self.measure), pool)
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
         """Return the n numbers of each text as bytes, shape (len(texts),)."""
         return np.array([row.astype("<f8").tobytes() for row in self.compare(texts)], dtype=object)
 
-    def rank_measured(self, measures: Iterable[NDArray[np.object_]]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.object_]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of documents with these numbers, batches of shape (m,), as of `rank`."""
         with tempfile.TemporaryFile(prefix="zipfit-compared-") as file:
             documents = examples = 0

@@ -42,13 +42,13 @@ class Random(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        yield from self.rank_measured(pool.map(self.measure))
+        yield from self.rank_measured(pool.map(self.measure), pool)
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return nothing of each text, shape (len(texts), 0)."""
         return np.empty((len(Texts.of(texts)), 0))
 
-    def rank_measured(self, measures: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, float]]:
+    def rank_measured(self, measures: Iterable[NDArray[np.float64]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of so many documents, measures in batches of shape (n, 0)."""
         documents = sum(map(len, measures))
         for position in np.random.Generator(np.random.PCG64(self.seed)).permutation(documents).tolist():

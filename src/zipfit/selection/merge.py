@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import FileInput, Files
 from zipfit.corpus.pieces import place_in_file
 from zipfit.corpus.sample import Sample
@@ -14,7 +16,7 @@ from zipfit.corpus.streams import file_at
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasNotes, is_measurer
 from zipfit.methods.registry import build_method, need_consent
-from zipfit.selection.manifest import describe_input, whereabouts
+from zipfit.selection.manifest import describe_input, readings_of, whereabouts
 from zipfit.selection.parts import DONE, kept_in, segments_of
 from zipfit.selection.ranking import ranks_and_scores
 from zipfit.selection.score_tables import (
@@ -27,7 +29,8 @@ from zipfit.selection.score_tables import (
     table_about,
     write_scores,
 )
-from zipfit.selection.sources import UnreadableFiles
+from zipfit.selection.sources import CorpusPool, UnreadableFiles
+from zipfit.system.runtime import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from zipfit.corpus.corpus import Rejected
     from zipfit.selection.parts import Kept
     from zipfit.selection.score_tables import Segment
 
@@ -45,7 +49,9 @@ def part_name(number: int, parts: int) -> str:
     return f"{number:05d}-of-{parts:05d}"
 
 
-def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: bool = False) -> dict[str, Any]:
+def merge_scores(
+    folder: str | os.PathLike[str], *, max_bad_files: float | None = None, overwrite: bool = False
+) -> dict[str, Any]:
     """Put the parts of a pool's scores together.
 
     The tables are the same, bit for bit, whatever the number of parts.
@@ -62,7 +68,7 @@ def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: 
         ZipfitError: a part is missing or not done, parts belong to different jobs, or saw other files; or a table of
             one is gone or damaged.
     """
-    store = Store(folder)
+    store = Store(os.fspath(folder))
     need(overwrite or not store.has(MANIFEST), f"{store.of(MANIFEST)}: exists already (give --overwrite to replace it)")
     work = store.below(WORK)
     done = _parts(work)
@@ -81,7 +87,7 @@ def merge_scores(folder: str, *, max_bad_files: float | None = None, overwrite: 
     inputs = [FileInput(file_at(whereabouts(name, described)), files.layout) for name in stamps]
     for item, kept in zip(inputs, by_name.values(), strict=True):
         _settle(item, [each.segment for each in kept])
-    order = _measured_order(described, first["terms"], by_name, sum(item.documents for item in inputs))
+    order = _measured_order(described, first["terms"], by_name, inputs)
     told_of_inputs = [
         describe_input(item) | {"name": name, "stamp": stamps[name]} for name, item in zip(stamps, inputs, strict=True)
     ]
@@ -178,7 +184,7 @@ def _settle(item: FileInput, segments: list[Segment]) -> None:
 
 
 def _measured_order(
-    described: dict[str, Any], terms: dict[str, Any] | None, by_name: dict[str, list[Kept]], documents: int
+    described: dict[str, Any], terms: dict[str, Any] | None, by_name: dict[str, list[Kept]], inputs: list[FileInput]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
     """Rank and score of each document, of a method that ranks what it measured: see `ranks_and_scores`."""
     if terms is None:
@@ -190,13 +196,20 @@ def _measured_order(
         raise ZipfitError(f"method {method['class']} ranks nothing that it measured")
     built.terms = terms
     measures = (measured_of(kept.rows()) for segments in by_name.values() for kept in segments)
+    documents = sum(item.documents for item in inputs)
+    reading, _ = readings_of(described)
+    corpus = Corpus(inputs, reading, on_rejected=_pass_over if reading.skip_bad else None, threads=available_cores())
     try:
-        order = ranks_and_scores(built.rank_measured(measures), documents)
+        order = ranks_and_scores(built.rank_measured(measures, CorpusPool(corpus, available_cores(), None)), documents)
     except (LookupError, TypeError, ValueError, zlib.error) as error:  # a stranger may have written it
         raise ZipfitError(f"what the parts measured is nothing that {method['class']} ranks ({error!r})") from error
     if isinstance(built, HasNotes):
         method["notes"] |= built.notes
     return order
+
+
+def _pass_over(rejected: Rejected) -> None:
+    """Nothing: the parts have kept it."""
 
 
 def _merged_sample(by_name: dict[str, list[Kept]]) -> list[list[Any]]:

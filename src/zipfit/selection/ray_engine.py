@@ -89,7 +89,7 @@ def score_on_ray(
     finally:
         if started:
             ray.shutdown()
-    return merge_scores(os.fspath(folder), max_bad_files=bad_files_share(reading), overwrite=True)
+    return merge_scores(folder, max_bad_files=bad_files_share(reading), overwrite=True)
 
 
 def _need_answer(address: str | None) -> None:
