@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import random
@@ -40,10 +41,14 @@ EXAMPLES = 100
 """In the target while the pool grows."""
 
 
-def write(path: Path, texts: list[str], documents: int) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        for batch in RepeatedPool(texts, documents):
-            stream.writelines(json.dumps({"text": text}) + "\n" for text in batch)
+def write(source: Path, paths: dict[int, Path]) -> None:
+    """Write files of so many documents each."""
+    texts = texts_of(source)
+    random.Random(1).shuffle(texts)  # its head is then like the rest
+    for size, path in paths.items():
+        with path.open("w", encoding="utf-8") as stream:
+            for batch in RepeatedPool(texts, size):
+                stream.writelines(json.dumps({"text": text}) + "\n" for text in batch)
 
 
 def series(methods: list[str], points: list[tuple[int, Path, Path]], seconds: float, output: Path) -> dict[str, dict]:
@@ -82,7 +87,7 @@ def draw(results: dict[str, dict[str, dict]], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, rows = plt.subplots(2, 2, figsize=(9, 7), constrained_layout=True)
+    figure, rows = plt.subplots(2, 2, figsize=(11, 7), constrained_layout=True)
     for axes, (grown, key) in zip(rows.T.flat, [(g, k) for g in results for k in ("processor", "mb")], strict=True):
         for number, (name, result) in enumerate(results[grown].items()):
             costs = result["costs"]
@@ -93,7 +98,7 @@ def draw(results: dict[str, dict[str, dict]], path: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel=grown)
         axes.set_ylabel("processor seconds" if key == "processor" else "peak memory, MB")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7, title="method (exponent)", title_fontsize=7)
+        axes.legend(fontsize=7, title="method (exponent)", title_fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path, dpi=110)
 
 
@@ -111,13 +116,13 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         folder = Path(name)
-        texts, examples = texts_of(given.pool), texts_of(given.target)
-        random.Random(1).shuffle(texts)  # its head is then like the rest
         pools = {size: folder / f"pool-{size}.jsonl" for size in sorted(given.documents)}
         targets = {size: folder / f"target-{size}.jsonl" for size in sorted({*given.targets, EXAMPLES})}
-        for paths, of in ((pools, texts), (targets, examples)):
-            for size, path in paths.items():
-                write(path, of, size)
+        for source, paths in ((given.pool, pools), (given.target, targets)):
+            # The system takes what a process held before it started another for that one's memory: so hold little.
+            writer = multiprocessing.get_context("spawn").Process(target=write, args=(source, paths))
+            writer.start()
+            writer.join()
         least = pools[min(pools)]
         output = folder / "selected.jsonl"
         by_documents = [(size, path, targets[EXAMPLES]) for size, path in pools.items()]

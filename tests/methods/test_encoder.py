@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def of_every_length(limit):
 @pytest.mark.parametrize("filled", [False, True])
 def test_company_shows_at_no_length(kind, filled, request):
     encoder = Encoder(request.getfixturevalue(kind), max_length=64, cache=False)
-    assert kind == "tiny_gpt" or encoder._together > 1  # GPT-2's layers are not oneDNN's
+    if kind == "tiny_bert" and platform.machine() == "x86_64":  # else it may be that company shows
+        assert encoder._together > 1
     encoder._filled = filled
     texts = of_every_length(64)
     alone = [encoder._encode_tokens([ids])[0] for ids in texts]
@@ -321,6 +323,7 @@ def test_company_shows_at_no_length_of_the_default_model():
     pytest.importorskip("torch")
     pytest.importorskip(DEFAULT_PACKAGE.replace("-", "_"))
     encoder = Encoder(cache=False)
+    assert platform.machine() != "x86_64" or encoder._together > 1
     texts = [ids for ids in of_every_length(256) if len(ids) < 40 or len(ids) % 9 == 0 or len(ids) == 256]
     alone = [encoder._encode_tokens([ids])[0] for ids in texts]
     assert bits(encoder._encode_tokens(texts)) == bits(alone)

@@ -186,7 +186,8 @@ class Encoder:
 
     def _rows(self, length: int) -> int:
         """How many texts of so many tokens go through the network together, at most."""
-        return max(1, self._together // length)
+        # One token alone makes a matrix of one row, which is multiplied in another way than several.
+        return max(1, self._together // length) if length > 1 else 1
 
     def _forward(self, batch: list[list[int]]) -> list[NDArray[np.float32]]:
         """The vectors of a batch of texts of equal length, given as their tokens."""
@@ -202,7 +203,7 @@ class Encoder:
 
     def _is_the_same_in_company(self, ids: list[int]) -> bool:
         """Whether parts of a text, of several lengths, get the same bits alone and in different company."""
-        shorter, length = 1, 1
+        shorter, length = 1, 2
         while length <= len(ids):
             head, tail = ids[:length], ids[-length:]
             alone = self._forward([head])[0]
