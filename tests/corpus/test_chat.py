@@ -247,6 +247,7 @@ def test_depth_and_size_are_no_crash(wrap):
     assert len(chat(*[HI] * 20_000)) == 20_000 * len("user: Hi\n\n") - 2
 
 
+@pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 22, reason="pyarrow sorts the fields of structs")
 def test_parquet_and_json_give_one_text():
     calls = [{"function": {"name": "weather", "arguments": {"town": "Oslo"}}}]
     records = [

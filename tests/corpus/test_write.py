@@ -5,6 +5,7 @@ import datetime
 import decimal
 import gzip
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +41,8 @@ RECORDS = [
     },
     {"id": 2**63 - 1, "text": "", "none": None, "in": {"list": None, "s": "数"}},
 ]
-FLAT = [{"id": str(r["id"]), "text": r["text"], "other": "x" * i} for i, r in enumerate(RECORDS)]
+NUL = "\0" if sys.version_info >= (3, 11) else ""  # which Python 3.10 writes into no CSV
+FLAT = [{"id": str(r["id"]), "text": r["text"].replace("\0", NUL), "other": "x" * i} for i, r in enumerate(RECORDS)]
 
 
 def write(path, batches, order=(0, 1, 2), added=ADDED):
@@ -324,7 +326,10 @@ VIEWS = pa.array(["x", None, "yy"], pa.string_view())
         pa.StructArray.from_arrays([RUN_ENDS, pa.StructArray.from_arrays([VIEWS], ["in"])], ["runs", "views"]),
         pa.StructArray.from_arrays([RUN_ENDS], ["runs"], mask=pa.array([False, True, False])),
         pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), VIEWS),
-        pa.ListViewArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array([1, 1, 1], pa.int32()), VIEWS),
+        pytest.param(
+            pa.ListViewArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array([1, 1, 1], pa.int32()), VIEWS),
+            marks=pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 22, reason="pyarrow casts no such lists"),
+        ),
         pa.MapArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.array(["k", "l", "m"]), VIEWS),
         pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.StructArray.from_arrays([VIEWS], ["in"])),
     ],

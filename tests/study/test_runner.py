@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 pytest.importorskip("accelerate")
@@ -216,6 +217,26 @@ def test_a_cell_that_fails_is_kept_with_its_reason_and_tried_again(folder: Path,
     counting = Counting()
     run_study(study, tmp_path, observer=counting)
     assert counting.began_cells == ["none, 256 tokens, tiny, seed 0"]
+
+
+@pytest.mark.parametrize(("tokens", "gguf", "goes_on"), [("same", True, True), ("none", False, True), ("none", True, False), ("others", False, False)])  # fmt: skip
+def test_cells_that_were_made_of_other_tokens_are_not_mixed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: str, gguf: bool, goes_on: bool
+):
+    (first,) = run_study(study_of(folder, only("{random: {}}")), tmp_path)
+    assert first.made is not None
+    kept = dict(first.made)
+    if tokens != "same":
+        del kept["tokens"]
+    Store(tmp_path).write(
+        msgspec.structs.replace(first, made=kept | ({"tokens": "0" * 16} if tokens == "others" else {}))
+    )
+    if gguf:
+        monkeypatch.setattr("zipfit.study.runner.find_model", lambda name: (name, {"gguf_file": "model.gguf"}))
+    (more,) = run_study(study_of(folder, only("{zipfit: {}}")), tmp_path)
+    assert more.is_done == goes_on
+    if not goes_on:
+        assert str(more.error).startswith(f"{tmp_path}: 1 of its cells were made when text was cut into other tokens")
 
 
 def test_a_run_that_fails_half_way_keeps_what_it_measured(folder: Path, tmp_path: Path):

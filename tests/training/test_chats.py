@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("accelerate")
 import torch
 from support import read_jsonl, write_jsonl
-from tiny import CHAT_TEMPLATE, TEXTS, save_chat_model, save_tokenizer
+from tiny import CHAT_TEMPLATE, TEXTS, save_chat_model, save_model, save_tokenizer
 from typer.testing import CliRunner
 
 import zipfit
@@ -193,6 +193,21 @@ def test_a_chat_costs_what_transformers_says_of_its_scored_tokens(tmp_path: Path
             assert document.bytes == len(said.encode())
 
 
+def test_a_begin_of_text_token_that_the_template_writes_is_where_a_chat_starts(tmp_path: Path):
+    model = load_model(str(save_model(tmp_path, begin="<|begin|>")))
+    model.tokenizer.chat_template = "{{ bos_token }}" + CHAT_TEMPLATE
+    for loss, tokens in (("all", -1), ("assistant", 0)):
+        (chat,) = read(CHATS[:1], model.tokenizer, loss)
+        assert chat.tokens.tolist().count(model.tokenizer.bos_token_id) == 1
+        (document,) = cross_entropy(model, [chat]).documents
+        ids = torch.tensor([chat.tokens.tolist()])
+        labels = torch.where(torch.from_numpy(chat.scored)[None], ids, -100)
+        with torch.no_grad():
+            mean = model.network(input_ids=ids, labels=labels).loss.item()
+        assert document.tokens == chat.scored.sum() + tokens
+        assert document.nats == pytest.approx(mean * document.tokens, rel=1e-5)
+
+
 def test_of_a_long_chat_the_scored_tokens_within_the_limit_count(tmp_path: Path):
     model = load_model(str(save_chat_model(tmp_path)))
     (chat,) = read(CHATS[1:2], model.tokenizer, "assistant")
@@ -262,6 +277,23 @@ def test_wrong_options_are_errors_before_anything_is_read(options: dict[str, Any
     if len(options) > 1 or options["chat_template"] == "user":
         with pytest.raises(ZipfitError, match=message):
             zipfit.evaluate("./nowhere", tmp_path / "nowhere.jsonl", **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--humaneval", "--chat-template", "all"], "--chat-template is for the documents of --test"),
+        (["--test", "x.jsonl", "--chat-template", "user"], "chat_template must be one of all, assistant, not 'user'"),
+        (
+            ["--test", "x.jsonl", "--chat-template", "all", "--template", "{q}"],
+            "a template makes plain text of records",
+        ),
+    ],
+)
+def test_the_command_line_refuses_before_a_model_is_loaded(arguments: list[str], message: str):
+    refused = CliRunner().invoke(app, ["evaluate", "--model", "./nowhere", *arguments])
+    assert refused.exit_code == 2
+    assert message in " ".join(refused.stderr.split())
 
 
 def test_the_command_line_trains_and_evaluates_in_the_template(tmp_path: Path):

@@ -70,6 +70,8 @@ def evaluate_command(
         raise ZipfitError("--humaneval has the model write completions, --completions takes ready ones: give one")
     if output is not None and test is None:
         raise ZipfitError("--output is for the documents of --test")
+    if chat_template is not None and test is None:
+        raise ZipfitError("--chat-template is for the documents of --test")
     documents = Files(test or [], format_name, sample_by, encoding, delimiter, not no_header)
     outputs = None if output is None else Outputs(output, overwrite=overwrite)
     if outputs is not None:
@@ -82,9 +84,11 @@ def evaluate_command(
         if on_humaneval:
             judging.need_consent()
             sampling = Sampling(samples, seed, temperature)
+        from zipfit.training.chats import check_chat_template
         from zipfit.training.evaluate import evaluate
         from zipfit.training.models import ModelSource, load_model
 
+        check_chat_template(chat_template, template)
         loaded = load_model(ModelSource(model, revision, trust_remote_code))
         if test is not None:
             with told as advance:

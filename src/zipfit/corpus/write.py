@@ -454,6 +454,8 @@ def _write_csv(
         text.flush()
     except UnicodeEncodeError as error:
         raise ZipfitError("a record holds a lone surrogate, which CSV cannot hold: write .jsonl instead") from error
+    except csv.Error as error:  # of Python 3.10 alone
+        raise ZipfitError(f"a record holds what CSV cannot hold ({error}): write .jsonl instead") from error
     finally:
         text.detach()
 

@@ -156,9 +156,7 @@ class Less(Reduced, Estimator):
         def keep(optimizer: Any, rate: float) -> None:
             states = [optimizer.state[weights] for weights in _trained(network)]
             moments = [(state["exp_avg"].clone(), state["exp_avg_sq"].clone()) for state in states]
-            kept = copy.deepcopy(network, dict(frozen)).eval()
-            kept.zero_grad()
-            checkpoints.append(Checkpoint(kept, moments, rate))
+            checkpoints.append(Checkpoint(copy.deepcopy(network, dict(frozen)).eval(), moments, rate))
 
         with in_one_thread():
             run = train(self._model, part, settings, Course(seed=self.seed), on_epoch=keep)

@@ -17,10 +17,11 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zipfit.errors import ZipfitError, need
 from zipfit.humaneval import Judging, Sampling, humaneval
+from zipfit.methods.encoder import PROBE
 from zipfit.study.data import digest, read_texts
 from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
@@ -163,7 +164,9 @@ class _Workshop:
         self._rankings = rankings
         self.interrupted = False
         self._stack = stack
-        self._by_documents = {cell.training_key: cell for cell in store.read_all(Cell) if cell.is_done}
+        done = [cell for cell in store.read_all(Cell) if cell.is_done]
+        self._by_documents = {cell.training_key: cell for cell in done}
+        self._made = [cell.made or {} for cell in done if cell.model in (first.model.label, first.model.name)]
 
     def run(self, cell: PlannedCell, observer: Observer) -> Cell:
         """The cell's result; what goes wrong with it is in there."""
@@ -201,6 +204,7 @@ class _Workshop:
         )
 
     def _measure(self, cell: PlannedCell, result: Cell, observer: Observer, runs: list[Run]) -> None:
+        self._need_same_tokens()
         study = self.study
         budgets = [math.inf if budget is None else budget for budget in study.budgets_of(cell.arm)]
         largest = None if math.inf in budgets else int(max(budgets))
@@ -240,13 +244,37 @@ class _Workshop:
         _keep_losses(result, run)
         result.overlap = Overlap(**asdict(run.overlap))
         result.test = MeasuredOn(len(before.documents), before.tokens, before.bytes, before.truncated)
-        result.made |= {"device": run.device, "precision": run.precision}
+        result.made |= {"device": run.device, "precision": run.precision, "tokens": self._tokens}
         result.humaneval = self._humaneval(model, cell.seed)
         self._by_documents[result.training_key] = result
 
     @cached_property
     def _chooser(self) -> Chooser:
-        return Chooser(self._rankings, load_tokenizer(self._source), self.study.arms)
+        return Chooser(self._rankings, self._tokenizer, self.study.arms)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return load_tokenizer(self._source)
+
+    @cached_property
+    def _tokens(self) -> str:
+        """A digest of the tokens that a text is cut into, which the model's files alone do not determine."""
+        return digest(self._tokenizer(PROBE, verbose=False)["input_ids"])
+
+    def _need_same_tokens(self) -> None:
+        """Check that the folder's cells of this model were made with the same tokens.
+
+        Cells of before this was kept count as others where the model is a GGUF file, as such text was cut otherwise.
+        """
+        allowed: tuple[str | None, ...] = (self._tokens, None)
+        if "gguf_file" in find_model(self.study.model_path(self.model_spec))[1]:
+            allowed = (self._tokens,)
+        others = sum(made.get("tokens") not in allowed for made in self._made)
+        need(
+            not others,
+            f"{self._store.folder}: {others} of its cells were made when text was cut into other tokens for model "
+            f"{self.model_spec.label}, so their losses do not compare with new ones: run the study in a new folder",
+        )
 
     @cached_property
     def _source(self) -> ModelSource:

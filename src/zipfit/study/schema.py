@@ -327,7 +327,7 @@ class Cell(Record, kw_only=True):
         status: `done` or `failed`.
         error: why it failed, a sentence; None if it is finished.
         settings: of the training.
-        made: when, by which commit, with which versions and on what device.
+        made: when, by which commit, with which versions, on what device, and a digest of the tokens of a probe text.
         selection: key of its selection.
         documents: number of documents trained on.
         alignment: mean ZIP-FIT alignment (gzip 6) with the target of the documents trained on.
