@@ -40,8 +40,7 @@ def _own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def _numbers(monkeypatch):
     """Methods embed texts as the numbers they are, without torch."""
-    monkeypatch.setattr("zipfit.methods.embedding.Encoder", NumberEncoder)
-    monkeypatch.setattr("zipfit.methods.d4.Encoder", NumberEncoder)
+    monkeypatch.setattr("zipfit.methods.embedded.Encoder", NumberEncoder)
 
 
 @pytest.fixture(scope="session")

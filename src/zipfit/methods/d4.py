@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import need, needing
-from zipfit.methods.encoder import DEFAULT_MODEL, Encoder, measured_vectors
-from zipfit.methods.estimator import Estimator
+from zipfit.methods.embedded import Embedded
+from zipfit.methods.encoder import DEFAULT_MODEL
 from zipfit.methods.vectors import cosines, unit
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -47,7 +47,7 @@ PANEL = 1024
 
 
 @dataclass
-class D4(Estimator):
+class D4(Embedded):
     """Remove semantic duplicates, then rank the least prototypical documents first.
 
     The paper's setting is `encoder="facebook/opt-125m", pooling="last", max_length=2048, r_dedup=0.75`.
@@ -64,8 +64,6 @@ class D4(Estimator):
         seed: seed of k-means.
         cache: whether to keep embeddings on disk for later runs.
     """
-
-    prepared = ("_encoder",)
 
     encoder: str = DEFAULT_MODEL
     pooling: str = "mean"
@@ -98,31 +96,8 @@ class D4(Estimator):
         self.terms = {"dimension": self._encoder.dimension}
         return self
 
-    def _prepare(self) -> None:
-        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
-
-    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
-        """Yield (position, distance to the own centroid), farthest first; what SemDeDup dropped is left out.
-
-        The whole pool is embedded before the first comes.
-        """
-        encoded = self._encoder.encode_pool(pool)
-        self.notes["cached_vectors"] = encoded.cached
-        yield from self._ranked(encoded)
-
-    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
-        """Return the vector of each text as bytes, shape (n,)."""
-        return self._encoder.measure(texts)
-
-    def rank_measured(
-        self,
-        measures: Iterable[NDArray[np.object_]],
-        pool: Pool,  # noqa: ARG002
-    ) -> Iterator[tuple[int, float]]:
-        """The ranking of documents with these vectors, batches of shape (n,), as of `rank`."""
-        yield from self._ranked(measured_vectors(measures, self.terms["dimension"]))
-
     def _ranked(self, encoded: Encoded) -> Iterator[tuple[int, float]]:
+        """Yield (position, distance to the own centroid), farthest first; what SemDeDup dropped is left out."""
         vectors = encoded.vectors
         everything = np.arange(len(vectors))
         nearest = nearest_before(vectors, *self._cluster(vectors, everything))

@@ -13,15 +13,15 @@ import numpy as np
 
 from zipfit.errors import need
 from zipfit.methods.base import ROUND_ROBIN
-from zipfit.methods.encoder import DEFAULT_MODEL, Encoder, measured_vectors
-from zipfit.methods.estimator import Estimator
+from zipfit.methods.embedded import Embedded
+from zipfit.methods.encoder import DEFAULT_MODEL
 from zipfit.methods.reduce import EXAMPLES, check_reduction, reduced, round_robin
 from zipfit.methods.terms import as_text, from_text
 from zipfit.methods.vectors import cosines
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Self
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Embedding(Estimator):
+class Embedding(Embedded):
     """Rank documents by the cosine of their embeddings with the target's.
 
     RDS+ itself is `encoder="meta-llama/Llama-2-7b-hf", pooling="weighted", max_length=2048, reduce="round-robin"`.
@@ -43,8 +43,6 @@ class Embedding(Estimator):
         reduce: `round-robin`, `mean` or `max`.
         cache: whether to keep embeddings on disk for later runs.
     """
-
-    prepared = ("_encoder",)
 
     encoder: str = DEFAULT_MODEL
     pooling: str = "mean"
@@ -65,36 +63,14 @@ class Embedding(Estimator):
         texts = Texts.of(target)
         need(len(texts) > 0, "the embedding method needs at least one target example")
         self._prepare()
-        self._target, truncated, _ = self._encoder.encode(texts)
+        vectors, truncated, _ = self._encoder.encode(texts)
         self.notes = {"dimension": self._encoder.dimension, "target_truncated": truncated}
-        self.terms = {"dimension": self._encoder.dimension, "target": as_text(self._target)}
+        self.terms = {"dimension": self._encoder.dimension, "target": as_text(vectors)}
         return self
 
-    def _prepare(self) -> None:
-        self._encoder = Encoder(self.encoder, self.pooling, self.max_length, self.cache)
-
-    def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
-        """Yield (position, cosine as reduced), best first. The whole pool is embedded before the first comes."""
-        encoded = self._encoder.encode_pool(pool)
-        self.notes["cached_vectors"] = encoded.cached
-        yield from self._ranked(encoded, self._target)
-
-    def measure(self, texts: Sequence[str]) -> NDArray[np.object_]:
-        """Return the vector of each text as bytes, shape (n,)."""
-        return self._encoder.measure(texts)
-
-    def rank_measured(
-        self,
-        measures: Iterable[NDArray[np.object_]],
-        pool: Pool,  # noqa: ARG002
-    ) -> Iterator[tuple[int, float]]:
-        """The ranking of documents with these vectors, batches of shape (n,), as of `rank`."""
-        dimension = self.terms["dimension"]
-        target = from_text(self.terms["target"], np.float32).reshape(-1, dimension)
-        yield from self._ranked(measured_vectors(measures, dimension), target)
-
-    def _ranked(self, encoded: Encoded, target: NDArray[np.float32]) -> Iterator[tuple[int, float]]:
+    def _ranked(self, encoded: Encoded) -> Iterator[tuple[int, float]]:
         vectors, self.notes["truncated"], _ = encoded
+        target = from_text(self.terms["target"], np.float32).reshape(-1, vectors.shape[1])
         if self.reduce == ROUND_ROBIN:
             order, scores = round_robin(_columns(vectors, target))
         else:
