@@ -42,7 +42,15 @@ def tables(folder: str) -> list[bytes]:
     return [Path(folder, table["path"]).read_bytes() for table in manifest["tables"]]
 
 
-METHODS = {"zipfit": {}, "gain": {}, "dsir": {"min_length": 1}, "random": {}, "cover": {}, "mmr": {}}
+METHODS = {
+    "zipfit": {"reduce": "round-robin"},
+    "gain": {},
+    "dsir": {"min_length": 1},
+    "random": {},
+    "cover": {},
+    "mmr": {},
+    "bm25": {},
+}
 
 
 @pytest.mark.slow
