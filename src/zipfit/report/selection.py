@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zipfit.selection.selection import Selection
 
 _BINS = 24
-_TICKS = 4
+_TICKS = 3
 _HEIGHT = 170
 """Of the highest bar, in pixels."""
 
