@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from support import pool_records, read_jsonl, write_jsonl
@@ -215,3 +216,16 @@ def test_the_demo_may_be_run_again(tmp_path, monkeypatch):
     for top in (5, 6):
         run_demo(tmp_path, top)
         assert len(read_jsonl(tmp_path / "selected.jsonl")) == top
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there is no device without an end")
+@pytest.mark.parametrize(
+    "arguments",
+    [["verify"], ["rerun"], ["study", "check"], ["evaluate", "--allow-code-execution", "--completions"]],
+    ids=" ".join,
+)
+def test_a_device_without_an_end_is_no_file_that_is_read_at_once(zipfit, folder, monkeypatch, arguments):
+    monkeypatch.setattr("zipfit.system.whole_file._MOST", 1 << 20)
+    ran = zipfit(*arguments, "/dev/zero")
+    assert ran.status == 2
+    assert "/dev/zero: has more than 1 MiB, so it is nothing that is read at once" in ran.err

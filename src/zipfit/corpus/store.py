@@ -7,11 +7,11 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zipfit.corpus.streams import file_system, is_remote, naming
 from zipfit.errors import ZipfitError
+from zipfit.system.whole_file import read_whole
 
 try:
     import fcntl
@@ -78,7 +78,7 @@ class Store:
             if self._remote:
                 fs, inner = file_system(path)
                 return cast("bytes", fs.cat_file(inner))
-            return Path(path).read_bytes()
+            return read_whole(path)
 
     def source(self, name: str) -> str | BytesIO:
         """A file as Arrow reads it: by its path, of which only what is wanted is read, or all its bytes."""

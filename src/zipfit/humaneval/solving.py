@@ -12,6 +12,7 @@ from zipfit.errors import ZipfitError, need
 from zipfit.humaneval.generating import complete
 from zipfit.humaneval.judging import Judge
 from zipfit.humaneval.problems import read_problems
+from zipfit.system.whole_file import read_whole
 
 if TYPE_CHECKING:
     from zipfit.humaneval.generating import Sampling
@@ -86,7 +87,7 @@ def evaluate_samples(path: str | Path, judging: Judging, on_progress: Tell | Non
 
 def _read_samples(path: Path, known: set[str]) -> dict[str, list[str]]:
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ZipfitError(f"{path}: cannot be read ({error})") from error

@@ -19,6 +19,7 @@ from zipfit.errors import ZipfitError
 from zipfit.methods.base import HasEngine
 from zipfit.methods.registry import class_path, method_options
 from zipfit.system.runtime import library_versions
+from zipfit.system.whole_file import read_rest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +187,7 @@ def read_manifest(path: str) -> dict[str, Any]:
 
     try:
         with HashedFile(path).open() as stream:
-            manifest = json.loads(stream.read())
+            manifest = json.loads(read_rest(stream, path))
     except (ValueError, RecursionError) as error:
         raise ZipfitError(f"{path}: broken JSON: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("manifest_version"), int):

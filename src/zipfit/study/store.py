@@ -18,6 +18,7 @@ from zipfit.corpus.outputs import replacing
 from zipfit.corpus.streams import file_at
 from zipfit.errors import ZipfitError
 from zipfit.study.schema import FORMAT, Baseline, Cell, Record, SelectionRecord, StudyFile, from_json
+from zipfit.system.whole_file import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +166,7 @@ def _dumped(values: dict[str, Any], indent: int | None = None) -> bytes:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise ZipfitError(f"{path}: cannot be read ({error.strerror or error})") from error
 

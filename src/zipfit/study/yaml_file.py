@@ -8,10 +8,10 @@ import os
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zipfit.errors import MissingExtraError, ZipfitError, one_line
+from zipfit.system.whole_file import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -167,7 +167,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Node:
 
     name = os.fspath(path)
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
         return Node(name, "", yaml.load(text, Loader))
     except OSError as error:
         raise ZipfitError(f"{name}: {error.strerror or error}") from error
