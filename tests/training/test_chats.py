@@ -14,10 +14,8 @@ pytest.importorskip("accelerate")
 import torch
 from support import read_jsonl, write_jsonl
 from tiny import CHAT_TEMPLATE, TEXTS, save_chat_model, save_model, save_tokenizer
-from typer.testing import CliRunner
 
 import zipfit
-from zipfit.cli.app import app
 from zipfit.errors import ZipfitError
 from zipfit.training.blocks import make_blocks
 from zipfit.training.chats import Chat, read_chats
@@ -290,27 +288,25 @@ def test_wrong_options_are_errors_before_anything_is_read(options: dict[str, Any
         ),
     ],
 )
-def test_the_command_line_refuses_before_a_model_is_loaded(arguments: list[str], message: str):
-    refused = CliRunner().invoke(app, ["evaluate", "--model", "./nowhere", *arguments])
-    assert refused.exit_code == 2
-    assert message in " ".join(refused.stderr.split())
+def test_the_command_line_refuses_before_a_model_is_loaded(zipfit: Any, arguments: list[str], message: str):
+    refused = zipfit("evaluate", "--model", "./nowhere", *arguments)
+    assert refused.status == 2
+    assert message in refused.err
 
 
-def test_the_command_line_trains_and_evaluates_in_the_template(tmp_path: Path):
-    model = str(save_chat_model(tmp_path / "model"))
-    files = [str(write_jsonl(tmp_path / f"{name}.jsonl", some)) for name, some in (("a", LONG[:32]), ("b", LONG[32:]))]
+def test_the_command_line_trains_and_evaluates_in_the_template(zipfit: Any, tmp_path: Path):
+    model = save_chat_model(tmp_path / "model")
+    files = [write_jsonl(tmp_path / f"{name}.jsonl", some) for name, some in (("a", LONG[:32]), ("b", LONG[32:]))]
     common = ["--chat-template", "assistant", "--test", files[1], "--json", "--model"]
-    run = CliRunner().invoke(
-        app, ["finetune", files[0], "-o", str(tmp_path / "run"), "--block-size", "64", *common, model]
-    )
-    assert run.exit_code == 0, run.output
-    assert "of the assistant's)" in run.stderr
-    trained = json.loads(run.stdout)
+    run = zipfit("finetune", files[0], "-o", tmp_path / "run", "--block-size", "64", *common, model)
+    assert run.status == 0, run.err
+    assert "of the assistant's)" in run.err
+    trained = json.loads(run.out)
     assert 0 < trained["scored"] < trained["tokens"]
-    found = CliRunner().invoke(app, ["evaluate", *common, str(tmp_path / "run" / "model")])
-    assert json.loads(found.stdout)["loss"] == pytest.approx(trained["test"][-1]["loss"], abs=1e-6)
     assert math.isfinite(trained["train"][-1]["loss"])
+    found = zipfit("evaluate", *common, tmp_path / "run" / "model")
+    assert json.loads(found.out)["loss"] == pytest.approx(trained["test"][-1]["loss"], abs=1e-6)
     write_jsonl(tmp_path / "b.jsonl", ["plain text"])
-    refused = CliRunner().invoke(app, ["evaluate", *common, model])
-    assert refused.exit_code == 2
-    assert "b.jsonl, line 1: no turns found" in " ".join(refused.stderr.split())
+    refused = zipfit("evaluate", *common, model)
+    assert refused.status == 2
+    assert "b.jsonl, line 1: no turns found" in refused.err
