@@ -22,7 +22,18 @@ LINES = st.lists(
     st.one_of(
         TEXTS.map(lambda text: json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace")),
         st.sampled_from(
-            [b"", b"   ", b"{broken", b'"a string"', b"[1, 2]", b"\xff\xfe", b'{"text": "' + b"x" * 70_000 + b'"}']
+            [
+                b"",
+                b"   ",
+                b"{broken",
+                b'{"text":\r"a return"}',
+                b"a\rb",
+                b"\r",
+                b'"a string"',
+                b"[1, 2]",
+                b"\xff\xfe",
+                b'{"text": "' + b"x" * 70_000 + b'"}',
+            ]
         ),
     ),
     max_size=30,
@@ -45,14 +56,24 @@ def by_parts(inputs, parts):
     return [[record for piece in each for record in records(PieceInput(inputs[piece.input], piece))] for each in pieces]
 
 
-@given(st.lists(LINES, min_size=1, max_size=4), st.integers(1, 9), st.sampled_from([b"\n", b"\r\n"]), st.booleans())
-@settings(max_examples=150)
-def test_lines_belong_to_one_part_each(files, parts, end, ended):
+@given(
+    st.lists(LINES, min_size=1, max_size=4),
+    st.integers(1, 9),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
+    st.sampled_from(["jsonl", "text"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-32-be"]),
+)
+@settings(max_examples=200)
+def test_lines_belong_to_one_part_each(files, parts, end, ended, kind, encoding):
+    mark = "\ufeff" if encoding.endswith("be") else ""
     with tempfile.TemporaryDirectory() as folder:
         for number, lines in enumerate(files):
             data = end.join(lines) + (end if ended and lines else b"")
+            if encoding != "utf-8":
+                data = (mark + data.decode("utf-8", "replace")).encode(encoding)
             Path(folder, f"{number}.jsonl").write_bytes(data)
-        inputs, _ = Files([folder], format="jsonl").open()
+        inputs, _ = Files([folder], format=kind).open()
         whole = [record for item in inputs for record in records(item)]
         assert [record for part in by_parts(inputs, parts) for record in part] == whole
 

@@ -37,6 +37,11 @@ def is_encoding(name: str) -> bool:
     return bool(name)
 
 
+def has_mark(head: bytes) -> bool:
+    """Whether text begins with a byte order mark."""
+    return head.startswith((codecs.BOM_UTF8, *_MARKS))
+
+
 def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
     """Text as UTF-8 without a byte order mark; `peek` gives a mebibyte of it, or all that there is.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.csv_text import csv_records
-from zipfit.corpus.encodings import is_encoding, utf8
+from zipfit.corpus.encodings import has_mark, is_encoding, utf8
 from zipfit.corpus.json_lines import BLOCK, line_chunks
 from zipfit.corpus.json_text import is_lines, json_values
 from zipfit.corpus.lines import ends_by_returns, invalid_utf8, lines, max_record_bytes, too_large
@@ -148,6 +147,8 @@ def read_chunks(
 def is_splittable(file: HashedFile, layout: Layout) -> bool:
     """Whether each line of a file is a record of its own wherever one begins to read: plain UTF-8 and line feeds.
 
+    A byte order mark would be removed from the first piece alone, so a file that has one is read as a whole.
+
     Raises:
         ZipfitError: the file cannot be read.
     """
@@ -157,7 +158,7 @@ def is_splittable(file: HashedFile, layout: Layout) -> bool:
         return False
     with file.open() as stream:
         head = stream.peek(1)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\n" not in head:
+    if has_mark(head) or b"\n" not in head:
         return False
     return layout.format == "text" or is_lines(head, named=True)
 
@@ -171,7 +172,8 @@ def read_lines(path: str, stream: io.BufferedReader, layout: Layout, first_byte:
         layout: the file's.
         first_byte: where in the file they begin, for the places of the records.
     """
-    units = _text_units(path, stream, "line") if layout.format == "text" else _json_lines(path, stream)
+    numbered = lines(path, stream, by_returns=False)  # though a piece may hold a return and no line feed
+    units = _text_lines(numbered) if layout.format == "text" else _json_lines(numbered)
     if first_byte:
         units = ((f"{place} after byte {first_byte}", text, reason) for place, text, reason in units)
     return _chunked(units)
@@ -187,14 +189,14 @@ def _json_chunks(path: str, stream: io.BufferedReader, named_lines: bool) -> Ite
 
 def _json_records(path: str, stream: io.BufferedReader, named_lines: bool) -> Iterator[Item]:
     if is_lines(stream.peek(1), named_lines):
-        yield from _json_lines(path, stream)
+        yield from _json_lines(lines(path, stream))
     else:
         for place, value in json_values(path, stream, max_record_bytes()):
             yield place, as_object(value), None
 
 
-def _json_lines(path: str, stream: io.BufferedReader) -> Iterator[Item]:
-    for number, line in lines(path, stream):
+def _json_lines(numbered: Iterable[tuple[int, bytes]]) -> Iterator[Item]:
+    for number, line in numbered:
         if line.strip():
             yield f"line {number}", as_object(line), None
 
@@ -218,8 +220,18 @@ def _chunked(items: Iterable[Item]) -> Iterator[JsonChunk]:
         yield JsonChunk(first_row, places, texts, errors)
 
 
+def _text_lines(numbered: Iterable[tuple[int, bytes]]) -> Iterator[Item]:
+    return _as_items(((f"line {number}", line) for number, line in numbered if line.strip()), "line")
+
+
 def _text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Iterator[Item]:
-    for place, raw in _raw_text_units(path, stream, sample_by):
+    if sample_by == "line":
+        return _text_lines(lines(path, stream))
+    return _as_items(_raw_text_units(path, stream, sample_by), sample_by)
+
+
+def _as_items(units: Iterable[tuple[str, bytes]], sample_by: str) -> Iterator[Item]:
+    for place, raw in units:
         error = invalid_utf8(raw, sample_by)
         yield place, raw if error is not None else dump_record({"text": raw.decode("utf-8")}), error
 
@@ -233,9 +245,7 @@ def _raw_text_units(path: str, stream: io.BufferedReader, sample_by: str) -> Ite
         yield "line 1", text
         return
     for blank, group in groupby(lines(path, stream), lambda numbered: not numbered[1].strip()):
-        if sample_by == "line" and not blank:
-            yield from ((f"line {number}", line) for number, line in group)
-        elif not blank:
+        if not blank:
             yield _paragraph(path, group, limit)
 
 

@@ -42,18 +42,19 @@ def too_large(place: str, limit: int) -> ZipfitError:
     )
 
 
-def raw_lines(path: str, stream: io.BufferedReader) -> Iterator[bytes]:
+def raw_lines(path: str, stream: io.BufferedReader, *, by_returns: bool | None = None) -> Iterator[bytes]:
     """The lines of a file with their ends; where it has no line feed, they end at carriage returns.
 
     Args:
         path: the file's name, for messages.
         stream: `peek` gives its beginning.
+        by_returns: whether they end at carriage returns; None to tell by the beginning.
 
     Raises:
         ZipfitError: a line is longer than a record may be.
     """
     limit = max_record_bytes()
-    by_returns = ends_by_returns(stream.peek(1))
+    by_returns = ends_by_returns(stream.peek(1)) if by_returns is None else by_returns
     read = _ended_by_returns(stream, limit) if by_returns else iter(partial(stream.readline, limit + 1), b"")
     for number, line in enumerate(read, 1):
         if len(line) > limit:
@@ -77,9 +78,9 @@ def _ended_by_returns(stream: io.BufferedReader, limit: int) -> Iterator[bytes]:
         yield rest
 
 
-def lines(path: str, stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+def lines(path: str, stream: io.BufferedReader, *, by_returns: bool | None = None) -> Iterator[tuple[int, bytes]]:
     """The same lines without their ends, numbered from 1."""
-    for number, line in enumerate(raw_lines(path, stream), 1):
+    for number, line in enumerate(raw_lines(path, stream, by_returns=by_returns), 1):
         yield number, line.removesuffix(b"\n").removesuffix(b"\r")
 
 
