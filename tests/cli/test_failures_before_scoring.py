@@ -74,3 +74,8 @@ def test_a_rerun_checks_its_output_too(zipfit, folder, monkeypatch):
     ran = zipfit("rerun", "out.manifest.json", "-o", "again.parquet")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err == "zipfit: error: the inputs mix columnar and row formats: write the selection as .jsonl\n"
+
+
+def test_an_order_that_is_none(zipfit, folder, nothing_is_scored):
+    select = ["select", "pool.jsonl", "-t", "target.jsonl", "-k", 3, "-o", "out.jsonl"]
+    assert zipfit(*select, "--order", "size").err == "zipfit: error: order must be 'rank' or 'source', not 'size'\n"

@@ -238,6 +238,28 @@ def test_what_cannot_be_kept_is_refused_before_any_work(zipfit, folder):
         score_pool("pool.jsonl", "target.jsonl", "s", method=Whole(), part=(1, 2))
 
 
+def test_a_table_of_another_job_is_told(zipfit, folder):
+    for method in ("gain", "zipfit"):
+        score = ["score", "pool.jsonl", "-t", "target.jsonl", "-m", method, "-o", method]
+        assert zipfit(*score, "--part", "1/1").status == 0
+        assert zipfit("merge", method).status == 0
+    table = folder / "gain" / "scores-00000.parquet"
+    table.write_bytes((folder / "zipfit" / "scores-00000.parquet").read_bytes())
+    select = ["select", "--scores", "gain", "-k", "1", "-o", "o.jsonl"]
+    assert refused(zipfit(*select)) == "gain/scores-00000.parquet: is not the table that was written"
+    parts = [folder / method / "work" / "00001-of-00001" for method in ("gain", "zipfit")]
+    [block] = parts[0].glob("*.parquet")
+    block.write_bytes((parts[1] / block.name).read_bytes())
+    assert refused(zipfit("merge", "gain", "--overwrite")).endswith(": belongs to another job than its part")
+    assert not (folder / "o.jsonl").exists()
+
+
+def test_what_was_kept_is_said(zipfit, folder):
+    score = ["score", "pool.jsonl", "-t", "target.jsonl", "-o", "s", "--resume"]
+    assert "earlier run" not in zipfit(*score).out
+    assert "40 records of them in an earlier run" in zipfit(*score).out
+
+
 class Whole:
     """A user's method that looks at no document on its own."""
 
@@ -344,6 +366,10 @@ def test_a_mistaken_cut_is_refused_before_any_work(zipfit, folder):
         (
             lambda done: done["description"]["method"].update({"class": "zipfit.methods.zipfit:ZipFit", "options": {}}),
             "method zipfit.methods.zipfit:ZipFit ranks nothing that it measured",
+        ),
+        (
+            lambda done: done["description"]["method"].update(options=None),
+            "the options of zipfit.methods.uniform:Random are not known, so it cannot be built again",
         ),
         (
             lambda done: done["description"]["method"].update({"class": "zipfit.methods.cover:Cover", "options": {}}),

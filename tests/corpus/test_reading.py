@@ -267,3 +267,9 @@ def test_lists_of_lists_are_gone_into_and_other_items_are_errors():
 def test_spiders_parsed_query_is_not_its_text():
     record = {"question": "How many?", "query": "SELECT 1", "sql": {"from": {"conds": []}, "select": [1]}}
     assert Reading().text(record) == "How many?\nSELECT 1"
+
+
+@pytest.mark.parametrize("name", ["text_field", "template", "by", "roles", "convert"])
+def test_an_option_of_another_type_is_named(name):
+    with pytest.raises(ZipfitError, match=f"^{name} must be text, not "):
+        Reading(**{name: ["user"]})

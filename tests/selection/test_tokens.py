@@ -40,3 +40,8 @@ def test_mistakes(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'zipfit\[tokens\]'"):
         token_counter("some/name")
+
+
+def test_a_name_that_no_file_can_have_is_no_tokenizer():
+    with pytest.raises(ZipfitError, match=r"^tokenizer x{1200}: cannot be loaded \("):
+        token_counter("x" * 1200)

@@ -170,6 +170,7 @@ def _say(result: dict[str, Any], folder: str, *, quiet: bool, as_json: bool) -> 
         said = [
             f"{pool['documents']:,} documents ({pool['bytes'] / 1e6:,.1f} MB) scored by {name}"
             + (f" ({method['engine']})" if method["engine"] else "")
+            + (f", {result['kept']:,} records of them in an earlier run" if result.get("kept") else "")
             + f", in {folder}; zipfit select --scores cuts them at any budget"
         ]
         said += skipped_lines(bad, result.get("files_unreadable", []))

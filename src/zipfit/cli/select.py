@@ -138,7 +138,7 @@ def select_command(
 ) -> None:
     """Choose the documents of POOL that best fit the target, and write them with a manifest beside them."""
     from zipfit.corpus.inputs import Files, check_output, names_of
-    from zipfit.corpus.outputs import Outputs, check_outputs
+    from zipfit.corpus.outputs import Outputs, check_order, check_outputs
     from zipfit.corpus.shards import Sharding
     from zipfit.corpus.store import Store
     from zipfit.report.selection import report_selection
@@ -166,6 +166,7 @@ def select_command(
         raise typer.BadParameter("a budget goes with --output FILE: each --cut has its own")
     if resume and output in (None, "-"):
         raise ZipfitError("--resume keeps the scores beside the output: give it a file by --output")
+    check_order(order)
     sharding = Sharding.of(shard_records, shard_bytes, shard_format)
     work = Store(f"{Outputs.of_selection(cuts[0][0], overwrite, convert, sharding).path}.scores")
     overwrite = overwrite or (resume and work.has(SAVING))

@@ -78,6 +78,11 @@ def folder_name(path: str) -> str:
     return path.rstrip("/") or path
 
 
+def check_order(order: str) -> None:
+    """Raise ZipfitError if it is no order of an output's records."""
+    need(order in ("rank", "source"), f"order must be 'rank' or 'source', not {order!r}")
+
+
 @dataclass(frozen=True)
 class Outputs:
     """All files that a command will write, or may.

@@ -123,6 +123,9 @@ class Reading:
     convert_to_table: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("text_field", "template", "by", "roles", "convert"):
+            value = getattr(self, name)
+            need(value is None or isinstance(value, str), f"{name} must be text, not {kind(value)}")
         need(self.text_field is None or self.template is None, "give a text field or a template, not both")
         if self.template is not None and not self._template_fields():
             raise ZipfitError(f"template {self.template!r} names no field: write fields in braces, as in '{{prompt}}'")

@@ -144,6 +144,7 @@ def _segments(work: Store, done: list[dict[str, Any]], names: Iterable[str]) -> 
             about = table_about(store, table)
             need(about is not None, f"{store.of(table)}: is missing, or not whole")
             assert about is not None
+            need(about["job"] == each["job"], f"{store.of(table)}: belongs to another job than its part")
             found |= {_key(kept.segment): kept for kept in kept_in(store, table, about)}
         for segment in segments_of(each):
             if segment.name in by_name:
@@ -190,6 +191,7 @@ def _measured_order(
     if terms is None:
         return None
     method = described["method"]
+    need(method["options"] is not None, f"the options of {method['class']} are not known, so it cannot be built again")
     need_consent(method["class"], (), method["options"])
     built = build_method(method["class"], method["options"])
     if not is_measurer(built):

@@ -173,7 +173,7 @@ def write_table(store: Store, name: str, table: pa.Table, about: dict[str, Any])
 
     buffer = io.BytesIO()
     said = json.dumps(about, ensure_ascii=True).encode()
-    pq.write_table(table.replace_schema_metadata({_ABOUT: said}), buffer, compression="zstd")
+    pq.write_table(table.replace_schema_metadata({_ABOUT: said}), buffer, compression="zstd", write_page_checksum=True)
     data = buffer.getvalue()
     store.write(name, data)
     return data
@@ -189,7 +189,12 @@ def read_table(store: Store, name: str, columns: Sequence[str] | None = None) ->
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(store.source(name), columns=None if columns is None else list(columns), partitioning=None)
+        return pq.read_table(
+            store.source(name),
+            columns=None if columns is None else list(columns),
+            partitioning=None,
+            page_checksum_verification=True,
+        )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ZipfitError(f"{store.of(name)}: is not a whole table of scores") from error
 

@@ -19,6 +19,7 @@ from zipfit.corpus.inputs import Files
 from zipfit.corpus.pieces import stamp
 from zipfit.corpus.reading import check_form
 from zipfit.corpus.store import Store
+from zipfit.corpus.streams import HashedFile
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.registry import Named
@@ -211,8 +212,11 @@ def _load(
     done = 0
     for each in manifest["tables"]:
         need(is_final_table(each["path"]), f"{store.of(MANIFEST)}: names a table {each['path']!r}")
+        file = HashedFile(store.of(each["path"]))
+        file.hash_contents()
+        need(file.sha256 == each["sha256"], f"{file.path}: is not the table that was written")
         table = read_table(store, each["path"], ["file", "row", SCORE_FIELD, RANK_FIELD, "bytes", "hash", "label"])
-        need(table.num_rows == each["records"], f"{store.of(each['path'])}: is not the table that was written")
+        need(table.num_rows == each["records"], f"{file.path}: is not the table that was written")
         good = np.asarray(table["bytes"].is_valid())
         if not good.all():
             broken = table.filter(pa.array(~good))

@@ -106,7 +106,8 @@ def score(
         max_bad_files: pass over files that cannot be read, up to this share; None to pass over none.
 
     Returns:
-        The manifest of the scores; of a part, what its `done.json` says.
+        The manifest of the scores, and how many records were `kept` of an earlier run and `scored` in this one; of a
+        part, what its `done.json` says with these.
 
     Raises:
         ZipfitError: as `zipfit.select`; the folder holds something already; a part of no pool, or a method that ranks
@@ -124,7 +125,10 @@ def score(
     if parts == 1 and not can_be_parted(method):
         return _score_whole(sources, method, store)
     done = score_part(sources, method, store.below(f"{WORK}/{part_name(number, parts)}"), number - 1, parts, unreadable)
-    return done if part is not None else merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
+    if part is not None:
+        return done
+    manifest = merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
+    return manifest | {name: done[name] for name in ("kept", "scored")}
 
 
 def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwrite: bool) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from zipfit.corpus.outputs import Outputs
+from zipfit.corpus.outputs import Outputs, check_order
 from zipfit.corpus.records import dump_record, without_nan
 from zipfit.corpus.shards import Sharding
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, write_records, write_shards
-from zipfit.errors import MissingExtraError, ZipfitError, need
+from zipfit.errors import MissingExtraError, need
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
 from zipfit.methods.zipfit import ZipFit
@@ -263,8 +263,7 @@ class Selection:
                 converted, which `select` finds before it scores if it is told of it (`convert`, `convert_to_table`).
         """
         path = os.fspath(path)
-        if order not in ("rank", "source"):
-            raise ZipfitError(f"order must be 'rank' or 'source', not {order!r}")
+        check_order(order)
         form = self.ranking.sources.reading.convert if convert is None else convert
         sharding = Sharding.of(shard_records, shard_bytes, shard_format)
         outputs = Outputs.of_selection(path, overwrite, form, sharding)

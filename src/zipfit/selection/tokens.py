@@ -59,10 +59,10 @@ def token_counter(name: str) -> TokenCounter:
     except ImportError as error:
         raise MissingExtraError("counting tokens", "tokens") from error
     path = smollm2_file() if name == SMOLLM2 else Path(name)
-    file = path / "tokenizer.json" if path.is_dir() else path
-    if path.is_dir() and not file.is_file():
-        raise ZipfitError(f"tokenizer {name}: the folder holds no tokenizer.json")
     try:
+        file = path / "tokenizer.json" if path.is_dir() else path
+        if path.is_dir() and not file.is_file():
+            raise ZipfitError(f"tokenizer {name}: the folder holds no tokenizer.json")
         if file.suffix == ".gguf" and file.is_file():
             tokenizer = tokenizer_of(file).backend_tokenizer
         else:
