@@ -68,6 +68,11 @@ def tokenizer_of(file: Path) -> Any:
         return tokenizer  # SentencePiece and others, which have no such rule
     name = fields["tokenizer.ggml.pre"].contents() if "tokenizer.ggml.pre" in fields else None
     tokenizer.backend_tokenizer.pre_tokenizer = _rule(file, name)
+    if "tokenizer.ggml.add_bos_token" in fields and not fields["tokenizer.ggml.add_bos_token"].contents():
+        from tokenizers import processors
+
+        # Transformers before 5 puts the token before every text all the same.
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B:1")
     if _BY_PATTERN.get(str(name)) is _LLAMA3:
         tokenizer.backend_tokenizer.model.ignore_merges = True  # words of the vocabulary are tokens as they are
     return tokenizer
