@@ -6,7 +6,7 @@ import lzma
 import threading
 import warnings
 import zlib
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zipfit.compression import reference
@@ -73,7 +73,6 @@ def _native_or_twins(name: str) -> tuple[Any, str]:
     return reference, f"zlib {zlib.ZLIB_RUNTIME_VERSION}" if name == "gzip" else _lz4(0)[0]
 
 
-@cache
 def _tell_of_fallback() -> None:
     version = zlib.ZLIB_RUNTIME_VERSION
     ranking = "" if is_reference() else f", and Python's zlib ({version}) ranks otherwise than the paper's"
