@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 
 pytest.importorskip("ray")
 import ray
-from support import pool_records, target_texts, write_jsonl
+from support import pool_records, run_shell, target_texts, write_jsonl
 
 import zipfit
 from zipfit.selection import ray_engine
@@ -61,6 +62,18 @@ def test_a_cluster_gives_the_tables_of_one_machine(cluster, pool, method):
     assert tables("many") == tables("one")
     assert made["pool"]["documents"] == 2800
     assert sorted(path.name for path in Path("many/work").iterdir()) == [part_name(number, 5) for number in range(1, 6)]
+
+
+@pytest.mark.slow
+def test_the_readmes_command(cluster, pool):
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+    [command] = re.findall(r"^zipfit .* --engine ray$", readme, re.MULTILINE)
+    Path("pool.jsonl").write_bytes(Path("pool0.jsonl").read_bytes())
+    Path("target.jsonl").rename("task.jsonl")
+    run_shell(command)
+    direct = command.removesuffix(" --engine ray").replace("cluster.jsonl", "direct.jsonl")
+    run_shell(direct)
+    assert Path("cluster.jsonl").read_bytes() == Path("direct.jsonl").read_bytes()
 
 
 @pytest.mark.slow
