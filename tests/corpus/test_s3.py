@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 from support import pool_records, target_texts, write_jsonl
 
-from zipfit.corpus import inputs, streams
+from zipfit.corpus import inputs, remote
 from zipfit.corpus.folders import expand
 from zipfit.corpus.streams import HashedFile, open_raw
 from zipfit.errors import ZipfitError
@@ -208,7 +208,7 @@ def large(store):
 
 
 def test_a_connection_that_breaks_is_opened_again(store, large, proxy, monkeypatch):
-    monkeypatch.setattr(streams, "_WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(remote, "_WAITS", (0.01, 0.01, 0.01))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
     s3fs.S3FileSystem.clear_instance_cache()
     for after in (1 << 10, 1 << 20, 3 << 20):
@@ -219,7 +219,7 @@ def test_a_connection_that_breaks_is_opened_again(store, large, proxy, monkeypat
 
 
 def test_a_connection_that_breaks_for_good_is_one_sentence(store, large, proxy, monkeypatch, zipfit, folder):
-    monkeypatch.setattr(streams, "_WAITS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(remote, "_WAITS", (0.01, 0.01, 0.01))
     monkeypatch.setattr(s3fs.core.S3FileSystem, "retries", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
     store.pipe("data/large.jsonl", b'{"text": "river stone"}\n' * 400_000)
@@ -275,8 +275,8 @@ def test_reading_goes_on_where_it_broke_or_says_so(monkeypatch, failures, tags, 
         def open(self, path, mode):
             return Breaking(data, failures, {"ETag": next(opened)})
 
-    monkeypatch.setattr(streams, "_WAITS", (0, 0, 0))
-    monkeypatch.setattr(streams, "file_system", lambda path: (Store(), path))
+    monkeypatch.setattr(remote, "_WAITS", (0, 0, 0))
+    monkeypatch.setattr(remote, "file_system", lambda path: (Store(), path))
     file = HashedFile("s3://b/a.jsonl")
     if error is None:
         with file.open() as stream:

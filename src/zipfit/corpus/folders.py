@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from zipfit.corpus.formats import format_of_name
 from zipfit.corpus.outputs import COMPANIONS
-from zipfit.corpus.streams import file_system, is_remote, naming
+from zipfit.corpus.remote import file_system, is_remote
+from zipfit.corpus.streams import naming
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:

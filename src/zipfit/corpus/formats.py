@@ -12,7 +12,8 @@ from zipfit.corpus.json_lines import BLOCK, line_chunks
 from zipfit.corpus.json_text import is_lines, json_values
 from zipfit.corpus.lines import ends_by_returns, invalid_utf8, lines, max_record_bytes, too_large
 from zipfit.corpus.records import CHUNK_BYTES, CHUNK_RECORDS, JsonChunk, as_object, dump_record
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_compressed, is_remote
+from zipfit.corpus.remote import is_remote
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, is_compressed
 from zipfit.corpus.tables import read_tables
 from zipfit.errors import ZipfitError, need
 

@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from zipfit.corpus.formats import TABLES, format_of_name
 from zipfit.corpus.reading import check_form
+from zipfit.corpus.remote import file_system, is_remote, raise_remote
 from zipfit.corpus.shards import SHARD_NAME
-from zipfit.corpus.streams import COMPRESSION_SUFFIXES, file_system, is_remote, raise_remote, sha256_of
+from zipfit.corpus.streams import COMPRESSION_SUFFIXES, sha256_of
 from zipfit.corpus.write import output_format
 from zipfit.errors import ZipfitError, need
 

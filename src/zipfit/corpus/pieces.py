@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zipfit.corpus.formats import is_splittable, read_lines
 from zipfit.corpus.inputs import FileInput
-from zipfit.corpus.streams import file_system, is_compressed, is_remote, naming, open_ahead, open_raw
+from zipfit.corpus.remote import file_system, is_remote
+from zipfit.corpus.streams import is_compressed, naming, open_ahead, open_raw
 from zipfit.corpus.tables import RowGroups, read_tables, row_groups
 
 if TYPE_CHECKING:

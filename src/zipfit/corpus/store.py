@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
-from zipfit.corpus.streams import file_system, is_remote, naming
+from zipfit.corpus.remote import file_system, is_remote
+from zipfit.corpus.streams import naming
 from zipfit.errors import ZipfitError
 from zipfit.system.whole_file import read_whole
 

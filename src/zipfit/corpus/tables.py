@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
-from zipfit.corpus.streams import RefusedError, is_compressed, is_remote, naming, open_raw
+from zipfit.corpus.remote import is_remote
+from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.inputs import Files, as_files
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.streams import HashedFile, file_system, is_remote, naming
+from zipfit.corpus.remote import file_system, is_remote
+from zipfit.corpus.streams import HashedFile, naming
 from zipfit.errors import ZipfitError
 from zipfit.methods.base import HasEngine
 from zipfit.methods.registry import class_path, method_options

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.inputs import HUB_NAME
-from zipfit.corpus.streams import is_remote
+from zipfit.corpus.remote import is_remote
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.study.data import read_part
 from zipfit.training.models import find_model

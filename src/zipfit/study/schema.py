@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, to_builtins
 
-from zipfit.corpus.streams import is_remote
+from zipfit.corpus.remote import is_remote
 from zipfit.errors import ZipfitError
 from zipfit.system.values import as_type
 from zipfit.training.settings import Settings  # noqa: TC001 (read at run time, as are the types of all fields)

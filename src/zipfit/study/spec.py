@@ -16,7 +16,7 @@ from zipfit.corpus.folders import expand
 from zipfit.corpus.formats import FORMATS, SAMPLE_BY, Layout
 from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.reading import Reading
-from zipfit.corpus.streams import is_remote
+from zipfit.corpus.remote import is_remote
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
 from zipfit.study.arm import read_arms, read_budgets
