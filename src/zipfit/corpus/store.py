@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
+from zipfit.corpus.placing import umask
 from zipfit.corpus.remote import file_system, is_remote
 from zipfit.corpus.streams import naming
 from zipfit.errors import ZipfitError
@@ -104,7 +105,7 @@ class Store:
                     stream.write(data)
                     stream.flush()
                     os.fsync(stream.fileno())
-                os.chmod(temporary, 0o644)
+                os.chmod(temporary, 0o666 & ~umask())
                 os.replace(temporary, path)
             except BaseException:
                 with suppress(OSError):
