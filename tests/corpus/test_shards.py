@@ -16,7 +16,8 @@ import pytest
 from support import COMMAND, pool_records, read_jsonl, write_jsonl
 
 import zipfit
-from zipfit.corpus import outputs as module
+from zipfit.corpus import outputs as outputs_module
+from zipfit.corpus import placing as module
 from zipfit.corpus.outputs import Outputs, check_outputs
 from zipfit.corpus.shards import FORMATS, Sharding
 from zipfit.corpus.streams import HashedFile
@@ -235,14 +236,15 @@ def test_a_failure_leaves_what_was_there(selection, here, monkeypatch, failing, 
     if overwrite:
         selection.save("out", shard_records=11)
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
-    plain = module._filling
+    plain = module.filling
 
     def full(stream):
         if failing in str(stream.name) or (failing == "manifest" and isinstance(stream.name, int)):
             raise OSError(28, "No space left on device")
         return plain(stream)
 
-    monkeypatch.setattr(module, "_filling", full)
+    for each in (module, outputs_module):
+        monkeypatch.setattr(each, "filling", full)
     with pytest.raises(ZipfitError, match="No space left on device"):
         selection.save("out", shard_records=4, overwrite=overwrite)
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
@@ -266,7 +268,7 @@ def test_a_folder_that_cannot_be_moved_into_place_gives_way_to_the_old(selection
 
 
 def test_of_two_processes_one_ends_well(selection, here, monkeypatch):
-    plain = module._check_folder
+    plain = module.check_folder
     raced = []
 
     def late(path, overwrite):
@@ -276,7 +278,7 @@ def test_of_two_processes_one_ends_well(selection, here, monkeypatch):
             (here / "out").mkdir()
             (here / "out" / "theirs").write_text("x")
 
-    monkeypatch.setattr(module, "_check_folder", late)
+    monkeypatch.setattr(module, "check_folder", late)
     monkeypatch.setattr(module.Shards, "set_permissions", lambda self: late(self.path, False))
     with pytest.raises(ZipfitError, match="out: exists already"):
         selection.save("out", shard_records=4)
