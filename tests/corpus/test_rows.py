@@ -158,3 +158,17 @@ def test_the_output_is_the_same_with_and_without_pandas(tmp_path):
         hashes.append(subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True).stdout.split())
     assert len(hashes[0]) == 6
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["GMT+3", "PST", "Nowhere/Land", "UTC+01:00"])
+def test_a_moment_in_an_unknown_time_zone_is_the_same_in_utc(tmp_path, unit, zone):
+    counts = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    moments = pa.array([90 * counts[unit], None], pa.timestamp(unit, zone))
+    pq.write_table(pa.table({"text": ["a", "b"], "when": moments}), tmp_path / "a.parquet")
+    selection = select(str(tmp_path / "a.parquet"), ["a"], top=2)
+    [record] = [record for record in selection.records if record["when"] is not None]
+    assert record["when"] == datetime.datetime(1970, 1, 1, 0, 1, 30, tzinfo=datetime.timezone.utc)
+    for kind in ("jsonl", "json", "csv", "parquet", "arrow"):
+        selection.save(tmp_path / f"{kind}.{kind}")
+    assert '"1970-01-01T00:01:30+00:00"' in (tmp_path / "jsonl.jsonl").read_text()

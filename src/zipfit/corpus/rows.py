@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,8 @@ def rows_of(batch: pa.RecordBatch, errors: str = "strict") -> list[dict[str, Any
     """The rows of an Arrow batch; `errors`, as of `bytes.decode`, says what becomes of strings that are not UTF-8.
 
     A time that Python has no type for becomes text: of nanoseconds as `isoformat` and `str` write it, with nine digits
-    after the second; of the year 10000, say, as Arrow prints it.
+    after the second; of the year 10000, say, as Arrow prints it. A moment in a time zone that is not known here is the
+    same moment in UTC.
 
     Raises:
         UnicodeDecodeError: a string is not UTF-8, with strict `errors`.
@@ -61,6 +63,10 @@ def _value(scalar: pa.Scalar, errors: str) -> Any:
     try:
         return scalar.as_py()
     except (OverflowError, ValueError):
+        if isinstance(scalar, pa.TimestampScalar) and scalar.type.tz is not None:
+            scalar = pa.scalar(scalar.value, pa.timestamp(scalar.type.unit, "UTC"))
+            with suppress(OverflowError, ValueError):
+                return scalar.as_py()
         return scalar.cast("string").as_py()
 
 
@@ -70,7 +76,7 @@ def _nanoseconds(scalar: pa.TimestampScalar | pa.DurationScalar | pa.Time64Scala
         kind = pa.timestamp("us", scalar.type.tz)
     else:
         kind = pa.duration("us") if isinstance(scalar, pa.DurationScalar) else pa.time64("us")
-    value = pa.scalar(microseconds, kind).as_py()
+    value = _value(pa.scalar(microseconds, kind), "strict")
     if not rest:
         return value
     if isinstance(value, datetime.timedelta):
