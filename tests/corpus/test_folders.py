@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import fsspec
@@ -47,10 +48,46 @@ def test_linked_folders_and_files_are_followed_but_not_in_a_circle(tmp_path):
     found = [str(Path(name).relative_to(tmp_path / "pool")) for name in files]
     for name in ("own/a.jsonl", "linked/b.jsonl", "linked/deep/c.jsonl", "again/b.jsonl", "single.jsonl"):
         assert found.count(name) == 1
-    assert passed_over == []
+    assert passed_over == [str(tmp_path / "pool" / "gone")]
     # From the folder above, what lies in the pool is reached again; the circle ends there.
     assert "own/up/single.jsonl" in found
     assert not [name for name in found if name.count("up") > 1 or "self" in name]
+
+
+def test_a_link_to_a_file_that_is_missing_is_one(zipfit, folder):
+    (folder / "in").mkdir()
+    (folder / "in" / "a.jsonl").write_text('{"text": "a"}\n')
+    (folder / "in" / "b.jsonl").symlink_to("../blobs/missing")
+    select = ["select", "in", "-t", "target.jsonl", "--fraction", "1", "-o", "out.jsonl"]
+    assert zipfit(*select).err == "zipfit: error: in/b.jsonl: no such file\n"
+    assert zipfit(*select, "--skip-bad-files").status == 0
+    manifest = json.loads((folder / "out.manifest.json").read_text())
+    assert [each["name"] for each in manifest["files_unreadable"]] == ["in/b.jsonl"]
+
+
+def test_a_recursive_glob_does_not_go_in_a_circle(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop" / "a").mkdir(parents=True)
+    (tmp_path / "loop" / "a" / "x.jsonl").write_text("")
+    for link, to in (("loop/a/up", ".."), ("loop/self", "."), ("loop/b", "a")):
+        (tmp_path / link).symlink_to(to)
+    found = ["loop/a/x.jsonl", "loop/b/x.jsonl"]
+    assert expand(["loop/**/*.jsonl"])[0] == expand(["loop/**"])[0] == expand(["loop"])[0] == found
+    assert expand(["**/x.jsonl"])[0] == expand(["l*p/**/**/x.jsonl"])[0] == found
+    assert expand(["loop/a/**/x.jsonl"])[0] == ["loop/a/x.jsonl"]
+
+
+def test_the_splits_of_a_saved_dictionary_are_its_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for split in ("train_sft", "my_split"):
+        (tmp_path / "saved" / split).mkdir(parents=True)
+        (tmp_path / "saved" / split / "data-00000-of-00001.arrow").write_text("")
+        (tmp_path / "saved" / split / "state.json").write_text("{}")
+    (tmp_path / "saved" / "dataset_dict.json").write_text('{"splits": ["train_sft", "my_split"]}')
+    for split in ("train_sft", "my_split"):
+        assert expand([f"saved@{split}"])[0] == [f"saved/{split}/data-00000-of-00001.arrow"]
+    with pytest.raises(ZipfitError, match=r"has no split 'test' \(the names of its files tell: my_split, train_sft\)"):
+        expand(["saved@test"])
 
 
 def test_with_a_given_format_every_file_of_a_folder_is_taken(tree):

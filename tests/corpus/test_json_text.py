@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import outcomes
 
+import zipfit
 from zipfit.corpus import json_text
 from zipfit.errors import ZipfitError
 
@@ -72,7 +73,6 @@ def test_a_broken_line_of_json_lines_spoils_no_other(tmp_path, content, expected
         ('{"data": [{"text": "a"}]', "line 1: broken JSON: the object is cut off before its end"),
         ('{"data": [{"text": "a"}]]', "line 1: broken JSON: expected ',' or '}'"),
         ('{"data": [{"text": "a"}], 1', "line 1: broken JSON"),
-        ('{\n"data": [{"text": "a"}]}\n{\n"data": []}', "line 3: broken JSON: something follows the object"),
     ],
 )
 def test_broken_json_of_several_lines_is_an_error_with_its_line(tmp_path, content, reason):
@@ -115,3 +115,32 @@ def test_a_large_object_is_read_by_windows(tmp_path):
     records = [{"text": "x" * 1000, "n": n} for n in range(5000)]
     path.write_text(json.dumps({"data": records}))
     assert outcomes(path) == records
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [{"role": "user", "content": "q"}], "documents": [{"text": "c"}, {"text": "d"}]},
+        {"documents": [{"text": "c"}], "messages": [{"role": "user", "content": "q"}]},
+        {"text": "main", "examples": [{"text": "d"}]},
+        {"examples": [{"text": "d"}], "question": "q", "answer": "a"},
+    ],
+)
+def test_an_object_with_a_text_of_its_own_is_a_record(tmp_path, name, record):
+    path = tmp_path / name
+    for text, count in (
+        (json.dumps(record), 1),
+        (json.dumps(record, indent=2), 1),
+        (json.dumps(record, indent=2) * 2, 2),
+    ):
+        path.write_text(text)
+        assert zipfit.select(str(path), ["t"], fraction=1).records == [record] * count
+
+
+@pytest.mark.parametrize("second", ["data", "rows"])
+def test_records_under_two_fields_are_an_error(tmp_path, second):
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"data": [{{"text": "a"}}],\n"{second}": [{{"text": "b"}}]}}')
+    with pytest.raises(zipfit.ZipfitError, match=r"a\.json, line 2: the object holds records under two fields"):
+        zipfit.select(str(path), ["t"], fraction=1)

@@ -56,7 +56,7 @@ def expand(paths: Sequence[str], any_format: bool = False) -> tuple[list[str], l
             known = [name for name in found if any_format or found == [path] or format_of_name(name) is not None]
         else:
             known = [name for name in found if any_format or _holds_documents(name)]
-            known = _of_split(folder, known, split)
+            known = _of_split(folder, known, split, f"{folder}/dataset_dict.json" in found)
         if not known:
             raise ZipfitError(f"{path}: holds no file whose name tells a format that zipfit reads (give --format)")
         files += known
@@ -84,18 +84,28 @@ def _holds_documents(name: str) -> bool:
     return format_of_name(name) is not None and _ABOUT.fullmatch(name.rsplit("/", 1)[-1]) is None
 
 
-def _of_split(folder: str, names: list[str], wanted: str | None) -> list[str]:
-    """The files of a folder that are of a split; of the train split, where there is another too, and none is named."""
+def _of_split(folder: str, names: list[str], wanted: str | None, by_folder: bool) -> list[str]:
+    """The files of a folder that are of a split; of the train split, where there is another too, and none is named.
+
+    Args:
+        folder: the folder.
+        names: its files.
+        wanted: the split.
+        by_folder: whether each split lies in a folder of its name, as `datasets` saves a DatasetDict.
+    """
     within = [name.removeprefix(folder).lstrip("/") for name in names]
     splits = [split_of(name) for name in within]
     if wanted is None:
         told = {split for split in splits if split is not None}
         return [n for n, s in zip(names, splits, strict=True) if s == "train"] if told > {"train"} else names
-    # A split of a data set's own, as test_sft, is told by the name of a shard.
-    shards = [shard.group(1) if (shard := _SHARD.match(name.rsplit("/", 1)[-1])) else None for name in within]
-    chosen = [name for name, *told in zip(names, splits, shards, strict=True) if wanted in told]
+    # A split of a data set's own, as test_sft, is told by the name of its folder or of a shard.
+    if by_folder:
+        splits = own = [name.split("/")[0] if "/" in name else None for name in within]
+    else:
+        own = [shard.group(1) if (shard := _SHARD.match(name.rsplit("/", 1)[-1])) else None for name in within]
+    chosen = [name for name, *told in zip(names, splits, own, strict=True) if wanted in told]
     if not chosen:
-        has = ", ".join(sorted({name for name in [*splits, *shards] if name is not None})) or "none"
+        has = ", ".join(sorted({name for name in [*splits, *own] if name is not None})) or "none"
         raise ZipfitError(f"{folder}: has no split {wanted!r} (the names of its files tell: {has})")
     return chosen
 
@@ -112,12 +122,33 @@ def _expand_local(path: str) -> tuple[list[str], str | None, str | None]:
     if split and os.path.isdir(folder):
         return _walk(folder), str(Path(folder)), split
     if glob.has_magic(path):
-        found = sorted(glob.glob(path, recursive=True))
+        found = sorted(set(_glob(path)))
         if not found:
             raise ZipfitError(f"{path}: matches no file")
         return [name for match in found for name in (_walk(match) if os.path.isdir(match) else [match])], None, None
     hint = " (a string is a path: give texts as a list of strings)" if any(map(str.isspace, path)) else ""
     raise ZipfitError(f"{path}: no such file or folder{hint}")
+
+
+def _glob(pattern: str) -> list[str]:
+    """What `glob.glob` finds; but `**` goes into no folder through a link that leads back up, and names files alone."""
+    before, stars, after = pattern.partition("**")
+    if not stars or not (before.endswith("/") or not before) or not (after.startswith("/") or not after):
+        return glob.glob(pattern)
+    bases = glob.glob(before) if before else [""]
+    below = (str(folder) for base in bases for folder in _folders_below(Path(base), ()))
+    return [name for folder in below for name in _glob(os.path.join(glob.escape(folder), after.lstrip("/") or "*.*"))]
+
+
+def _folders_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """The folder, and those within it; links are followed, but not back up."""
+    status = folder.stat()
+    here = status.st_dev, status.st_ino
+    if here not in above:
+        yield folder
+        for path in folder.iterdir():
+            if path.is_dir() and not path.name.startswith("."):
+                yield from _folders_below(path, (*above, here))
 
 
 def _walk(folder: str) -> list[str]:
@@ -126,7 +157,10 @@ def _walk(folder: str) -> list[str]:
 
 
 def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """The files of a folder, those of folders within it too, by name; links are followed, but not back up."""
+    """The files of a folder, those of folders within it too, by name; links are followed, but not back up.
+
+    A link that leads nowhere counts as a file, which then is missing.
+    """
     status = folder.stat()
     here = status.st_dev, status.st_ino
     if here in above:
@@ -136,7 +170,7 @@ def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[P
             continue
         if path.is_dir():
             yield from _files_below(path, (*above, here))
-        elif path.is_file() and not _is_ours(path.name):
+        elif (path.is_file() or not path.exists()) and not _is_ours(path.name):
             yield path
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.lines import too_large
-from zipfit.errors import ZipfitError
+from zipfit.corpus.reading import Reading
+from zipfit.errors import BadRecordError, ZipfitError
 
 if TYPE_CHECKING:
     import io
@@ -114,9 +115,13 @@ def _elements(text: _Text) -> Iterator[tuple[str, bytes]]:
 
 
 def _wrapped_array(head: str) -> int | None:
-    """Where the array of records begins in an object that wraps one; None if there is none in its beginning."""
+    """Where the array of records begins in an object that wraps one; None if there is none in its beginning.
+
+    An object that has a text besides, or is followed by another, is a record.
+    """
     place = _after_space(head, 0)
     mark = "{"
+    before: dict[str, Any] = {}
     while head[place : place + 1] == mark:
         try:
             key, place = _DECODER.raw_decode(head, _after_space(head, place + 1))
@@ -125,13 +130,31 @@ def _wrapped_array(head: str) -> int | None:
                 return None
             place = _after_space(head, place + 1)
             if key in WRAPPERS and _RECORDS.match(head, place):
-                return place
-            _, place = _DECODER.raw_decode(head, place)
+                return None if _is_record(head, before) else place
+            before[key], place = _DECODER.raw_decode(head, place)
         except (ValueError, RecursionError):
             return None
         place = _after_space(head, place)
         mark = ","
     return None
+
+
+def _is_record(head: str, before: dict[str, Any]) -> bool:
+    """Whether an object that holds an array of objects is a record all the same, as far as its beginning tells.
+
+    Args:
+        head: the beginning of the text.
+        before: the members before the array.
+    """
+    try:
+        members, end = _DECODER.raw_decode(head, _after_space(head, 0))
+    except (ValueError, RecursionError):  # it does not end here
+        members, end = before, len(head)
+    try:
+        Reading().text({key: value for key, value in members.items() if key not in WRAPPERS})
+    except BadRecordError:
+        return _after_space(head, end) < len(head)
+    return True
 
 
 def _after_space(text: str, start: int) -> int:
@@ -199,16 +222,25 @@ class _Text:
         return _LINE_BREAK.sub(" ", text).encode("utf-8", "surrogatepass")
 
     def pass_members(self) -> None:
-        """Pass over what follows a value in an object, to the object's end."""
+        """Pass over what follows the records in an object, to the object's end.
+
+        Raises:
+            ZipfitError: the JSON is broken, or more records follow.
+        """
         while (mark := self.peek()) == ",":
             self.take()
             self.peek()
-            self.value()
+            name = self.value()
             if self.peek() != ":":
                 raise self.broken("expected ':'")
             self.take()
             self.peek()
-            self.value()
+            place = self.line
+            value = self.value()
+            if name.strip(b'"').decode("utf-8", "replace") in WRAPPERS and _RECORDS.match(
+                value.decode("utf-8", "replace")
+            ):
+                raise ZipfitError(f"{self._path}, line {place}: the object holds records under two fields")
         if mark != "}":
             raise self.broken("expected ',' or '}'" if mark else "the object is cut off before its end")
         self.take()
