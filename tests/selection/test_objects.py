@@ -102,3 +102,34 @@ def test_a_sentence_where_a_path_is_meant_is_told_so():
         zipfit.ZipfitError, match=r"^a sentence: no such file or folder \(a string is a path: give texts"
     ):
         zipfit.select(["a"], "a sentence", top=1)
+
+
+ITSELF: dict[str, object] = {"text": "a"}
+ITSELF["x"] = ITSELF
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ITSELF,
+        {"text": "a", "x": 2**100},
+        {"text": "a", "x": "\ud800"},
+        {"text": "a", 1: 2},
+        {"text": "a", "x": {1, "b"}},
+        {"text": "a", "x": [1, "b"]},
+    ],
+    ids=["itself", "large", "surrogate", "key", "set", "mixed"],
+)
+@pytest.mark.parametrize("made", ["to_arrow", "to_polars", "to_dataset"])
+def test_records_that_make_no_table_are_an_error(record, made):
+    pytest.importorskip({"to_polars": "polars", "to_dataset": "datasets"}.get(made, "pyarrow"))
+    selection = zipfit.select([record, {"text": "b"}], ["t"], fraction=1)
+    with pytest.raises(zipfit.ZipfitError, match=r"cannot be a column \(|has no JSON form"):
+        getattr(selection, made)()
+
+
+def test_a_frame_with_a_type_that_no_table_has_is_named():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"text": ["a"], "i": polars.Series([1], dtype=polars.Int128)})
+    with pytest.raises(zipfit.ZipfitError, match=r"^source: the frame has a column that is none of a table \("):
+        zipfit.select(frame, ["t"], top=1)

@@ -333,7 +333,10 @@ def _open_objects(name: str, documents: Any) -> Input:
             reason = "; ".join(map(str, error.args))
             raise ZipfitError(f"{name}: the frame has a column that is none of a table ({reason})") from error
     elif type(documents).__name__ == "DataFrame" and module == "polars":
-        documents = documents.to_arrow()
+        try:
+            documents = documents.to_arrow()
+        except Exception as error:  # polars has its own, and pyarrow refuses types of polars
+            raise ZipfitError(f"{name}: the frame has a column that is none of a table ({one_line(error)})") from error
     if type(documents).__module__.startswith("pyarrow"):
         import pyarrow as pa
 

@@ -224,6 +224,26 @@ def _mixed() -> ZipfitError:
     return ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
 
 
+def table_of(records: Sequence[dict[str, Any]]) -> pa.Table:
+    """Records as an Arrow table, with a column for each of their fields.
+
+    Raises:
+        ZipfitError: the values of a field make no column.
+    """
+    import pyarrow as pa
+
+    for record in records:
+        try:
+            dump_record(record)  # Arrow crashes on a record that holds itself
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ZipfitError(f"a chosen record has no JSON form: {error}") from error
+    names = dict.fromkeys(name for record in records for name in record)
+    for name in names:
+        if not isinstance(name, str):
+            raise _no_column(name, TypeError("a column's name is text"))
+    return pa.table({name: _column(name, [record.get(name) for record in records], None) for name in names})
+
+
 def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.DataType:
     import pyarrow as pa
 
@@ -242,7 +262,7 @@ def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
 
     try:
         column = pa.array(values, type=kind)
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError) as error:
         raise _no_column(name, error) from error
     # Arrow turns integers and truth values into floats without a word where another value is a float.
     if pa.types.is_floating(column.type):

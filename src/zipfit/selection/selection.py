@@ -13,8 +13,8 @@ import numpy as np
 from zipfit.corpus.outputs import Outputs, check_order
 from zipfit.corpus.records import dump_record, without_nan
 from zipfit.corpus.shards import Sharding
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, write_records, write_shards
-from zipfit.errors import MissingExtraError, need
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, table_of, write_records, write_shards
+from zipfit.errors import MissingExtraError, ZipfitError, need
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
 from zipfit.methods.zipfit import ZipFit
@@ -199,7 +199,11 @@ class Selection:
         """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first."""
         import pandas as pd
 
-        return pd.DataFrame(list(self))
+        records = list(self)
+        try:
+            return pd.DataFrame(records)
+        except (TypeError, ValueError) as error:  # of a lone surrogate, say
+            raise ZipfitError(f"the records make no frame ({error})") from error
 
     def to_polars(self) -> Any:
         """The same as a polars frame (needs polars)."""
@@ -208,10 +212,12 @@ class Selection:
         return pl.from_arrow(self.to_arrow())
 
     def to_arrow(self) -> pa.Table:
-        """The same as an Arrow table."""
-        import pyarrow as pa
+        """The same as an Arrow table.
 
-        return pa.Table.from_pylist(list(self))
+        Raises:
+            ZipfitError: the values of a field make no column.
+        """
+        return table_of(list(self))
 
     def to_dataset(self) -> Any:
         """The same as a `datasets.Dataset` (needs the extra `hub`).
@@ -223,7 +229,7 @@ class Selection:
             import datasets
         except ImportError as error:
             raise MissingExtraError("to_dataset", "hub") from error
-        return datasets.Dataset.from_list(list(self))
+        return datasets.Dataset(self.to_arrow())
 
     def save(
         self,
