@@ -341,3 +341,18 @@ def test_a_selection_whose_source_changed_is_not_explained(zipfit, mixed):
     write_jsonl(mixed / "pool.jsonl", PLAIN)
     with pytest.raises(ZipfitError, match="the source has no record that this one was converted from"):
         library.explain("out.jsonl", rank=1)
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+@pytest.mark.parametrize("content", ["answer", "", None])
+def test_reasoning_is_text_and_stays_apart_from_the_answer(key, content):
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": content, key: "hm\nso"}]}
+    assert Reading().text(record) == "user: q\n\nassistant: hm\nso" + ("\nanswer" if content else "")
+    message = converted(record, Reading(), "messages", to_table=True)["messages"][1]
+    assert message == {"role": "assistant", "content": content or "", "reasoning_content": "hm\nso"}
+
+
+def test_a_refusal_is_an_answer():
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "refusal": "no"}]}
+    assert Reading().text(record) == "user: q\n\nassistant: no"
+    assert converted(record, Reading(), "messages")["messages"][1] == {"role": "assistant", "content": "no"}

@@ -1,8 +1,9 @@
 """Chats as turns, and tool calls and tools as text: one plain rendering for all the ways in which they are stored.
 
-A turn's text is its content, then its tool calls, one a line: `{"name": "f", "arguments": {"x": 1}}`, where arguments
-that are stored as a string stand as that string. Tools are their JSON, one a line, without the wrapper `function`. Null
-values within calls and tools are left out: Parquet and Arrow fill in a null wherever another record has a field.
+A turn's text is its reasoning, where that stands apart, its content, then its tool calls, one a line:
+`{"name": "f", "arguments": {"x": 1}}`, where arguments that are stored as a string stand as that string. Tools are
+their JSON, one a line, without the wrapper `function`. Null values within calls and tools are left out: Parquet and
+Arrow fill in a null wherever another record has a field.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 # Keys of a turn, of which the first with a value counts (in `conversations`, ShareGPT's own come first).
 _ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
-_CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "refusal")
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
 _PART_KEYS = ("text", "value", "content")
 _CALL_KEYS = ("tool_calls", "function_call")
@@ -72,6 +74,11 @@ class Turn(NamedTuple):
         """The role by its usual name: `system`, `user`, `assistant` or `tool`, or the data's own."""
         role = self.role.lower()
         return _SPEAKERS.get(role, role)
+
+    @property
+    def reasoning(self) -> str:
+        """What its text begins with that stands apart from its content; empty for nothing."""
+        return _reasoning(self.record or {})
 
 
 def is_chat(value: Any) -> bool:
@@ -127,7 +134,7 @@ def picked(turns: list[Turn], roles: Sequence[str]) -> list[Turn]:
 
 
 def said_and_called(turn: Turn) -> tuple[str, list[Call]]:
-    """A turn's text less its tool calls, and these; calls that the data hold as text, or among the parts, stay text."""
+    """A turn's content and its tool calls; calls that the data hold as text, or among the parts, are content."""
     if turn.role.lower() in _CALLING_ROLES:
         items = _items(parsed(turn.text))
         if items and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
@@ -135,9 +142,10 @@ def said_and_called(turn: Turn) -> tuple[str, list[Call]]:
     record = turn.record or {}
     calls = [call for key in _CALL_KEYS if key in record for call in _calls(record[key], key)]
     structured = [call for call in calls if isinstance(call, Call)]
+    said = turn.text.removeprefix(turn.reasoning).removeprefix("\n") if turn.reasoning else turn.text
     if not calls or len(structured) < len(calls):
-        return turn.text, []
-    return turn.text.removesuffix("\n".join(call.text for call in structured)).removesuffix("\n"), structured
+        return said, []
+    return said.removesuffix("\n".join(call.text for call in structured)).removesuffix("\n"), structured
 
 
 def tools_text(tools: Any, name: str) -> str:
@@ -243,7 +251,7 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         if key in turn
         for call in _calls(turn[key], f"{name}.{key}")
     ]
-    if content is None and not lines:
+    if content is None and not lines and not _reasoning(turn):
         exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
         if not exchange:
             raise BadRecordError(f"field {name!r} has a turn without 'content' or a tool call; it has {names(turn)}")
@@ -258,8 +266,15 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         else:
             text = _content(said, f"{name}.{content}")
         lines = [text, *lines] if text or not lines else lines
+    if reasoning := _reasoning(turn):
+        lines = [reasoning, *(line for line in lines if line)]
     if lines:
         yield Turn(turn_role, "\n".join(lines), turn)
+
+
+def _reasoning(turn: dict[str, Any]) -> str:
+    found = (turn[key] for key in _REASONING_KEYS if isinstance(turn.get(key), str))
+    return next((text for text in found if text), "")
 
 
 def _role(role: Any, name: str) -> str:

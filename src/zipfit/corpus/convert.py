@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from zipfit.corpus.reading import Reading
 
 _ROLES = ("system", "user", "assistant", "tool")
+_OF_COLUMNS = {"role", "content", "reasoning_content"}
+"""What messages may have in a table."""
+
 _OF_RESULTS = ("tool_call_id", "name")
 """What a tool's turn keeps besides its content, for the templates that ask for it."""
 
@@ -50,7 +53,7 @@ def converted(record: Mapping[str, Any], reading: Reading, form: str, *, to_tabl
         {'messages': [{'role': 'user', 'content': 'Add.\n1 2'}, {'role': 'assistant', 'content': '3'}]}
     """
     try:
-        made = {"text": reading.text(record)} if form == "text" else _of_turns(record, reading, form)
+        made: dict[str, Any] = {"text": reading.text(record)} if form == "text" else _of_turns(record, reading, form)
         json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError as error:
         raise BadRecordError("the record is nested too deeply") from error
@@ -59,7 +62,7 @@ def converted(record: Mapping[str, Any], reading: Reading, form: str, *, to_tabl
     except (TypeError, ValueError) as error:
         raise BadRecordError(f"the converted record has no JSON form: {error}") from error
     for name in ("messages", "prompt", "completion") if to_table else ():
-        if any(len(message) > 2 for message in made.get(name, ())):
+        if any(not message.keys() <= _OF_COLUMNS for message in made.get(name, ())):
             raise BadRecordError(f"tool calls in {name!r} fit no column: write .jsonl instead")
     return made
 
@@ -71,7 +74,11 @@ def _of_turns(record: Mapping[str, Any], reading: Reading, form: str) -> dict[st
         raise BadRecordError("the chat has no turns")
     made: dict[str, Any] = {"messages": messages}
     if form == "prompt-completion":
-        said = [place for place, message in enumerate(messages) if message["content"] or "tool_calls" in message]
+        said = [
+            place
+            for place, message in enumerate(messages)
+            if message["content"] or not message.keys().isdisjoint(("tool_calls", "reasoning_content"))
+        ]
         answers = [place for place in said if messages[place]["role"] == "assistant"]
         if not answers:
             raise BadRecordError("no turn of the assistant, to be the completion")
@@ -92,6 +99,8 @@ def _message(turn: Turn) -> dict[str, Any]:
         )
     said, calls = said_and_called(turn)
     message: dict[str, Any] = {"role": role, "content": said}
+    if turn.reasoning:
+        message["reasoning_content"] = turn.reasoning
     if calls:
         message["tool_calls"] = [
             {
