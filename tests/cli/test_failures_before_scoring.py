@@ -39,6 +39,19 @@ TEXT = pa.table({"text": [record["text"] for record in pool_records()]})
             "out.parquet",
             "the inputs' columns do not go together (",
         ),
+        (
+            [
+                TEXT.append_column("n", pa.array([1] * 40)),
+                TEXT.append_column("n", pa.array([1] * 40, pa.decimal128(10, 2))),
+            ],
+            "out.parquet",
+            "the inputs' columns do not go together ('n' is int64 in one and decimal128(10, 2) in another)",
+        ),
+        (
+            [TEXT.append_column("x", pa.DictionaryArray.from_arrays(pa.array([0] * 40), pa.array([[1, 2]])))],
+            "out.parquet",
+            "out.parquet: the format cannot hold the records ('x' is dictionary<values=list<",
+        ),
         ([TEXT.append_column("x", DAYS)], "out.parquet", "out.parquet: the format cannot hold the records ("),
         (
             [TEXT.append_column("x", pa.ListArray.from_arrays(pa.array(range(41), pa.int32()), RUNS))],

@@ -210,7 +210,36 @@ def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
     if kind in TABLES and mixed:
         raise _mixed()
     if kind in TABLES and schemas:
+        _check_types(path, kind, schemas)
         _write_tables(io.BytesIO(), path, iter([_together([_empty(schema) for schema in schemas])]))
+
+
+def _check_types(path: str, kind: str, schemas: Sequence[pa.Schema]) -> None:
+    """Check what columns without a row do not show.
+
+    Raises:
+        ZipfitError: a decimal cannot hold all integers of another table's column, or a dictionary's values are nested
+            in Parquet.
+    """
+    from pyarrow import types
+
+    columns: dict[str, list[pa.DataType]] = {}
+    for field in chain(*schemas):
+        columns.setdefault(field.name, []).append(field.type)
+    for name, found in columns.items():
+        for number in filter(types.is_integer, found):
+            digits = len(str(2 ** (number.bit_width - types.is_signed_integer(number))))
+            narrow = next((t for t in found if types.is_decimal(t) and t.precision - t.scale < digits), None)
+            if narrow is not None:
+                raise ZipfitError(
+                    f"the inputs' columns do not go together ({name!r} is {number} in one and {narrow} in another): "
+                    "write the selection as .jsonl"
+                )
+        nested = next((t for t in found if types.is_dictionary(t) and types.is_nested(t.value_type)), None)
+        if kind == "parquet" and nested is not None:
+            raise ZipfitError(
+                f"{path}: the format cannot hold the records ({name!r} is {nested}): write .jsonl instead"
+            )
 
 
 def _empty(schema: pa.Schema) -> pa.Table:
