@@ -154,7 +154,8 @@ def test_padding_between_and_after_streams_of_xz_is_read_over(tmp_path, zeros):
 def test_what_follows_a_stream_and_is_none_is_an_error(tmp_path, suffix, follows):
     path = tmp_path / "data"
     path.write_bytes(COMPRESS[suffix](CONTENT) + follows)
-    with pytest.raises(ZipfitError, match=r"data: (the compressed file is (corrupt|cut off)|cannot be read)"):
+    reason = "Not a gzipped file" if suffix == ".gz" else "something follows a stream that is none"
+    with pytest.raises(ZipfitError, match=rf"data: the compressed file is corrupt \({reason}"):
         read(path)
 
 

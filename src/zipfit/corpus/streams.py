@@ -22,7 +22,7 @@ from zipfit.corpus.remote import RemoteAhead, RemoteReader, file_system, is_remo
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     OnRead: TypeAlias = Callable[[int], None]
@@ -153,6 +153,10 @@ class RefusedError(Exception):
     """A file that is as it should be, but nothing that is read here; the message says what it is."""
 
 
+class DamagedError(Exception):
+    """A compressed file that is not as it should be; the message says where."""
+
+
 class _ZstdStream:
     """A zstd frame with the interface of Python's own decompressors (RFC 8878 has its parts).
 
@@ -235,12 +239,20 @@ class _StreamsReader(io.RawIOBase):
     Args:
         raw: the compressed bytes.
         new_stream: makes a decompressor, as `lzma.LZMADecompressor`, for a stream that begins with the bytes given.
+        magics: how a stream may begin.
         padding: between streams, and after the last, zero bytes may stand, so many or a multiple; 0 for none.
     """
 
-    def __init__(self, raw: io.BufferedReader, new_stream: Callable[[bytes], Any], padding: int = 0) -> None:
+    def __init__(
+        self,
+        raw: io.BufferedReader,
+        new_stream: Callable[[bytes], Any],
+        magics: Sequence[bytes] = (_ZSTD, _LZ4),
+        padding: int = 0,
+    ) -> None:
         self._raw = raw
         self._new_stream = new_stream
+        self._magics = magics
         self._padding = padding
         self._stream: Any = None
         self._pending = b""
@@ -281,8 +293,12 @@ class _StreamsReader(io.RawIOBase):
         if self._pending.startswith(_SKIPPABLE):
             self._skip()
             return self._begin()
-        self._stream = self._new_stream(self._pending) if self._pending else None
-        return self._stream is not None
+        if not self._pending:
+            return False
+        if not any(magic.startswith(self._pending[: len(magic)]) for magic in self._magics):
+            raise DamagedError("something follows a stream that is none")
+        self._stream = self._new_stream(self._pending)
+        return True
 
     def _skip(self) -> None:
         """Pass over a skippable frame."""
@@ -324,9 +340,9 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if head.startswith(_GZIP):
         return cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
     if _is_bzip2(head):
-        streams = _StreamsReader(stream, lambda _: bz2.BZ2Decompressor())
+        streams = _StreamsReader(stream, lambda _: bz2.BZ2Decompressor(), [b"BZh"])
     elif head.startswith(_XZ):
-        streams = _StreamsReader(stream, _xz_stream, padding=4)
+        streams = _StreamsReader(stream, _xz_stream, [_XZ], padding=4)
     elif _is_compressed(head):
         streams = _StreamsReader(stream, _frame)
     else:
@@ -394,7 +410,7 @@ def naming(path: str) -> Iterator[None]:
         raise ZipfitError(f"{path}: {error}") from error
     except EOFError as error:
         raise ZipfitError(f"{path}: the compressed file is cut off before its end") from error
-    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, RuntimeError) as error:
+    except (zlib.error, lzma.LZMAError, zstandard.ZstdError, gzip.BadGzipFile, DamagedError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "LZ4" not in str(error):
             raise
         raise ZipfitError(f"{path}: the compressed file is corrupt ({error})") from error
