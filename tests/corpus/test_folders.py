@@ -230,3 +230,14 @@ def test_of_a_remote_folder_the_train_split_is_read():
     files, passed_over = expand(["memory://splits"])
     assert files == ["memory:///splits/train/a.jsonl"]
     assert passed_over == ["memory:///splits/README.md", "memory:///splits/test/a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "name", ["README_zh.md", "readme.zh-CN.md", "NOTICE.txt", "LICENSE-CODE.txt", "CHANGELOG.md", "croissant.json"]
+)
+def test_what_is_about_the_documents_is_passed_over(tmp_path, name):
+    for file in (name, "train.jsonl", "notice_board.md"):
+        (tmp_path / file).write_text('{"text": "a"}')
+    files, passed_over = expand([str(tmp_path)])
+    assert [Path(file).name for file in files] == ["notice_board.md", "train.jsonl"]
+    assert str(tmp_path / name) in passed_over

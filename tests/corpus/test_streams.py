@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import COMPRESS, chunks
 
+import zipfit
 from zipfit.corpus import streams
 from zipfit.corpus.streams import HashedFile, file_at
 from zipfit.errors import ZipfitError
@@ -114,6 +115,14 @@ def test_what_is_not_read_is_refused_by_name(tmp_path, name, content, what):
     path.write_bytes(content)
     with pytest.raises(ZipfitError, match=f"^{path}: is {what}$"):
         read(path)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl"])
+def test_a_pointer_of_git_lfs_is_named_whatever_the_file_is_called(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(ZipfitError, match=f"^{path}: is a Git LFS pointer, not the data: run git lfs pull$"):
+        zipfit.select(str(path), ["a"], top=1)
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # What lies beside the documents of a data set: of `datasets`, and of the hub.
-_ABOUT = re.compile(r"(dataset_infos?|dataset_dict|state)\.json|(readme|licen[cs]e)(\.\w+)?\.(md|txt)", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(dataset_infos?|dataset_dict|state|croissant|config|metadata)\.json|requirements\.txt"
+    r"|(readme([-_.][\w-]+)?|(licen[cs]e|copying|notice|changelog|dataset_card)(\.\w+)?|licen[cs]e-(code|data))\.(md|txt)",
+    re.IGNORECASE,
+)
 
 # The words, and what parts them, by which `datasets` tells splits (5.2.0, data_files.py).
 _SPLITS = {

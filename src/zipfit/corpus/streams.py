@@ -350,7 +350,8 @@ def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     return io.BufferedReader(streams, _PIECE)  # smaller than what is read at a time, which then is not copied into it
 
 
-def _refuse_foreign(head: bytes) -> None:
+def refuse_foreign(head: bytes) -> None:
+    """Raise RefusedError if a file of this beginning is of a kind that is not read."""
     what = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
     if what is None and head[_TAR_PLACE:].startswith(_TAR):
         what = "a tar archive, as WebDataset has them: unpack it first"
@@ -459,10 +460,10 @@ class HashedFile:
         """
         with naming(self.path), _HashingReader(open_ahead(self.local_path), progress, self._stamp) as hashing:
             raw: io.BufferedReader = io.BufferedReader(hashing, _BLOCK)
-            _refuse_foreign(raw.peek(_HEAD))
+            refuse_foreign(raw.peek(_HEAD))
             stream = _decompressed(raw)
             if stream is not raw:
-                _refuse_foreign(stream.peek(_HEAD))
+                refuse_foreign(stream.peek(_HEAD))
             else:
                 _refuse_misnamed(self.path, raw.peek(_HEAD)[:_HEAD])
             yield stream

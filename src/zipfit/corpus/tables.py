@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
 from zipfit.corpus.remote import is_remote
-from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw
+from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw, refuse_foreign
 from zipfit.errors import ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ _FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
 
 _INTERVAL_MONTHS = 21
 """As Arrow numbers its types; pyarrow before 22 has no name for this one."""
+
+
+# Bytes that tell what a file is that is none of these.
+_HEAD = 512
 
 
 class RowGroups(NamedTuple):
@@ -169,6 +173,11 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
 
 
 def _unreadable(file: HashedFile, kind: str, error: Exception) -> ZipfitError:
+    try:
+        with open_raw(file.local_path) as raw:
+            refuse_foreign(raw.read(_HEAD))
+    except RefusedError as refused:
+        return ZipfitError(f"{file.path}: {refused}")
     return ZipfitError(f"{file.path}: not a readable {kind.capitalize()} file ({one_line(error)})")
 
 
