@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -389,3 +391,20 @@ def test_a_part_whose_record_is_damaged_is_not_merged_and_can_be_scored_again(zi
     assert "does not say what a part's folder holds" in refused(zipfit("merge", "s"))
     assert zipfit(*score, "--resume").status == 0
     assert zipfit("merge", "s").status == 0
+
+
+def test_a_full_disk_is_told_and_the_job_goes_on_from_there(zipfit, started, folder):
+    score = ["score", "pool.jsonl", "-t", "target.jsonl", "-m", "cover", "-o"]
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+
+    process = started(*score, "s", preexec_fn=limit_file_size)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, b"")
+    assert re.fullmatch(rb"zipfit: error: s/\S+: cannot be written \(File too large\)\n", err)
+    assert not [path for path in folder.rglob("*") if path.name.endswith(".part")]
+    assert zipfit(*score, "s", "--resume").status == 0
+    assert zipfit(*score, "whole").status == 0
+    table = "scores-00000.parquet"
+    assert (folder / "s" / table).read_bytes() == (folder / "whole" / table).read_bytes()
