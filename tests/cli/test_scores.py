@@ -393,6 +393,12 @@ def test_a_part_whose_record_is_damaged_is_not_merged_and_can_be_scored_again(zi
     assert zipfit("merge", "s").status == 0
 
 
+def test_a_pool_of_bad_records_alone_is_told(zipfit, folder):
+    (folder / "bad.jsonl").write_text("{broken\n" * 3)
+    score = ["score", "bad.jsonl", "-t", "target.jsonl", "-o", "s", "--skip-bad"]
+    assert refused(zipfit(*score)) == "the source is empty: all of its 3 records are bad"
+
+
 def test_a_full_disk_is_told_and_the_job_goes_on_from_there(zipfit, started, folder):
     score = ["score", "pool.jsonl", "-t", "target.jsonl", "-m", "cover", "-o"]
 

@@ -264,7 +264,8 @@ def write_scores(
             waiting = [joined.slice(TABLE_ROWS)]
     if sum(each.num_rows for each in waiting):
         write(pa.concat_tables(waiting))
-    need(totals["documents"] > 0, "the source is empty: it holds no document")
+    bad = f"all of its {totals['records']} records are bad" if totals["records"] else "it holds no document"
+    need(totals["documents"] > 0, f"the source is empty: {bad}")
     by = about["parameters"]["by"]
     need(by is None or labels != {NO_LABEL}, f"no document has the field {by!r} that is to label it")
     for name in store.names():
