@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from support import read_jsonl, write_jsonl
 
 import zipfit as library
+from zipfit.corpus.chat import chat_turns
 from zipfit.corpus.convert import converted
 from zipfit.corpus.reading import _SHAPES, FORMS, Reading
 from zipfit.errors import BadRecordError, ZipfitError
@@ -352,7 +353,17 @@ def test_reasoning_is_text_and_stays_apart_from_the_answer(key, content):
     assert message == {"role": "assistant", "content": content or "", "reasoning_content": "hm\nso"}
 
 
-def test_a_refusal_is_an_answer():
-    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": None, "refusal": "no"}]}
+def test_an_exchange_in_one_turn_keeps_its_reasoning():
+    record = {"conversation": [{"input": "q", "output": "a", "reasoning": "r"}, {"role": "user", "content": "more"}]}
+    assert [turn.text for turn in chat_turns(record["conversation"], "conversation")] == ["q", "r\na", "more"]
+    turns = converted({"conversation": record["conversation"][::-1]}, Reading(), "messages")["messages"]
+    assert turns[2] == {"role": "assistant", "content": "a", "reasoning_content": "r"}
+
+
+@pytest.mark.parametrize("content", [None, "", []])
+def test_a_refusal_is_an_answer(content):
+    record = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": content, "refusal": "no"}]
+    }
     assert Reading().text(record) == "user: q\n\nassistant: no"
     assert converted(record, Reading(), "messages")["messages"][1] == {"role": "assistant", "content": "no"}

@@ -133,3 +133,10 @@ def test_a_frame_with_a_type_that_no_table_has_is_named():
     frame = polars.DataFrame({"text": ["a"], "i": polars.Series([1], dtype=polars.Int128)})
     with pytest.raises(zipfit.ZipfitError, match=r"^source: the frame has a column that is none of a table \("):
         zipfit.select(frame, ["t"], top=1)
+
+
+def test_a_frame_of_python_objects_is_refused():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"text": ["a"], "x": polars.Series([object()], dtype=polars.Object)})
+    with pytest.raises(zipfit.ZipfitError, match=r"^source: the frame has a column of Python objects.*\['x'\]$"):
+        zipfit.select(frame, ["t"], top=1)

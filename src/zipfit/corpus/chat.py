@@ -251,14 +251,21 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         if key in turn
         for call in _calls(turn[key], f"{name}.{key}")
     ]
-    if content is None and not lines and not _reasoning(turn):
+    if content is None and not lines:
         exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
-        if not exchange:
+        if not exchange and not _reasoning(turn):
             raise BadRecordError(f"field {name!r} has a turn without 'content' or a tool call; it has {names(turn)}")
         for key in exchange:
-            yield Turn(key, _content(turn[key], f"{name}.{key}"))
-        return
+            text = _content(turn[key], f"{name}.{key}")
+            if (reasoning := _reasoning(turn)) and Turn(key, "").speaker == "assistant":
+                yield Turn(key, f"{reasoning}\n{text}" if text else reasoning, {"reasoning_content": reasoning})
+            else:
+                yield Turn(key, text)
+        if exchange:
+            return
     said = None if content is None else turn[content]
+    if said in ("", []) and isinstance(turn.get("refusal"), str):
+        said = turn["refusal"]
     turn_role = "" if role is None else _role(turn[role], f"{name}.{role}")
     if said is not None:
         if isinstance(said, dict) and Turn(turn_role, "").speaker == "tool" and _key(said, _PART_KEYS) is None:

@@ -25,7 +25,7 @@ from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, is_pipe
 from zipfit.corpus.tables import check_schema, need_distinct, schema_of
 from zipfit.corpus.write import check_schemas
-from zipfit.errors import ZipfitError, needing, one_line
+from zipfit.errors import ZipfitError, need, needing, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -333,6 +333,8 @@ def _open_objects(name: str, documents: Any) -> Input:
             reason = "; ".join(map(str, error.args))
             raise ZipfitError(f"{name}: the frame has a column that is none of a table ({reason})") from error
     elif type(documents).__name__ == "DataFrame" and module == "polars":
+        objects = [column for column, kind in documents.schema.items() if str(kind) == "Object"]
+        need(not objects, f"{name}: the frame has a column of Python objects, which Arrow cannot hold: {objects}")
         try:
             documents = documents.to_arrow()
         except Exception as error:  # polars has its own, and pyarrow refuses types of polars
