@@ -360,6 +360,21 @@ def test_an_exchange_in_one_turn_keeps_its_reasoning():
     assert turns[2] == {"role": "assistant", "content": "a", "reasoning_content": "r"}
 
 
+def test_an_exchange_in_one_turn_keeps_its_calls_and_refusal():
+    call = {"name": "f", "arguments": {"x": 1}}
+    chat = [
+        {"input": "q", "output": "a", "tool_calls": [call], "refusal": "no"},
+        {"user": "q", "tool_calls": [call]},
+        {"input": "q", "output": [{"type": "thinking", "thinking": "r"}, "a"]},
+    ]
+    written = [(turn.role, turn.text) for turn in chat_turns(chat, "conversation")]
+    assert written == [
+        ("input", "q"), ("output", f"a\nno\n{json.dumps(call)}"),
+        ("user", "q"), ("assistant", json.dumps(call)),
+        ("input", "q"), ("output", "r\na"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("content", [None, "", []])
 def test_a_refusal_is_an_answer(content):
     record = {
@@ -367,3 +382,78 @@ def test_a_refusal_is_an_answer(content):
     }
     assert Reading().text(record) == "user: q\n\nassistant: no"
     assert converted(record, Reading(), "messages")["messages"][1] == {"role": "assistant", "content": "no"}
+
+
+SPOKEN = [
+    ({"content": "c", "reasoning_content": [{"type": "text", "text": "r"}, "s"]}, "r\ns\nc", "c", "r\ns"),
+    ({"content": "c", "reasoning": {"summary": [{"type": "summary_text", "text": "r"}]}}, "r\nc", "c", "r"),
+    ({"content": "c", "reasoning": "r s", "reasoning_details": [{"type": "reasoning.text", "text": "r s"}]}, "r s\nc", "c", "r s"),
+    ({"content": "c", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]}, "c", "c", None),
+    ({"content": "c", "reasoning": "r", "thinking": "other"}, "r\nother\nc", "c", "r\nother"),
+    ({"content": "c", "reasoning": True, "refusal": False}, "c", "c", None),
+    ({"content": [{"type": "thinking", "thinking": "r", "signature": "x"}, {"type": "text", "text": "c"}]}, "r\nc", "c", "r"),
+    ({"content": [{"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "c"}]}, "c", "c", None),
+    ({"content": "c", "refusal": "no"}, "c\nno", "c\nno", None),
+    ({"content": [{"type": "refusal", "refusal": "no"}]}, "no", "no", None),
+    ({"refusal": "no"}, "no", "no", None),
+    ({"content": None, "audio": {"id": "a", "transcript": "said"}}, "said", "said", None),
+    ({"content": "said", "audio": {"id": "a", "transcript": "said"}}, "said", "said", None),
+    ({"content": [{"type": "audio", "transcript": "said"}]}, "said", "said", None),
+    ({"content": [{"type": "input_audio", "input_audio": {"data": "x", "transcript": "said"}}]}, "said", "said", None),
+    ({"content": "", "text": "c"}, "c", "c", None),
+    ({"role": "", "from": "gpt", "content": "c"}, "c", "c", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("turn", "text", "content", "reasoning"), SPOKEN, ids=[str(each[0]) for each in SPOKEN])
+def test_all_that_a_turn_says_is_read_and_written(turn, text, content, reasoning):
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", **turn}]}
+    assert [turn.text for turn in chat_turns(record["messages"], "messages")] == ["q", text]
+    message = converted(record, Reading(), "messages")["messages"][1]
+    assert message == {"role": "assistant", "content": content} | (
+        {"reasoning_content": reasoning} if reasoning else {}
+    )
+
+
+def test_reasoning_without_text_is_a_bad_record():
+    chat = [{"role": "assistant", "content": "c", "reasoning": [{"effort": "low"}]}]
+    with pytest.raises(
+        BadRecordError, match=r"field 'messages\.reasoning' has reasoning without text; it has 'effort'"
+    ):
+        chat_turns(chat, "messages")
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        ({"content": "ok", "status": 200}, '{"content": "ok", "status": 200}'),
+        ([{"title": "a", "text": "b"}], '[{"title": "a", "text": "b"}]'),
+        ([{"degrees": 3}, {"degrees": 4}], '[{"degrees": 3}, {"degrees": 4}]'),
+        ({"text": "plain"}, "plain"),
+        ([{"type": "text", "text": "plain", "annotations": []}], "plain"),
+        ([{"type": "image_url", "image_url": {"url": "data:"}}, {"type": "text", "text": "plain"}], "plain"),
+    ],
+)
+def test_results_that_are_data_are_read_whole(result, text):
+    assert [turn.text for turn in chat_turns([{"role": "tool", "content": result}], "messages")] == [text]
+
+
+FUNCTION = {"name": "f", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize("stored", [[FUNCTION], json.dumps([FUNCTION]), [FUNCTION | {"description": None}]])
+def test_functions_are_tools(stored):
+    call = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    record = {"messages": [{"role": "user", "content": "q"}, call], "functions": stored}
+    assert Reading().text(record).startswith(f"tools: {json.dumps(FUNCTION)}\n\nuser: q")
+    made = converted(record, Reading(), "messages")
+    assert json.loads(made["tools"]) == [{"type": "function", "function": FUNCTION}]
+    both = converted(record | {"tools": [{"function": {"name": "g"}}]}, Reading(), "messages")
+    assert [tool["function"]["name"] for tool in json.loads(both["tools"])] == ["g", "f"]
+
+
+@pytest.mark.parametrize("stored", [["main", "helper"], "main", {"main": 3}, [{"name": "f"}, "g"], [], None, 2])
+def test_other_functions_are_no_tools(stored):
+    record = {"prompt": "a", "completion": "b", "functions": stored}
+    assert Reading().text(record) == "a\nb"
+    assert "tools" not in converted(record, Reading(), "messages")

@@ -1,9 +1,9 @@
 """Chats as turns, and tool calls and tools as text: one plain rendering for all the ways in which they are stored.
 
 A turn's text is its reasoning, where that stands apart, its content, then its tool calls, one a line:
-`{"name": "f", "arguments": {"x": 1}}`, where arguments that are stored as a string stand as that string. Tools are
-their JSON, one a line, without the wrapper `function`. Null values within calls and tools are left out: Parquet and
-Arrow fill in a null wherever another record has a field.
+`{"name": "f", "arguments": {"x": 1}}`, where arguments that are stored as a string stand as that string. What stands
+under several keys in the same words is said once. Tools are their JSON, one a line, without the wrapper `function`.
+Null values within calls and tools are left out: Parquet and Arrow fill in a null wherever another record has a field.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from zipfit.errors import BadRecordError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-# Keys of a turn, of which the first with a value counts (in `conversations`, ShareGPT's own come first).
+# Keys of a turn, of which the first that is filled counts (in `conversations`, ShareGPT's own come first).
 _ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
-_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "refusal")
-_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
 _SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
-_PART_KEYS = ("text", "value", "content")
+_BESIDE_KEYS = ("refusal", "audio")  # of OpenAI: besides the content or in its place
+_PART_KEYS = ("text", "value", "content", "refusal", "transcript")
+# Of these all count: OpenRouter gives the same words as a string and as parts. A part of these types is reasoning too.
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+_REASONING_PARTS = ("text", "thinking", "reasoning", "content", "summary")
+_REASONING_TYPES = ("thinking", "reasoning", "summary_text", "reasoning_text")
+_HIDDEN_REASONING = ("redacted_thinking", "reasoning.encrypted")
 _CALL_KEYS = ("tool_calls", "function_call")
 _CALLING_ROLES = ("function_call", "tool_call")  # of ShareGPT, whose content is a call
+_MORE_KEYS = frozenset((*_BESIDE_KEYS, *_REASONING_KEYS, *_CALL_KEYS))
 _ARGUMENT_KEYS = ("arguments", "parameters", "input")
 
 # Parts of a multi-modal message that hold no text, by their type or by a key.
@@ -63,22 +69,26 @@ class Call(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One turn: its role as the data name it, its text, and the record that it was made of, if it was one."""
+    """One turn: its role as the data name it, what it says, and the record that it was made of, if it was one."""
 
     role: str
-    text: str
+    content: str
+    reasoning: str = ""
+    calls: tuple[Call | str, ...] = ()
     record: dict[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.reasoning and not self.calls:
+            return self.content
+        calls = (call if isinstance(call, str) else call.text for call in self.calls)
+        return "\n".join(part for part in (self.reasoning, self.content, *calls) if part)
 
     @property
     def speaker(self) -> str:
         """The role by its usual name: `system`, `user`, `assistant` or `tool`, or the data's own."""
         role = self.role.lower()
         return _SPEAKERS.get(role, role)
-
-    @property
-    def reasoning(self) -> str:
-        """What its text begins with that stands apart from its content; empty for nothing."""
-        return _reasoning(self.record or {})
 
 
 def is_chat(value: Any) -> bool:
@@ -135,17 +145,14 @@ def picked(turns: list[Turn], roles: Sequence[str]) -> list[Turn]:
 
 def said_and_called(turn: Turn) -> tuple[str, list[Call]]:
     """A turn's content and its tool calls; calls that the data hold as text, or among the parts, are content."""
-    if turn.role.lower() in _CALLING_ROLES:
-        items = _items(parsed(turn.text))
+    if turn.role.lower() in _CALLING_ROLES and not turn.calls:
+        items = _items(parsed(turn.content))
         if items and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
             return "", [_call(item, turn.role) for item in items]
-    record = turn.record or {}
-    calls = [call for key in _CALL_KEYS if key in record for call in _calls(record[key], key)]
-    structured = [call for call in calls if isinstance(call, Call)]
-    said = turn.text.removeprefix(turn.reasoning).removeprefix("\n") if turn.reasoning else turn.text
-    if not calls or len(structured) < len(calls):
-        return said, []
-    return said.removesuffix("\n".join(call.text for call in structured)).removesuffix("\n"), structured
+    calls = [call for call in turn.calls if isinstance(call, Call)]
+    if len(calls) == len(turn.calls):
+        return turn.content, calls
+    return turn._replace(reasoning="").text, []
 
 
 def tools_text(tools: Any, name: str) -> str:
@@ -165,6 +172,12 @@ def tool_records(tools: Any) -> list[dict[str, Any]] | None:
     """The same as records, without the wrapper `function` and without nulls; None if any is text."""
     found = [_without_nulls(tool) for tool in _tools(tools)]
     return found if all(isinstance(tool, dict) for tool in found) else None
+
+
+def are_functions(value: Any) -> bool:
+    """Whether a value is tools as OpenAI had them before `tools`: records with a name, or the JSON of such."""
+    records = tool_records(value)
+    return bool(records) and all(isinstance(record.get("name"), str) for record in records or [])
 
 
 def parsed(text: str) -> Any:
@@ -229,11 +242,20 @@ def _tools(tools: Any) -> Iterator[Any]:
 
 
 def _key(record: dict[Any, Any], keys: Sequence[str]) -> str | None:
-    """The first of the keys that has a value, or else the first that is there."""
+    """The first of the keys that is filled, or else that has a value, or else that is there."""
+    found = None
     for key in keys:
-        if record.get(key) is not None:
-            return key
-    return next((key for key in keys if key in record), None)
+        if key in record:
+            value = record[key]
+            if value is not None and not _is_empty(value):
+                return key
+            if found is None or (value is not None and record[found] is None):
+                found = key
+    return found
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, (str, bytes, list, tuple, dict)) and not value
 
 
 def _filled(record: dict[Any, Any]) -> list[Any]:
@@ -245,43 +267,97 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         raise BadRecordError(f"field {name!r} has a turn without 'content'; it is {kind(turn)}")
     role_keys, content_keys = _SHAREGPT if name == "conversations" else (_ROLE_KEYS, _CONTENT_KEYS)
     role, content = _key(turn, role_keys), _key(turn, content_keys)
-    lines = [
-        call if isinstance(call, str) else call.text
-        for key in _CALL_KEYS
-        if key in turn
-        for call in _calls(turn[key], f"{name}.{key}")
-    ]
-    if content is None and not lines:
-        exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
-        if not exchange and not _reasoning(turn):
-            raise BadRecordError(f"field {name!r} has a turn without 'content' or a tool call; it has {names(turn)}")
-        for key in exchange:
-            text = _content(turn[key], f"{name}.{key}")
-            if (reasoning := _reasoning(turn)) and Turn(key, "").speaker == "assistant":
-                yield Turn(key, f"{reasoning}\n{text}" if text else reasoning, {"reasoning_content": reasoning})
-            else:
-                yield Turn(key, text)
-        if exchange:
-            return
     said = None if content is None else turn[content]
-    if said in ("", []) and isinstance(turn.get("refusal"), str):
-        said = turn["refusal"]
+    more = any(turn[key] is not None for key in _MORE_KEYS.intersection(turn))
+    if not more and isinstance(said, str) and said and role and isinstance(turn[role], str):
+        yield Turn(turn[role], said, record=turn)  # most often
+        return
+    reasoning = _reasoning(turn, said, name)
+    calls = tuple(call for key in _CALL_KEYS if key in turn for call in _calls(turn[key], f"{name}.{key}"))
+    beside = list(_beside(turn))
+    if content is None and (role is None or not (calls or beside)):
+        exchange = [key for key in turn if key in _EXCHANGE_KEYS and turn[key] is not None]
+        if not (exchange or reasoning or calls or beside):
+            raise BadRecordError(f"field {name!r} has a turn without 'content' or a tool call; it has {names(turn)}")
+        if exchange:
+            yield from _exchange(turn, exchange, Turn("assistant", "\n".join(beside), reasoning, calls, turn), name)
+            return
     turn_role = "" if role is None else _role(turn[role], f"{name}.{role}")
+    text = ""
     if said is not None:
-        if isinstance(said, dict) and Turn(turn_role, "").speaker == "tool" and _key(said, _PART_KEYS) is None:
-            text = _json(said, f"{name}.{content}")  # a result that is data
+        if Turn(turn_role, "").speaker == "tool" and _is_data(said):
+            text = _json(said, f"{name}.{content}")
         else:
             text = _content(said, f"{name}.{content}")
-        lines = [text, *lines] if text or not lines else lines
-    if reasoning := _reasoning(turn):
-        lines = [reasoning, *(line for line in lines if line)]
-    if lines:
-        yield Turn(turn_role, "\n".join(lines), turn)
+    if said is not None or reasoning or calls or beside:
+        yield Turn(turn_role, "\n".join(_differing([text, *beside])), reasoning, calls, turn)
 
 
-def _reasoning(turn: dict[str, Any]) -> str:
-    found = (turn[key] for key in _REASONING_KEYS if isinstance(turn.get(key), str))
-    return next((text for text in found if text), "")
+def _exchange(turn: dict[str, Any], keys: Sequence[str], beside: Turn, name: str) -> Iterator[Turn]:
+    """A turn for each role that is a key; what stands beside them is the last of the assistant's, or comes last."""
+    turns = [Turn(key, _content(turn[key], f"{name}.{key}"), _reasoning({}, turn[key], name)) for key in keys]
+    if beside.text:
+        place = next((place for place in reversed(range(len(turns))) if turns[place].speaker == "assistant"), None)
+        if place is None:
+            turns.append(beside)
+        else:
+            made = turns[place]
+            content = "\n".join(_differing([made.content, beside.content]))
+            reasoning = "\n".join(_differing([beside.reasoning, made.reasoning]))
+            turns[place] = Turn(made.role, content, reasoning, beside.calls, turn)
+    return iter(turns)
+
+
+def _is_data(said: Any) -> bool:
+    """Whether a tool's result is data, and no text or parts of one."""
+    if isinstance(said, (list, tuple)):
+        return any(map(_is_data, said))
+    if not isinstance(said, dict) or _is_media(said):
+        return False
+    return _key(said, _PART_KEYS) is None or ("type" not in said and len(_filled(said)) > 1)
+
+
+def _beside(turn: dict[str, Any]) -> Iterator[str]:
+    for key in _BESIDE_KEYS:
+        value = turn.get(key)
+        if isinstance(value, dict):
+            value = value.get("transcript")
+        if isinstance(value, str):
+            yield value
+
+
+def _reasoning(turn: dict[str, Any], said: Any, name: str) -> str:
+    """What a turn holds as reasoning, under keys of its own and among the parts of what is said."""
+    found = [list(_thoughts(turn[key], f"{name}.{key}")) for key in _REASONING_KEYS if key in turn]
+    parts = [part for part in _items(said) if isinstance(part, dict) and _is_reasoning(part)]
+    return "\n".join(_differing("\n".join(texts) for texts in [*found, list(_thoughts(parts, name))]))
+
+
+def _thoughts(value: Any, name: str) -> Iterator[str]:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _thoughts(item, name)
+    elif isinstance(value, dict):
+        key = _key(value, _REASONING_PARTS)
+        if key is not None:
+            yield from _thoughts(value[key], name)
+        elif value.get("type") not in _HIDDEN_REASONING and _filled(value) not in ([], ["type"]):
+            raise BadRecordError(f"field {name!r} has reasoning without text; it has {names(value)}")
+    elif isinstance(value, (str, bytes)) and value:
+        yield plain(value, name)
+
+
+def _is_reasoning(part: dict[str, Any]) -> bool:
+    return part.get("type") in (*_REASONING_TYPES, *_HIDDEN_REASONING)
+
+
+def _differing(texts: Iterable[str]) -> list[str]:
+    """The texts that are not empty, each once; they differ if they do so in more than white space."""
+    found: dict[str, str] = {}
+    for text in texts:
+        if text:
+            found.setdefault("".join(text.split()), text)
+    return list(found.values())
 
 
 def _role(role: Any, name: str) -> str:
@@ -304,14 +380,21 @@ def _part(part: Any, name: str) -> Iterator[str]:
         return
     filled = _filled(part)
     key = next((key for key in _PART_KEYS if key in filled), None)
+    if _is_reasoning(part):
+        return  # which stands before the content
     if key is not None:
         yield _content(part[key], f"{name}.{key}")
     elif "name" in filled and any(key in filled for key in _ARGUMENT_KEYS):
         yield _call(part, name).text
-    elif part.get("type") in _MEDIA or any(key in _MEDIA for key in filled):
-        return
+    elif _is_media(part):
+        spoken = (value.get("transcript") for value in part.values() if isinstance(value, dict))
+        yield from (transcript for transcript in spoken if isinstance(transcript, str))
     elif filled not in ([], ["type"]) or _key(part, _PART_KEYS) is None:
         raise BadRecordError(f"field {name!r} has a part without text; it has {names(part)}")
+
+
+def _is_media(part: dict[str, Any]) -> bool:
+    return part.get("type") in _MEDIA or any(part.get(key) is not None for key in _MEDIA)
 
 
 def _calls(calls: Any, name: str) -> Iterator[Call | str]:

@@ -10,7 +10,19 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zipfit.corpus.chat import Turn, chat_turns, is_chat, joined, kind, names, picked, plain, tool_records, tools_text
+from zipfit.corpus.chat import (
+    Turn,
+    are_functions,
+    chat_turns,
+    is_chat,
+    joined,
+    kind,
+    names,
+    picked,
+    plain,
+    tool_records,
+    tools_text,
+)
 from zipfit.errors import BadRecordError, ZipfitError, need
 
 if TYPE_CHECKING:
@@ -69,7 +81,8 @@ FORMS = ("messages", "prompt-completion", "text")
 """The uniform forms that records can be converted to; see `zipfit.corpus.convert`."""
 
 # Columns that stand before a chat or a pair where a record has them, the last first; and the history before a pair.
-_BEFORE = ("tools", "system_prompt", "system")
+_TOOLS = ("functions", "tools")
+_BEFORE = (*_TOOLS, "system_prompt", "system")
 _HISTORY = "history"
 
 
@@ -161,8 +174,9 @@ class Reading:
         Raises:
             BadRecordError: there are none, or they cannot be read.
         """
-        tools = tool_records(record["tools"]) if _is_said(record.get("tools")) else []
-        before = _BEFORE if tools is None else _BEFORE[1:]
+        stored = {name: tool_records(record[name]) for name in _TOOLS[::-1] if _stands_before(record, name)}
+        tools = [tool for records in stored.values() for tool in records or []]
+        before = [name for name in _BEFORE if stored.get(name) is None]
         chat = None if self.text_field is None else _lookup(record, self.text_field)
         if is_chat(chat):
             turns = _with_columns(record, chat_turns(chat, self.text_field or ""), before)
@@ -171,7 +185,7 @@ class Reading:
             if shape is None:
                 raise BadRecordError(f"no turns found, as it holds no chat and no pair; the record has {names(record)}")
             turns, _ = _turns(record, shape, before)
-        return _merged(turns), tools or []
+        return _merged(turns), tools
 
     def read_as(self, record: Mapping[str, Any]) -> ReadAs:
         """Return how a record that gives a text is read."""
@@ -402,13 +416,16 @@ def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[s
 
 def _with_columns(record: Mapping[str, Any], turns: list[Turn], columns: Sequence[str]) -> list[Turn]:
     for name in columns:
-        if name in record and _is_said(record[name]):
+        if _stands_before(record, name):
             turns = joined(_field(record, name, "system"), turns)
     return turns
 
 
-def _is_said(value: Any) -> bool:
-    return not isinstance(value, (type(None), bool, int, float))  # which no text is in
+def _stands_before(record: Mapping[str, Any], name: str) -> bool:
+    value = record.get(name)
+    if isinstance(value, (type(None), bool, int, float)):  # which no text is in
+        return False
+    return name != "functions" or are_functions(value)  # of which code has other kinds
 
 
 def _merged(turns: list[Turn]) -> list[Turn]:
@@ -432,8 +449,8 @@ def _field(record: Mapping[str, Any], name: str, role: str) -> list[Turn]:
         return chat_turns(value, name)
     if value is None:
         return []
-    if name == "tools":
-        role, text = name, tools_text(value, name)
+    if name in _TOOLS:
+        role, text = "tools", tools_text(value, name)
     else:
         text = _answers(value, name) if role == "assistant" else plain(value, name)
     return [Turn(role, text)] if text else []
