@@ -47,7 +47,7 @@ def selecting(pool="pool.jsonl", target="target.jsonl", budget=("--top", 5), out
         (b'{"text": null}\n', "bad.jsonl, line 2: field 'text' is null, not text"),
         (b'{"text": 12}\n', "bad.jsonl, line 2: field 'text' is a number, not text"),
         (b'{"text": ["a"]}\n', "bad.jsonl, line 2: field 'text' is a list, not text"),
-        (b'{"text": "caf\xe9"}\n', "bad.jsonl, line 2: invalid UTF-8 at byte 13 of the line"),
+        (b'{"text": "caf\xe9"}\n', "bad.jsonl, line 2: invalid UTF-8 at byte 13 of the line (give --encoding"),
         (b'{"text": "ab\\udc00"}\n', "bad.jsonl, line 2: lone surrogate at character 2 of the text"),
         (b"\x00\x00\x00\n", "bad.jsonl, line 2: broken JSON: Expecting value at column 1"),
         (b'{"text": ' + b"[" * 50_000 + b"\n", "bad.jsonl, line 2: broken JSON"),

@@ -30,6 +30,27 @@ def test_a_mark_tells_the_encoding(tmp_path, encoding):
         assert outcomes(path) == [read]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_without_a_mark_the_error_names_the_encoding(tmp_path, encoding, lines):
+    for name, line in [("a.csv", "text\n"), ("a.jsonl", '{"text": "é"}\n'), ("unnamed", '["é"]\n'), ("a.txt", "no\n")]:
+        path = tmp_path / name
+        path.write_bytes((line * lines).encode(encoding))
+        kind = encoding[:6].upper()
+        expected = rf"{name}: is text in {kind} without a byte order mark \(give --encoding {encoding}\)$"
+        with pytest.raises(ZipfitError, match=expected):
+            outcomes(path)
+        if name != "unnamed":
+            assert len(outcomes(path, encoding=encoding)) == lines - (name == "a.csv")
+
+
+@pytest.mark.parametrize("content", [b"a\0", b"\0\0\0\0\0\0\0\0", b"a\0\0\0b\0\0", b"\x01\0\x02\0"])
+def test_other_zeros_say_nothing_of_the_encoding(tmp_path, content):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    assert len(outcomes(path)) == 1
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16-le", "cp500", "utf-7"])
 def test_an_encoding_may_be_given(tmp_path, encoding):
     path = tmp_path / "a.csv"

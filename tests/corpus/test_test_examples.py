@@ -174,3 +174,20 @@ def test_a_document_of_one_run_again_and_again_costs_little():
     shared = "the quick brown fox jumps over the lazy dog "
     found = TestExamples([[shared + str(number)] for number in range(10_000)], Rule.of("8-gram=0.5"))
     assert found.match(shared * 100_000) is None
+
+
+FORMS = [
+    "Le garçon a mangé l'été dernier",
+    "Le garc\u0327on a mange\u0301 l'e\u0301te\u0301 dernier",
+    "Ｌｅ garçon a mangé l'été dernier",
+]
+
+
+@pytest.mark.parametrize("example", FORMS)
+@pytest.mark.parametrize("document", FORMS)
+def test_forms_of_unicode_are_alike(example, document):
+    examples, verbatim = TestExamples([[example]], Rule.of("8-gram=0.5")), Verbatim([example])
+    assert examples.match(document).equal
+    assert examples.match(f"On dit : {document} !").score == 1
+    assert verbatim.equals(document)
+    assert verbatim.contains(f"On dit : {document} !")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from zipfit.corpus.records import Chunk, Records
 
 _PLACES = 1 << 16
+
+_UNDECODED = re.compile(r"invalid UTF-8 at byte \d+ of the ")
+"""How a reason begins that another encoding might mend; tables, whose strings are always UTF-8, have it of a field."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,8 @@ class Corpus:
     def _reject(self, index: int, chunk: Chunk, i: int, reason: str) -> None:
         name = self.inputs[index].name
         if self._on_rejected is None:
-            raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}{self._advice}")
+            encoding = " (give --encoding if it is another)" if _UNDECODED.match(reason) else ""
+            raise ZipfitError(f"{name}, {chunk.place(i)}: {reason}{encoding}{self._advice}")
         self._bad_rows[index].add(chunk.first_row + i)
         rejected = Rejected(name, chunk.place(i), reason, chunk.raw(i))
         self._first_rejected = self._first_rejected or rejected

@@ -22,6 +22,9 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+# Encodings by the bytes of a character and which of them an ASCII letter has.
+_WIDE = (("utf-16-le", 2, 0), ("utf-16-be", 2, 1), ("utf-32-le", 4, 0), ("utf-32-be", 4, 3))
+
 # What cannot be decoded becomes a byte that is not UTF-8 either, so that the record it stands in is a bad one.
 _INVALID = "zipfit-invalid"
 codecs.register_error(_INVALID, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
@@ -42,6 +45,24 @@ def has_mark(head: bytes) -> bool:
     return head.startswith((codecs.BOM_UTF8, *_MARKS))
 
 
+def encoding_without_mark(head: bytes) -> str | None:
+    """The encoding of text in UTF-16 or UTF-32 that has no mark, if its first two characters are ASCII.
+
+    Which of the first bytes are zero tells it (RFC 4627, section 3).
+    """
+    for name, width, place in _WIDE:
+        first = head[: 2 * width]
+        letters = first[place::width]
+        zeros = (byte for at, byte in enumerate(first) if at % width != place)
+        if (
+            len(first) == 2 * width
+            and not any(zeros)
+            and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in letters)
+        ):
+            return name
+    return None
+
+
 def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
     """Text as UTF-8 without a byte order mark; `peek` gives a mebibyte of it, or all that there is.
 
@@ -50,7 +71,7 @@ def utf8(stream: BinaryIO, encoding: str | None) -> io.BufferedReader:
         encoding: as Python names it; None for UTF-8, or what a byte order mark says.
 
     Raises:
-        RefusedError: when it is read, it is nothing of this encoding.
+        RefusedError: it seems to be UTF-16 or UTF-32 without a mark; or, when it is read, nothing of this encoding.
     """
     return io.BufferedReader(_Utf8Reader(stream, encoding), _BLOCK)
 
@@ -71,6 +92,9 @@ class _Utf8Reader(io.RawIOBase):
         self._decoder: IncrementalDecoder | None = None
         if encoding is None:
             encoding = next((name for mark, name in _MARKS.items() if self._output.startswith(mark)), "utf-8")
+            if unmarked := encoding_without_mark(self._output):
+                kind = unmarked[: len("utf-16")].upper()
+                raise RefusedError(f"is text in {kind} without a byte order mark (give --encoding {unmarked})")
         if codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig"):
             self._decoder = codecs.getincrementaldecoder(encoding)(_INVALID)
             self._output = self._transcoded(self._output)

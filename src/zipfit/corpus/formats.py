@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from zipfit.corpus.csv_text import csv_records
-from zipfit.corpus.encodings import has_mark, is_encoding, utf8
+from zipfit.corpus.encodings import encoding_without_mark, has_mark, is_encoding, utf8
 from zipfit.corpus.json_lines import BLOCK, line_chunks
 from zipfit.corpus.json_text import is_lines, json_values
 from zipfit.corpus.lines import ends_by_returns, invalid_utf8, lines, max_record_bytes, too_large
@@ -159,7 +159,7 @@ def is_splittable(file: HashedFile, layout: Layout) -> bool:
         return False
     with file.open() as stream:
         head = stream.peek(1)
-    if has_mark(head) or b"\n" not in head:
+    if has_mark(head) or encoding_without_mark(head) or b"\n" not in head:
         return False
     return layout.format == "text" or is_lines(head, named=True)
 

@@ -1,9 +1,11 @@
 """Which documents give away examples of a test set, by the field's rules; docs/leaks.md has their sources.
 
-Texts are compared as words: runs of letters and digits in lower case; in scripts that put no spaces between words, each
-letter is one. An example is *covered* by a document as far as its words lie in runs of N words that the document holds
-too. An example of fewer than N words is a single run of all of them, so that a short question is found within a
-document; one of a handful of words stands in many by chance, and overlaps with what equals it alone.
+Texts are compared as words: runs of letters and digits in lower case and in one form of Unicode (NFKC, in which an
+accent is one letter with what it stands on, and letters of full width and ligatures are plain ones); in scripts that
+put no spaces between words, each letter is one. An example is *covered* by a document as far as its words lie in runs
+of N words that the document holds too. An example of fewer than N words is a single run of all of them, so that a short
+question is found within a document; one of a handful of words stands in many by chance, and overlaps with what equals
+it alone.
 
 The examples' runs are kept as the bytes of their words' numbers, so a look-up compares the words themselves: nothing
 rests on a hash. Memory goes with the test set. A document is checked in time linear in its words and in the places
@@ -13,6 +15,7 @@ among the examples of the runs that it shares, each run counted once.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -123,7 +126,7 @@ class TestExamples:
             for text in dict.fromkeys(alternatives):
                 self._equal.setdefault(_digest(text), []).append(len(texts))
                 self._owners.append(example)
-                found = words(text)
+                found = words(_one_form(text))
                 texts.append(np.fromiter((numbers.setdefault(w, len(numbers) + 1) for w in found), np.uint32))
         self._numbers = numbers
         self._spelt = list(numbers)
@@ -200,7 +203,7 @@ class TestExamples:
         """Where the runs that a document shares begin among the words of all examples, ascending."""
         shared: set[int] = set()
         if self._runs:
-            numbers = np.fromiter((self._numbers.get(word, 0) for word in words(text)), np.uint32)
+            numbers = np.fromiter((self._numbers.get(word, 0) for word in words(_one_form(text))), np.uint32)
             for length in self._run_lengths:
                 shared.update(
                     number for run in _windows(numbers, length) if (number := self._runs.get(run)) is not None
@@ -225,8 +228,12 @@ def _windows(numbers: NDArray[np.uint32], length: int) -> Iterator[bytes]:
     return (data[start : start + width] for start in range(0, len(data) - width + 1 if width else 0, 4))
 
 
+def _one_form(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
 def _digest(text: str) -> bytes:
-    return blake2b(" ".join(text.lower().split()).encode(), digest_size=16).digest()
+    return blake2b(" ".join(_one_form(text).lower().split()).encode(), digest_size=16).digest()
 
 
 class Verbatim:
@@ -243,7 +250,7 @@ class Verbatim:
         self._by_head: dict[bytes, set[bytes]] = {}
         for text in examples:
             self._equal.add(_digest(text))
-            found = words(text)
+            found = words(_one_form(text))
             if len(found) >= SHORTEST:
                 numbers = (self._numbers.setdefault(word, len(self._numbers) + 1) for word in found)
                 whole = np.fromiter(numbers, np.uint32).tobytes()
@@ -258,7 +265,7 @@ class Verbatim:
         """Whether a document holds all words of an example in a row, if those are `SHORTEST` or more."""
         if not self._by_head:
             return False
-        numbers = np.fromiter((self._numbers.get(word, 0) for word in words(text)), np.uint32)
+        numbers = np.fromiter((self._numbers.get(word, 0) for word in words(_one_form(text))), np.uint32)
         data = numbers.tobytes()
         return any(
             data.startswith(whole, 4 * place)

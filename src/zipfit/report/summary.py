@@ -81,7 +81,7 @@ def _score_bins(chosen: NDArray[np.float64], pool: NDArray[np.float64] | None) -
     scores = chosen if pool is None else pool
     finite = scores[np.isfinite(scores)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
+    edges = np.linspace(low, high, _BINS + 1) if high > low else np.array([low, low + max(1.0, abs(low))])
     return {
         "quantiles": {str(q): float(np.quantile(chosen, q, method="nearest")) for q in (0, 0.25, 0.5, 0.75, 1)},
         "edges": edges.tolist(),
