@@ -114,7 +114,7 @@ ITSELF["x"] = ITSELF
         ITSELF,
         {"text": "a", "x": 2**100},
         {"text": "a", "x": "\ud800"},
-        {"text": "a", 1: 2},
+        {"text": "a", "\ud800": 1},
         {"text": "a", "x": {1, "b"}},
         {"text": "a", "x": [1, "b"]},
     ],

@@ -24,7 +24,7 @@ from zipfit.corpus.formats import TABLES, Layout, read_chunks
 from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, is_pipe
 from zipfit.corpus.tables import check_schema, need_distinct, schema_of
-from zipfit.corpus.write import check_schemas
+from zipfit.corpus.write import check_schemas, output_format
 from zipfit.errors import ZipfitError, need, needing, one_line
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class FileInput(_Read):
     def is_table(self) -> bool:
         return self.layout.format in TABLES
 
-    def schema(self) -> pa.Schema | None:
-        """The schema of a table; None where it cannot be told without reading all of it."""
+    def schema(self) -> pa.Schema:
+        """The schema of a table."""
         return schema_of(self.file, str(self.layout.format))
 
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
@@ -253,7 +253,10 @@ def names_of(documents: Documents) -> list[str]:
 
 
 def check_output(path: str, documents: Documents, skip_bad_files: bool = False) -> None:
-    """Check before the work that the records of files go into an output's format, as far as their schemas tell.
+    """Check before the work that the records of files go into an output's format, as far as tables tell.
+
+    Their schemas are looked at and, where these leave it open whether columns of several types go together (integers
+    and floats, say), all values of those columns.
 
     Args:
         path: an output.
@@ -268,19 +271,49 @@ def check_output(path: str, documents: Documents, skip_bad_files: bool = False) 
         return
     names = [name for name in names_of(files) if name != "-" and not is_pipe(name)]  # which can be read only once
     layout = files.layout
-    schemas: list[pa.Schema] = []
+    tables: list[tuple[FileInput, pa.Schema]] = []
     kinds: set[bool] = set()
     for name in names:
         try:
             item = FileInput(file_at(name), layout)
-            schema = item.schema() if item.is_table else None
+            tables += [(item, item.schema())] if item.is_table else []
         except ZipfitError:
             if not skip_bad_files:
                 raise
             continue
         kinds.add(item.is_table)
-        schemas += [] if schema is None else [schema]
+    schemas = [schema for _, schema in tables]
     check_schemas(path, schemas, mixed=len(kinds) > 1)
+    if output_format(path) in TABLES and len(set(schemas)) > 1:
+        from zipfit.corpus.columns import undecided
+
+        for (item, _), columns in zip(tables, undecided(schemas), strict=True):
+            if columns.names:
+                _check_values(item, columns, skip_bad_files)
+
+
+def _check_values(item: FileInput, columns: pa.Schema, skip_bad_files: bool) -> None:
+    """Check that all values of a table's columns go into other types.
+
+    Raises:
+        ZipfitError: one does not; or the file cannot be read, unless that is no error.
+    """
+    import pyarrow as pa
+
+    from zipfit.corpus.columns import together
+
+    def chunks() -> Iterator[Chunk]:
+        try:
+            yield from item.chunks(columns.names)
+        except ZipfitError:
+            if not skip_bad_files:
+                raise
+
+    for chunk in chunks():
+        try:
+            together([columns.empty_table(), pa.Table.from_batches([chunk.take(range(len(chunk)))])])
+        except ZipfitError as error:
+            raise ZipfitError(f"{item.name}: {error}") from error
 
 
 def open_documents(

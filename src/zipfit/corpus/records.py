@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.errors import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     import pyarrow as pa
@@ -167,28 +167,39 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
     if "_view" not in str(kind):
         return kind
-    return with_leaves(kind, {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()})
+    plain = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    return retyped(kind, lambda each: plain.get(each, each))
 
 
-def with_leaves(kind: pa.DataType, leaves: Mapping[pa.DataType, pa.DataType]) -> pa.DataType:
-    """A type with others in place of some types, also within it."""
+def retyped(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """A type with what `change` makes of it and of each type within it, the innermost first."""
     import pyarrow as pa
 
     def changed(field: pa.Field) -> pa.Field:
-        return field.with_type(with_leaves(field.type, leaves))
+        return field.with_type(retyped(field.type, change))
 
     types = pa.types
     if types.is_struct(kind):
-        return pa.struct([changed(field) for field in kind])
-    if types.is_map(kind):
-        return pa.map_(changed(kind.key_field), changed(kind.item_field))
-    if types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, with_leaves(kind.value_type, leaves), kind.ordered)
-    if types.is_list(kind) or types.is_large_list(kind):
-        return (pa.list_ if types.is_list(kind) else pa.large_list)(changed(kind.value_field))
-    if types.is_fixed_size_list(kind):
-        return pa.list_(changed(kind.value_field), kind.list_size)
-    return leaves.get(kind, kind)
+        kind = pa.struct([changed(field) for field in kind])
+    elif types.is_map(kind):
+        kind = pa.map_(changed(kind.key_field), changed(kind.item_field))
+    elif types.is_dictionary(kind):
+        kind = pa.dictionary(kind.index_type, retyped(kind.value_type, change), kind.ordered)
+    elif types.is_list(kind) or types.is_large_list(kind):
+        kind = (pa.list_ if types.is_list(kind) else pa.large_list)(changed(kind.value_field))
+    elif types.is_fixed_size_list(kind):
+        kind = pa.list_(changed(kind.value_field), kind.list_size)
+    return change(kind)
+
+
+def types_within(kind: pa.DataType) -> list[pa.DataType]:
+    """The types that a type holds: of fields, elements, a map's keys and items, a dictionary's values."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind) or pa.types.is_union(kind):
+        return [kind.field(index).type for index in range(kind.num_fields)]
+    parts = ("key_type", "item_type") if pa.types.is_map(kind) else ("value_type", "storage_type")
+    return [getattr(kind, part) for part in parts if hasattr(kind, part)]
 
 
 class ObjectChunk:

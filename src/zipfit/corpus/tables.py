@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
+from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, retyped, types_within
 from zipfit.corpus.remote import is_remote
 from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw, refuse_foreign
 from zipfit.errors import ZipfitError, one_line
@@ -138,8 +138,7 @@ def check_schema(name: str, schema: pa.Schema) -> None:
             raise ZipfitError(f"{name}: has a column of {kind}, of which Arrow gives no values")
         if pa.types.is_struct(kind):
             need_distinct(name, [field.name for field in kind], "field")
-            kinds += [field.type for field in kind]
-        kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
+        kinds += types_within(kind)
     for field in schema:
         try:
             pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))
@@ -147,8 +146,8 @@ def check_schema(name: str, schema: pa.Schema) -> None:
             raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
 
 
-def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
-    """The schema of a file, of which no row is read; None for a compressed one.
+def schema_of(file: HashedFile, kind: str) -> pa.Schema:
+    """The schema of a file, of which no row is read.
 
     Raises:
         ZipfitError: as `check_schema`, or the file is not of its format.
@@ -156,19 +155,16 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path), _without_keys():
-        if is_compressed(file.local_path):
-            return None
-        with _random_access(file) as source:
-            try:
-                if kind == "parquet":
-                    schema = pq.read_schema(source)
-                else:
-                    with _arrow_reader(source, None) as (reader, _):
-                        schema = reader.schema
-                check_schema(file.path, schema)
-            except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
-                raise _unreadable(file, kind, error) from error
+    with naming(file.path), _without_keys(), _decompressed(file) as source:
+        try:
+            if kind == "parquet":
+                schema = pq.read_schema(source)
+            else:
+                with _arrow_reader(source, None) as (reader, _):
+                    schema = reader.schema
+            check_schema(file.path, schema)
+        except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
+            raise _unreadable(file, kind, error) from error
     return schema
 
 
@@ -248,7 +244,7 @@ def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
         except pa.ArrowInvalid as error:
             if "UTF8" not in str(error):
                 raise
-            column.cast(with_leaves(column.type, plain)).validate(full=True)
+            column.cast(retyped(column.type, lambda each: plain.get(each, each))).validate(full=True)
     return batch
 
 
