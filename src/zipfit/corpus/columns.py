@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import types
 
-from zipfit.corpus.records import TableChunk, dump_record, parse_record, retyped, types_within
+from zipfit.corpus.records import TableChunk, all_types, dump_record, parse_record, retyped, types_within
 from zipfit.errors import BadRecordError, ZipfitError, one_line
 
 if TYPE_CHECKING:
@@ -59,19 +59,12 @@ def column_of(name: str, values: list[Any], kind: pa.DataType | None = None) -> 
         name.encode()
         column = pa.array(values, type=kind)
         # Arrow makes dates of times, floats of truth values, and so on, without a word.
-        if _may_change(column.type) and not _same(values, column.to_pylist()):
+        if not all(map(_is_exact, all_types(column.type))) and not _same(values, column.to_pylist()):
             raise ValueError("values of several types, or ones that no type of Arrow holds")
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ZipfitError(f"field {name!r} cannot be a column ({one_line(error)}): write .jsonl instead") from error
     _need_shallow(name, column.type)
     return column
-
-
-def _may_change(kind: pa.DataType) -> bool:
-    found = [kind]
-    for each in found:  # which grows by what each holds
-        found += types_within(each)
-    return not all(map(_is_exact, found))
 
 
 def _is_exact(kind: pa.DataType) -> bool:
@@ -126,16 +119,19 @@ def together(tables: Sequence[pa.Table]) -> pa.Table:
     for field in (field for each in tables for field in each.schema):
         for path, kind, common in _differences(field.name, field.type, table.schema.field(field.name).type):
             if types.is_decimal(kind) and types.is_floating(common):
-                raise _do_not_go_together(path, kind, common, "no float holds all decimals")
+                raise _apart_at(path, kind, common, "no float holds all decimals")
     return _with_one_dictionary(table)
 
 
 def _with_one_dictionary(table: pa.Table) -> pa.Table:
     with suppress(pa.ArrowInvalid):  # the indices cannot count so many values
         return _unify(table)
-    fields = [field.with_type(retyped(field.type, _widely_indexed)) for field in table.schema]
-    empty = pa.Table.from_arrays([pa.nulls(0, field.type) for field in fields], schema=pa.schema(fields))
-    return _unify(pa.concat_tables([empty, table], promote_options="permissive"))
+    wide = pa.schema([field.with_type(retyped(field.type, _widely_indexed)) for field in table.schema])
+    return _unify(pa.concat_tables([_empty(wide), table], promote_options="permissive"))
+
+
+def _empty(schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def _unify(table: pa.Table) -> pa.Table:
@@ -184,11 +180,13 @@ def _apart(tables: Sequence[pa.Table], error: Exception) -> ZipfitError:
                 pa.concat_tables(parts[one] + parts[other], promote_options="permissive")
             except pa.ArrowException as reason:
                 found = list(_differences(name, one, other))
-                return _do_not_go_together(*next((each for each in found if not _go_together(*each[1:])), found[0]), one_line(reason))
+                return _apart_at(
+                    *next((each for each in found if not _go_together(*each[1:])), found[0]), one_line(reason)
+                )
     return ZipfitError(f"the inputs' columns do not go together ({one_line(error)}): {_ELSEWHERE}")
 
 
-def _do_not_go_together(path: str, one: pa.DataType, other: pa.DataType, reason: str) -> ZipfitError:
+def _apart_at(path: str, one: pa.DataType, other: pa.DataType, reason: str) -> ZipfitError:
     return ZipfitError(
         f"the inputs' columns do not go together ({path!r} is {one} in one and {other} in another: {reason}): "
         f"{_ELSEWHERE}"
@@ -196,7 +194,7 @@ def _do_not_go_together(path: str, one: pa.DataType, other: pa.DataType, reason:
 
 
 def _differences(path: str, one: pa.DataType, other: pa.DataType) -> Iterator[tuple[str, pa.DataType, pa.DataType]]:
-    """Where two types of a column differ, as deep as they are alike around it; null and a missing field do not count."""
+    """Where two types of a column differ, as deep as they are alike around it; nulls and missing fields aside."""
     if one.equals(other) or types.is_null(one) or types.is_null(other):
         return
     if types.is_struct(one) and types.is_struct(other):
@@ -240,13 +238,16 @@ _MANTISSA = {16: 11, 32: 24, 64: 53}
 def _bits(kind: pa.DataType) -> int:
     """The bits of integers that a type of numbers tells apart; 0 of other types."""
     if types.is_integer(kind):
-        return int(kind.bit_width) - types.is_signed_integer(kind)
-    mantissa: int = _MANTISSA[kind.bit_width] if types.is_floating(kind) else 0
-    return mantissa
+        return int(kind.bit_width - types.is_signed_integer(kind))
+    return _MANTISSA[int(kind.bit_width)] if types.is_floating(kind) else 0
 
 
-def undecided(schemas: Sequence[pa.Schema]) -> list[pa.Schema]:
-    """Of the records of each schema, the columns that may hold a value which `together` cannot keep.
+def undecided(schemas: Sequence[pa.Schema], to_parquet: bool) -> list[pa.Schema]:
+    """Of the records of each schema, the columns that may hold a value which cannot be written with the others.
+
+    Args:
+        schemas: of the inputs' tables.
+        to_parquet: whether they are written to Parquet, which has no times in seconds.
 
     Returns:
         For each schema, the types that such columns are brought to.
@@ -256,15 +257,44 @@ def undecided(schemas: Sequence[pa.Schema]) -> list[pa.Schema]:
     """
     records = [made_up(schema) for schema in schemas]
     common = together([pa.Table.from_batches([record]) for record in records]).schema
+    if to_parquet:
+        common = pa.schema([field.with_type(retyped(field.type, _in_parquet)) for field in common])
     return [
         pa.schema([field for field in common if field.name in record.schema.names and not _decided(record, field)])
         for record in records
     ]
 
 
+def _in_parquet(kind: pa.DataType) -> pa.DataType:
+    return pa.timestamp("ms", kind.tz) if types.is_timestamp(kind) and kind.unit == "s" else kind
+
+
 def _decided(record: pa.RecordBatch, common: pa.Field) -> bool:
     kind = record.schema.field(common.name).type
     return all(_holds(other, one) for _, one, other in _differences(common.name, kind, common.type))
+
+
+def check_values(records: pa.RecordBatch, columns: pa.Schema) -> None:
+    """Check that the values of some columns go into other types.
+
+    Args:
+        records: with these columns alone.
+        columns: the types that they are brought to.
+
+    Raises:
+        ZipfitError: one does not.
+    """
+    table = pa.Table.from_batches([records])
+    for field in columns:
+        try:
+            pa.concat_tables([_empty(pa.schema([field])), table.select([field.name])], promote_options="permissive")
+        except pa.ArrowException as error:
+            found = _differences(field.name, table.schema.field(field.name).type, field.type)
+            path, kind, common = next(each for each in found if not _holds(each[2], each[1]))
+            raise ZipfitError(
+                f"{path!r} is {kind} and goes out as {common}, which does not hold all of its values "
+                f"({one_line(error)}): {_ELSEWHERE}"
+            ) from error
 
 
 def made_up(schema: pa.Schema) -> pa.RecordBatch:
@@ -278,22 +308,29 @@ def made_up(schema: pa.Schema) -> pa.RecordBatch:
 
 def _one(kind: pa.DataType) -> pa.Array:
     """A column of one value."""
-    if types.is_struct(kind) and kind.num_fields:
-        return pa.StructArray.from_arrays([_one(field.type) for field in kind], fields=list(kind))
+    within = [_one(inner) for inner in types_within(kind)]
+    if types.is_struct(kind) and within:
+        return pa.StructArray.from_arrays(within, fields=list(kind))
+    if types.is_union(kind) and within:
+        codes, names = pa.array(kind.type_codes[:1], pa.int8()), [kind.field(i).name for i in range(kind.num_fields)]
+        if kind.mode == "sparse":
+            return pa.UnionArray.from_sparse(codes, within, names, kind.type_codes)
+        return pa.UnionArray.from_dense(codes, pa.array([0], pa.int32()), within, names, kind.type_codes)
     if types.is_map(kind):
-        return pa.MapArray.from_arrays([0, 1], _one(kind.key_type), _one(kind.item_type), type=kind)
+        return pa.MapArray.from_arrays([0, 1], *within, type=kind)
+    if types.is_fixed_size_list(kind) and kind.list_size:
+        return pa.FixedSizeListArray.from_arrays(pa.concat_arrays(within * kind.list_size), type=kind)
     if types.is_list(kind) or types.is_large_list(kind):
-        maker = pa.ListArray if types.is_list(kind) else pa.LargeListArray
-        return maker.from_arrays([0, 1], _one(kind.value_type), type=kind)
+        return (pa.ListArray if types.is_list(kind) else pa.LargeListArray).from_arrays([0, 1], *within, type=kind)
     if types.is_list_view(kind) or types.is_large_list_view(kind):
         maker = pa.ListViewArray if types.is_list_view(kind) else pa.LargeListViewArray
-        return maker.from_arrays([0], [1], _one(kind.value_type), type=kind)
+        return maker.from_arrays([0], [1], *within, type=kind)
     if types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(pa.array([0], kind.index_type), _one(kind.value_type), ordered=kind.ordered)
+        return pa.DictionaryArray.from_arrays(pa.array([0], kind.index_type), *within, ordered=kind.ordered)
     if types.is_run_end_encoded(kind):
-        return pa.RunEndEncodedArray.from_arrays(pa.array([1], kind.run_end_type), _one(kind.value_type))
+        return pa.RunEndEncodedArray.from_arrays(pa.array([1], kind.run_end_type), *within)
     if isinstance(kind, pa.BaseExtensionType):
-        return pa.ExtensionArray.from_storage(kind, _one(kind.storage_type))
+        return pa.ExtensionArray.from_storage(kind, *within)
     nulls = pa.nulls(1, kind)
     if types.is_nested(kind) or types.is_null(kind):
         return nulls

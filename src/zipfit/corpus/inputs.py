@@ -284,10 +284,11 @@ def check_output(path: str, documents: Documents, skip_bad_files: bool = False) 
         kinds.add(item.is_table)
     schemas = [schema for _, schema in tables]
     check_schemas(path, schemas, mixed=len(kinds) > 1)
-    if output_format(path) in TABLES and len(set(schemas)) > 1:
+    if tables and output_format(path) in TABLES:
         from zipfit.corpus.columns import undecided
 
-        for (item, _), columns in zip(tables, undecided(schemas), strict=True):
+        left = undecided(schemas, to_parquet=output_format(path) == "parquet")
+        for (item, _), columns in zip(tables, left, strict=True):
             if columns.names:
                 _check_values(item, columns, skip_bad_files)
 
@@ -298,9 +299,7 @@ def _check_values(item: FileInput, columns: pa.Schema, skip_bad_files: bool) -> 
     Raises:
         ZipfitError: one does not; or the file cannot be read, unless that is no error.
     """
-    import pyarrow as pa
-
-    from zipfit.corpus.columns import together
+    from zipfit.corpus.columns import check_values
 
     def chunks() -> Iterator[Chunk]:
         try:
@@ -311,7 +310,7 @@ def _check_values(item: FileInput, columns: pa.Schema, skip_bad_files: bool) -> 
 
     for chunk in chunks():
         try:
-            together([columns.empty_table(), pa.Table.from_batches([chunk.take(range(len(chunk)))])])
+            check_values(chunk.take(range(len(chunk))), columns)
         except ZipfitError as error:
             raise ZipfitError(f"{item.name}: {error}") from error
 

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, retyped, types_within
+from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, all_types, pickable, retyped
 from zipfit.corpus.remote import is_remote
 from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw, refuse_foreign
 from zipfit.errors import ZipfitError, one_line
@@ -95,8 +95,8 @@ def read_tables(
             else:
                 batches = _arrow_batches(file.path, source, columns)
             for batch, share in batches:
-                # Of an empty batch of unions, pyarrow must not be asked for the bytes.
-                rows = _rows_at_a_time(batch.nbytes if batch.num_rows else 0, batch.num_rows)
+                # Not `nbytes`, of which pyarrow crashes where a union has no rows, be it within empty lists.
+                rows = _rows_at_a_time(batch.get_total_buffer_size(), batch.num_rows)
                 for start in range(0, batch.num_rows, rows):
                     yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
@@ -132,13 +132,11 @@ def check_schema(name: str, schema: pa.Schema) -> None:
     import pyarrow as pa
 
     need_distinct(name, schema.names)
-    kinds = list(schema.types)
-    for kind in kinds:  # which grows by what each holds
+    for kind in (each for column in schema.types for each in all_types(column)):
         if kind.id == _INTERVAL_MONTHS:
             raise ZipfitError(f"{name}: has a column of {kind}, of which Arrow gives no values")
         if pa.types.is_struct(kind):
             need_distinct(name, [field.name for field in kind], "field")
-        kinds += types_within(kind)
     for field in schema:
         try:
             pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from zipfit.corpus.outputs import Outputs, check_order
-from zipfit.corpus.records import dump_record, without_nan
+from zipfit.corpus.records import all_types, dump_record, without_nan
 from zipfit.corpus.shards import Sharding
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, as_table, write_records, write_shards
 from zipfit.errors import MissingExtraError, ZipfitError, need, one_line
@@ -197,14 +197,19 @@ class Selection:
         return self.ranking.sources.pool
 
     def to_pandas(self) -> pd.DataFrame:
-        """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first."""
+        """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first.
+
+        Where a column of pandas cannot hold the values (lone surrogates, say), all are columns of Python objects.
+        """
         import pandas as pd
 
         records = list(self)
         try:
             return pd.DataFrame(records)
-        except (TypeError, ValueError) as error:  # of a lone surrogate, say
-            raise ZipfitError(f"the records make no frame ({error})") from error
+        except (TypeError, ValueError, OverflowError):
+            names = list(dict.fromkeys(name for record in records for name in record))
+            rows = [[record.get(name) for name in names] for record in records]
+            return pd.DataFrame(rows, columns=pd.Index(names, dtype=object), dtype=object)
 
     def to_polars(self) -> Any:
         """The same as a polars frame (needs polars).
@@ -213,8 +218,15 @@ class Selection:
             ZipfitError: as `to_arrow`, or polars has no type for a column.
         """
         import polars as pl
+        from pyarrow import types
 
-        return self._made("polars frame", pl.from_arrow, (Exception, pl.exceptions.PanicException))
+        def frame(table: pa.Table) -> Any:
+            for kind in (each for column in table.schema.types for each in all_types(column)):
+                if types.is_union(kind) or types.is_decimal256(kind):
+                    raise TypeError(f"polars has no type for {kind}")  # and would panic
+            return pl.from_arrow(table)
+
+        return self._made("polars frame", frame, (Exception, pl.exceptions.PanicException))
 
     def to_arrow(self) -> pa.Table:
         """The same as an Arrow table: the columns of tables as they are, others with the types that Arrow finds.
