@@ -8,11 +8,14 @@ import uuid
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zipfit
 from zipfit.corpus.inputs import check_output
+
+# An example goes through eight exits.
+few = settings(max_examples=settings.default.max_examples // 2)
 
 
 def nested(value, depth, lists):
@@ -64,6 +67,7 @@ def made(make):
         return None
 
 
+@few
 @given(st.lists(st.dictionaries(KEYS, PYTHON_VALUES, max_size=3), min_size=1, max_size=3))
 def test_records_of_python(tmp_path_factory, records):
     folder = tmp_path_factory.mktemp("exits")
@@ -178,14 +182,39 @@ def flat(kind, numbers):
     return pa.Array.from_buffers(kind, len(numbers), [valid, pa.py_buffer(raw)])
 
 
+RELATED = [
+    [
+        kind
+        for kind in FLAT_TYPES
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    ],
+    [pa.timestamp(unit) for unit in ("s", "ms", "us", "ns")],
+    [pa.timestamp(unit, "UTC") for unit in ("s", "ns")],
+    [pa.duration(unit) for unit in ("s", "ms", "us", "ns")],
+    [pa.null(), pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int8(), pa.string())],
+    [pa.dictionary(pa.int8(), kind) for kind in (pa.string(), pa.int64(), pa.list_(pa.int64()))],
+]
+WRAPS = [
+    pa.list_, pa.large_list, lambda kind: pa.list_(kind, 2), lambda kind: pa.map_(pa.string(), kind),
+    lambda kind: pa.struct([("a", kind)]), lambda kind: pa.struct([("b", kind), ("a", kind)]),
+]  # fmt: skip
+
+
 @st.composite
 def pairs(draw):
-    """Two tables that have a column of one name."""
-    kind = draw(ARROW_TYPES)
-    near = st.just(kind) | st.sampled_from(FLAT_TYPES) | ARROW_TYPES
-    return [pa.table({"text": ["a", "b"], "x": draw(arrays(each, 2))}) for each in (kind, draw(near))]
+    """Two tables that have a column of one name: of any types, or of ones that are alike but for a leaf."""
+    if draw(st.booleans()):
+        kinds = [draw(ARROW_TYPES), draw(ARROW_TYPES)]
+    else:
+        kinds = draw(
+            st.sampled_from(RELATED).flatmap(lambda found: st.lists(st.sampled_from(found), min_size=2, max_size=2))
+        )
+        for wrap in draw(st.lists(st.sampled_from(WRAPS), max_size=2)):
+            kinds = [wrap(kind) for kind in kinds]
+    return [pa.table({"text": ["a", "b"], "x": draw(arrays(kind, 2))}) for kind in kinds]
 
 
+@few
 @given(pairs())
 def test_columns_of_tables(tmp_path_factory, tables):
     folder = tmp_path_factory.mktemp("exits")

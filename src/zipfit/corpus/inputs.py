@@ -111,10 +111,8 @@ class TableInput(_Read):
     def identity(self) -> dict[str, object]:
         if self._fingerprint is not None:
             return {"format": "dataset", "rows": self._rows, "fingerprint": self._fingerprint}
-        from zipfit.corpus.rows import rows_of
-
         slices = (self._slice(start, CHUNK_RECORDS) for start in range(0, self._rows, CHUNK_RECORDS))
-        rows = (row for table in slices for batch in table.to_batches() for row in rows_of(batch))
+        rows = (row for table in slices for batch in table.to_batches() for row in _any_rows(batch))
         return {"format": "table", "rows": self._rows, "sha256": _sha256_of(rows)}
 
 
@@ -154,6 +152,15 @@ class HeldInput(_Read):
 
     def identity(self) -> dict[str, object]:
         return {}
+
+
+def _any_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    from zipfit.corpus.rows import rows_of
+
+    try:
+        return rows_of(batch)
+    except UnicodeDecodeError:  # in a column that is not read, perhaps
+        return rows_of(batch, "backslashreplace")
 
 
 def _sha256_of(records: Iterable[Any]) -> str:
@@ -374,9 +381,13 @@ def _open_objects(name: str, documents: Any) -> Input:
     if type(documents).__module__.startswith("pyarrow"):
         import pyarrow as pa
 
-        if isinstance(documents, (pa.Array, pa.ChunkedArray)):
-            return ObjectInput(name, documents.to_pylist())
-        table = documents if isinstance(documents, pa.Table) else pa.table(documents)
+        try:
+            if isinstance(documents, (pa.Array, pa.ChunkedArray)):
+                return ObjectInput(name, documents.to_pylist())
+            table = documents if isinstance(documents, pa.Table) else pa.table(documents)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            kind = type(documents).__name__
+            raise ZipfitError(f"{name}: documents cannot be read from a {kind} ({one_line(error)})") from error
         return TableInput(name, table.num_rows, table.slice)
     if isinstance(documents, Sequence) and not isinstance(documents, (str, bytes)):
         return ObjectInput(name, documents)

@@ -132,6 +132,11 @@ class TableChunk:
         places = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(array("q", indices))])
         return batch.take(places)
 
+    def narrow(self, columns: Sequence[str] | None) -> TableChunk:
+        """The records with these columns alone; with all of them for None, or where none of these is there."""
+        names = [name for name in self._batch.schema.names if name in (columns or ())]
+        return TableChunk(self.first_row, self._batch.select(names)) if names else self
+
     def plain(self, fields: PlainFields) -> PlainTexts | None:
         from zipfit.corpus.plain import plain_columns
 

@@ -255,13 +255,17 @@ class Selection:
         """What another library makes of the records: of their Arrow types or, if it lacks one, of Python's values."""
         from zipfit.corpus.columns import culprit, table_of
 
+        def made(table: pa.Table) -> Any:
+            table.validate(full=True)  # others take it on trust that strings are UTF-8
+            return make(table)
+
         table = self.to_arrow()
         try:
-            return make(table)
+            return made(table)
         except errors as error:  # of many kinds
             with suppress(*errors):
-                return make(table_of(list(self)))
-            name = culprit(table, make, errors)
+                return made(table_of(list(self)))
+            name = culprit(table, made, errors)
             reason = f"the column {name!r}: {one_line(error)}"
             raise ZipfitError(f"the records make no {what} ({reason}): to_arrow takes them") from error
 
