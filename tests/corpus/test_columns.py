@@ -55,7 +55,6 @@ def nulls(kind):
         ([nulls(pa.binary(0))], "Invalid FIXED_LEN_BYTE_ARRAY length: 0"),
         ([pa.array([None, None], pa.list_(pa.month_day_nano_interval()))], "month_day_nano_interval"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_types_that_cannot_be_written_are_refused_before_scoring(tmp_path, columns, said):
     with pytest.raises(ZipfitError, match=f"{said}.*write (the selection as )?.jsonl"):

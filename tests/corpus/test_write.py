@@ -21,7 +21,7 @@ from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.write import write_records
+from zipfit.corpus.write import as_table, write_records
 from zipfit.errors import ZipfitError
 
 ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
@@ -429,3 +429,12 @@ def test_json_text_and_formats_that_have_nan_keep_it(tmp_path):
     for source in (NAN[:1], pa.Table.from_pylist(NAN[:1]), tmp_path / "pool.jsonl"):
         zipfit.select(source, ["a"], top=1).save(tmp_path / "a.parquet", overwrite=True)
         assert np.isnan(pq.read_table(tmp_path / "a.parquet")["x"][0].as_py())
+
+
+def test_rows_are_picked_of_more_text_than_one_column_of_arrow_holds():
+    huge = 3 << 29  # bytes, none of which is touched
+    ends = np.array([0, 1, huge], np.int32)
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(ends), pa.py_buffer(np.zeros(huge, np.uint8))])
+    batches = [pa.record_batch({"text": ["a", "b"], "x": texts}) for _ in range(3)]
+    found = as_table(batches, [4, 0], None)
+    assert found.to_pydict() == {"text": ["a", "a"], "x": ["\0", "\0"]}

@@ -77,6 +77,8 @@ def _same(value: Any, made: Any) -> bool:
     if isinstance(made, dict):
         return isinstance(value, Mapping) and all(_same(value.get(name), each) for name, each in made.items())
     if isinstance(made, list):
+        if {*map(type, value)} == {float} and value == made:  # an embedding, say: at once
+            return True
         return len(value) == len(made) and all(map(_same, value, made))
     if isinstance(value, bool) != isinstance(made, bool):
         return False
@@ -110,13 +112,14 @@ def together(tables: Sequence[pa.Table]) -> pa.Table:
     Raises:
         ZipfitError: a column's types have none in common, or one that cannot hold a value; the message names both.
     """
-    for field in (field for table in tables for field in table.schema):
+    fields = [field for schema in dict.fromkeys(table.schema for table in tables) for field in schema]
+    for field in fields:
         _need_shallow(field.name, field.type)
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise _apart(tables, error) from error
-    for field in (field for each in tables for field in each.schema):
+    for field in fields:
         for path, kind, common in _differences(field.name, field.type, table.schema.field(field.name).type):
             if types.is_decimal(kind) and types.is_floating(common):
                 raise _apart_at(path, kind, common, "no float holds all decimals")

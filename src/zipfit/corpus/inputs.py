@@ -103,8 +103,10 @@ class TableInput(_Read):
                 check_schema(self.name, table.schema)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
+            row = start
             for batch in table.combine_chunks().to_batches():
-                yield TableChunk(start, batch)
+                yield TableChunk(row, batch)
+                row += batch.num_rows
                 if progress is not None:
                     progress(batch.num_rows)
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.errors import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     import pyarrow as pa
@@ -121,16 +121,12 @@ class TableChunk:
         return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
-        import pyarrow as pa
-
         batch = self._batch
         for index, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
             changed = pickable(column)
             if changed is not column:
                 batch = batch.set_column(index, field.with_type(changed.type), changed)
-        # Where pandas is installed, Arrow would load it to make an array of a list.
-        places = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(array("q", indices))])
-        return batch.take(places)
+        return batch.take(places_of(indices))
 
     def narrow(self, columns: Sequence[str] | None) -> TableChunk:
         """The records with these columns alone; with all of them for None, or where none of these is there."""
@@ -141,6 +137,14 @@ class TableChunk:
         from zipfit.corpus.plain import plain_columns
 
         return plain_columns(self._batch, fields)
+
+
+def places_of(indices: Iterable[int]) -> pa.Array:
+    """Indices as Arrow takes them; where pandas is installed, Arrow would load it to make an array of a list."""
+    import pyarrow as pa
+
+    numbers = array("q", indices)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
 def pickable(column: pa.Array) -> pa.Array:

@@ -9,12 +9,13 @@ import io
 import json
 import tempfile
 from array import array
+from bisect import bisect_right
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import TABLES, format_of_name
-from zipfit.corpus.records import dump_record, parse_record, without_nan
+from zipfit.corpus.records import dump_record, parse_record, places_of, without_nan
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import BadRecordError, ZipfitError, one_line
 
@@ -167,15 +168,45 @@ class TableSpool:
         with ExitStack() as stack:
             sources = [stack.enter_context(pa.memory_map(file.name)) for file in self._files]
             parts = [pa.ipc.open_stream(source).read_all() for source in sources]
-            table = together(parts)
-            for start in range(0, len(order), _BATCH):
-                yield table.take(list(order[start : start + _BATCH]))
+            yield from _picked(together(parts), order)
 
     def close(self) -> None:
         for writer in self._writers:
             writer.close()
         for file in self._files:
             file.close()
+
+
+def _picked(table: pa.Table, order: Sequence[int]) -> Iterator[pa.Table]:
+    """Rows of a table, a few thousand at a time; Arrow would put all of its rows together each time."""
+    batches = table.to_batches()
+    ends = list(accumulate(batch.num_rows for batch in batches))
+    for start in range(0, len(order), _BATCH):
+        yield from _rows_at(batches, ends, order[start : start + _BATCH])
+
+
+def _rows_at(batches: list[pa.RecordBatch], ends: list[int], order: Sequence[int]) -> Iterator[pa.Table]:
+    """Rows by their index among those of all batches, of which `ends` are the ends: as one table, if Arrow can."""
+    import pyarrow as pa
+
+    by_batch: dict[int, list[int]] = {}
+    for place, row in enumerate(order):
+        by_batch.setdefault(bisect_right(ends, row), []).append(place)
+    parts = [
+        batches[number].take(places_of(order[place] - ends[number] + batches[number].num_rows for place in places))
+        for number, places in by_batch.items()
+    ]
+    now = {place: index for index, place in enumerate(chain.from_iterable(by_batch.values()))}
+    try:
+        table = pa.Table.from_batches(parts).take(places_of(now[place] for place in range(len(order))))
+    except pa.ArrowInvalid:  # a column of strings has no more than 2 GiB
+        if len(order) == 1:
+            raise
+        half = len(order) // 2
+        yield from _rows_at(batches, ends, order[:half])
+        yield from _rows_at(batches, ends, order[half:])
+    else:
+        yield table
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -281,7 +312,8 @@ def as_table(batches: Iterable[Records], order: Sequence[int], added: Sequence[t
     held = list(batches)
     tables = [pa.Table.from_batches([batch]) for batch in held if isinstance(batch, pa.RecordBatch)]
     if tables and len(tables) == len(held):
-        table = together(tables).take(list(order))
+        whole = together(tables)
+        table = pa.concat_tables([whole.slice(0, 0), *_picked(whole, order)])
     else:
         records = [record for batch in held for record in (batch if isinstance(batch, list) else _rows(batch))]
         values = [parse_record(record) if isinstance(record, bytes) else record for record in records]
