@@ -127,24 +127,23 @@ def together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _with_one_dictionary(table: pa.Table) -> pa.Table:
+    try:
+        return _unified(table)
+    except pa.ArrowException as error:
+        name = culprit(table, _unified, (pa.ArrowException,))
+        reason = f"{name!r} is {table.schema.field(name).type}: {one_line(error)}"
+        raise ZipfitError(f"a table cannot hold the records ({reason}): {_ELSEWHERE}") from error
+
+
+def _unified(table: pa.Table) -> pa.Table:
     with suppress(pa.ArrowInvalid):  # the indices cannot count so many values
-        return _unify(table)
+        return table.unify_dictionaries()
     wide = pa.schema([field.with_type(retyped(field.type, _widely_indexed)) for field in table.schema])
-    return _unify(pa.concat_tables([_empty(wide), table], promote_options="permissive"))
+    return pa.concat_tables([_empty(wide), table], promote_options="permissive").unify_dictionaries()
 
 
 def _empty(schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
-
-
-def _unify(table: pa.Table) -> pa.Table:
-    try:
-        return table.unify_dictionaries()
-    except pa.ArrowNotImplementedError as error:
-        name = culprit(table, pa.Table.unify_dictionaries, (pa.ArrowException,))
-        raise ZipfitError(
-            f"the column {name!r}: {table.schema.field(name).type} cannot be written ({one_line(error)}): {_ELSEWHERE}"
-        ) from error
 
 
 def _widely_indexed(kind: pa.DataType) -> pa.DataType:
