@@ -158,7 +158,7 @@ def test_strings_that_are_not_utf8_in_a_column_that_is_not_read(tmp_path, held):
         assert selection.save(tmp_path / name, overwrite=True)["output"]["documents"] == 2
     assert selection.to_arrow().num_rows == 2
     with pytest.raises(zipfit.ZipfitError, match=r"a string that is not UTF-8: write .parquet or .arrow$"):
-        selection.save(tmp_path / "out.jsonl")
+        selection.save(tmp_path / "out.jsonl", overwrite=True)
     for make in (selection.to_polars, selection.to_dataset):
         with pytest.raises(zipfit.ZipfitError, match=r"\(the column 'x': .*UTF8.*\): to_arrow takes them$"):
             make()
