@@ -23,6 +23,7 @@ def save_arrow(path, table):
 
 RUNS = pa.RunEndEncodedArray.from_arrays(pa.array([40], pa.int32()), pa.array(["x"]))
 DAYS = pa.array([pa.MonthDayNano([1, 2, 3])] * 40)
+VIEWS = pa.array(["x"] * 40, pa.string_view())
 TEXT = pa.table({"text": [record["text"] for record in pool_records()]})
 
 
@@ -45,18 +46,18 @@ TEXT = pa.table({"text": [record["text"] for record in pool_records()]})
                 TEXT.append_column("n", pa.array([1] * 40, pa.decimal128(10, 2))),
             ],
             "out.parquet",
-            "the inputs' columns do not go together ('n' is int64 in one and decimal128(10, 2) in another)",
+            "the inputs' columns do not go together ('n' is int64 in one and decimal128(10, 2) in another: ",
         ),
         (
             [TEXT.append_column("x", pa.DictionaryArray.from_arrays(pa.array([0] * 40), pa.array([[1, 2]])))],
             "out.parquet",
-            "out.parquet: the format cannot hold the records ('x' is dictionary<values=list<",
+            "a table cannot hold the records ('x' is dictionary<values=list<",
         ),
         ([TEXT.append_column("x", DAYS)], "out.parquet", "out.parquet: the format cannot hold the records ("),
         (
-            [TEXT.append_column("x", pa.ListArray.from_arrays(pa.array(range(41), pa.int32()), RUNS))],
+            [TEXT.append_column("x", pa.UnionArray.from_sparse(pa.array([0] * 40, pa.int8()), [VIEWS]))],
             "out.jsonl",
-            "0.arrow: rows cannot be picked of the column 'x': list<",
+            "0.arrow: rows cannot be picked of the column 'x': sparse_union<",
         ),
     ],
 )

@@ -21,7 +21,7 @@ from zipfit.corpus.inputs import open_documents
 from zipfit.corpus.outputs import replacing
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.records import dump_record
-from zipfit.corpus.write import write_records
+from zipfit.corpus.write import as_table, write_records
 from zipfit.errors import ZipfitError
 
 ADDED = [(0.5, 1), (0.25, 2), (-0.125, 3)]
@@ -316,6 +316,7 @@ def test_views_of_strings_are_written_as_strings(tmp_path, name):
 
 RUN_ENDS = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", None]))
 VIEWS = pa.array(["x", None, "yy"], pa.string_view())
+RUNS_IN_MAP = pa.MapArray.from_arrays(pa.array([0, None, 1, 3], pa.int32()), pa.array(["k", "l", "m"]), RUN_ENDS)
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.arrow"])
@@ -332,6 +333,9 @@ VIEWS = pa.array(["x", None, "yy"], pa.string_view())
         ),
         pa.MapArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.array(["k", "l", "m"]), VIEWS),
         pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), pa.StructArray.from_arrays([VIEWS], ["in"])),
+        pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), RUN_ENDS),
+        pa.concat_arrays([RUNS_IN_MAP, RUNS_IN_MAP]).slice(2, 3),
+        pa.FixedSizeListArray.from_arrays(pa.concat_arrays([VIEWS, VIEWS]).dictionary_encode(), 2),
     ],
     ids=lambda column: str(column.type)[:40],
 )
@@ -344,9 +348,9 @@ def test_views_and_runs_within_columns_are_written_as_plain_values(tmp_path, nam
 
 
 def test_a_column_that_rows_cannot_be_picked_of_is_an_error_when_it_is_opened():
-    runs = pa.ListArray.from_arrays(pa.array([0, 2, 2, 3], pa.int32()), RUN_ENDS)
-    corpus = Corpus(open_documents("source", pa.table({"text": ["a", "b", "c"], "x": runs}))[0], Reading())
-    with pytest.raises(ZipfitError, match=r"^source: rows cannot be picked of the column 'x': list<.*run_end_encoded"):
+    views = pa.UnionArray.from_sparse(pa.array([0, 0, 0], pa.int8()), [VIEWS])
+    corpus = Corpus(open_documents("source", pa.table({"text": ["a", "b", "c"], "x": views}))[0], Reading())
+    with pytest.raises(ZipfitError, match=r"^source: rows cannot be picked of the column 'x': sparse_union<"):
         list(corpus.read())
 
 
@@ -425,3 +429,12 @@ def test_json_text_and_formats_that_have_nan_keep_it(tmp_path):
     for source in (NAN[:1], pa.Table.from_pylist(NAN[:1]), tmp_path / "pool.jsonl"):
         zipfit.select(source, ["a"], top=1).save(tmp_path / "a.parquet", overwrite=True)
         assert np.isnan(pq.read_table(tmp_path / "a.parquet")["x"][0].as_py())
+
+
+def test_rows_are_picked_of_more_text_than_one_column_of_arrow_holds():
+    huge = 3 << 29  # bytes, none of which is touched
+    ends = np.array([0, 1, huge], np.int32)
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(ends), pa.py_buffer(np.zeros(huge, np.uint8))])
+    batches = [pa.record_batch({"text": ["a", "b"], "x": texts}) for _ in range(3)]
+    found = as_table(batches, [4, 0], None)
+    assert found.to_pydict() == {"text": ["a", "a"], "x": ["\0", "\0"]}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import decimal
 import multiprocessing
 import pickle
 
+import pyarrow as pa
 import pytest
 from support import pool_records, target_texts
 
@@ -114,7 +116,7 @@ ITSELF["x"] = ITSELF
         ITSELF,
         {"text": "a", "x": 2**100},
         {"text": "a", "x": "\ud800"},
-        {"text": "a", 1: 2},
+        {"text": "a", "\ud800": 1},
         {"text": "a", "x": {1, "b"}},
         {"text": "a", "x": [1, "b"]},
     ],
@@ -140,3 +142,64 @@ def test_a_frame_of_python_objects_is_refused():
     frame = polars.DataFrame({"text": ["a"], "x": polars.Series([object()], dtype=polars.Object)})
     with pytest.raises(zipfit.ZipfitError, match=r"^source: the frame has a column of Python objects.*\['x'\]$"):
         zipfit.select(frame, ["t"], top=1)
+
+
+@pytest.mark.parametrize("held", ["table", "file"])
+def test_strings_that_are_not_utf8_in_a_column_that_is_not_read(tmp_path, held):
+    pytest.importorskip("polars")
+    pytest.importorskip("datasets")
+    broken = pa.array([b"\xff", b"b"]).view(pa.string())
+    table = pa.table({"text": ["a", "b"], "x": pa.StructArray.from_arrays([broken], ["s"])})
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    source = table if held == "table" else tmp_path / "a.arrow"
+    selection = zipfit.select(source, ["t"], fraction=1, text_field="text")
+    for name in ("out.arrow", "out.parquet"):
+        assert selection.save(tmp_path / name, overwrite=True)["output"]["documents"] == 2
+    assert selection.to_arrow().num_rows == 2
+    with pytest.raises(zipfit.ZipfitError, match=r"a string that is not UTF-8: write .parquet or .arrow$"):
+        selection.save(tmp_path / "out.jsonl", overwrite=True)
+    for make in (selection.to_polars, selection.to_dataset):
+        with pytest.raises(zipfit.ZipfitError, match=r"\(the column 'x': .*UTF8.*\): to_arrow takes them$"):
+            make()
+    with pytest.raises(zipfit.ZipfitError, match="record 1: invalid UTF-8 at byte 0 of a field"):
+        selection.to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("column", "makes"),
+    [
+        (pa.array([decimal.Decimal(10) ** 50]), ["to_polars"]),
+        (pa.array([0], pa.timestamp("us", "+05:30")), ["to_polars"]),
+        (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())), ["to_dataset"]),
+        (pa.array([pa.MonthDayNano([1, 2, 3])]), ["to_polars", "to_dataset"]),
+    ],
+    ids=["decimal", "offset", "map", "months"],
+)
+def test_a_column_that_another_library_has_no_type_for_is_named(column, makes):
+    pytest.importorskip("polars")
+    pytest.importorskip("datasets")
+    selection = zipfit.select(pa.table({"text": ["a"], "x": column}), ["t"], top=1)
+    assert selection.to_arrow().schema.field("x").type == column.type
+    for make in makes:
+        with pytest.raises(
+            zipfit.ZipfitError, match=r"^the records make no .* \(the column 'x': .*\): to_arrow takes them$"
+        ):
+            getattr(selection, make)()
+
+
+def test_a_frame_of_pandas_takes_what_its_columns_do_not():
+    pytest.importorskip("pandas")
+    record = {"text": "a", "\ud800": "\udfff", 1: 10**30}
+    frame = zipfit.select([record], ["t"], top=1).to_pandas()
+    assert frame.to_dict("records") == [record | {"zipfit_score": frame["zipfit_score"][0], "zipfit_rank": 1}]
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [pa.array([b"\xff"]).view(pa.string()), pa.array([2**62], pa.timestamp("s")), pa.schema([]), pa.scalar(1)],
+    ids=["string", "time", "schema", "scalar"],
+)
+def test_what_holds_no_documents_of_arrow_is_an_error(documents):
+    with pytest.raises(zipfit.ZipfitError, match=r"^source: documents cannot be read from a \w+ \("):
+        zipfit.select(documents, ["t"], top=1)

@@ -14,6 +14,7 @@ from zipfit.corpus.convert import converted
 from zipfit.corpus.inputs import FileInput, open_documents
 from zipfit.corpus.plain import plain_fields, text_digests
 from zipfit.corpus.plain_reference import NO_LABEL, NOT_PLAIN
+from zipfit.corpus.records import TableChunk
 from zipfit.corpus.sample import Sample
 from zipfit.errors import BadRecordError, ZipfitError
 from zipfit.system.ahead import read_ahead
@@ -306,9 +307,10 @@ class Corpus:
         """
         for _, chunk, indices in self._fetch(positions, None):
             if see is not None:
+                read = chunk.narrow(self._reading.columns) if isinstance(chunk, TableChunk) else chunk
                 try:
                     for i in indices:
-                        see(self._reading.text(chunk.record(i)))
+                        see(self._reading.text(read.record(i)))
                 except BadRecordError as error:
                     raise ZipfitError("a document changed while it was being read") from error
             yield chunk.take(indices)
@@ -340,10 +342,17 @@ class Corpus:
             yield records
 
     def dicts(self, positions: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-        """As `records`, each record as Python values."""
-        for _, chunk, indices in self._fetch(positions, None):
+        """As `records`, each record as Python values.
+
+        Raises:
+            ZipfitError: as `records`, or a record has a string that is not UTF-8, where it was not read before.
+        """
+        for name, chunk, indices in self._fetch(positions, None):
             for i in indices:
-                yield chunk.record(i)
+                try:
+                    yield chunk.record(i)
+                except BadRecordError as error:
+                    raise ZipfitError(f"{name}, {chunk.place(i)}: {error}") from error
 
     def texts(self, positions: NDArray[np.int64]) -> Iterator[bytes]:
         """Read again and yield the encoded texts at `positions` (ascending, distinct), in that order.

@@ -24,7 +24,7 @@ from zipfit.corpus.formats import TABLES, Layout, read_chunks
 from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, is_pipe
 from zipfit.corpus.tables import check_schema, need_distinct, schema_of
-from zipfit.corpus.write import check_schemas
+from zipfit.corpus.write import check_schemas, output_format
 from zipfit.errors import ZipfitError, need, needing, one_line
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class FileInput(_Read):
     def is_table(self) -> bool:
         return self.layout.format in TABLES
 
-    def schema(self) -> pa.Schema | None:
-        """The schema of a table; None where it cannot be told without reading all of it."""
+    def schema(self) -> pa.Schema:
+        """The schema of a table."""
         return schema_of(self.file, str(self.layout.format))
 
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
@@ -103,18 +103,18 @@ class TableInput(_Read):
                 check_schema(self.name, table.schema)
             names = [name for name in table.column_names if columns is None or name in columns]
             table = table.select(names) if names else table
+            row = start
             for batch in table.combine_chunks().to_batches():
-                yield TableChunk(start, batch)
+                yield TableChunk(row, batch)
+                row += batch.num_rows
                 if progress is not None:
                     progress(batch.num_rows)
 
     def identity(self) -> dict[str, object]:
         if self._fingerprint is not None:
             return {"format": "dataset", "rows": self._rows, "fingerprint": self._fingerprint}
-        from zipfit.corpus.rows import rows_of
-
         slices = (self._slice(start, CHUNK_RECORDS) for start in range(0, self._rows, CHUNK_RECORDS))
-        rows = (row for table in slices for batch in table.to_batches() for row in rows_of(batch))
+        rows = (row for table in slices for batch in table.to_batches() for row in _any_rows(batch))
         return {"format": "table", "rows": self._rows, "sha256": _sha256_of(rows)}
 
 
@@ -154,6 +154,15 @@ class HeldInput(_Read):
 
     def identity(self) -> dict[str, object]:
         return {}
+
+
+def _any_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    from zipfit.corpus.rows import rows_of
+
+    try:
+        return rows_of(batch)
+    except UnicodeDecodeError:  # in a column that is not read, perhaps
+        return rows_of(batch, "backslashreplace")
 
 
 def _sha256_of(records: Iterable[Any]) -> str:
@@ -253,7 +262,10 @@ def names_of(documents: Documents) -> list[str]:
 
 
 def check_output(path: str, documents: Documents, skip_bad_files: bool = False) -> None:
-    """Check before the work that the records of files go into an output's format, as far as their schemas tell.
+    """Check before the work that the records of files go into an output's format, as far as tables tell.
+
+    Their schemas are looked at and, where these leave it open whether columns of several types go together (integers
+    and floats, say), all values of those columns.
 
     Args:
         path: an output.
@@ -268,19 +280,48 @@ def check_output(path: str, documents: Documents, skip_bad_files: bool = False) 
         return
     names = [name for name in names_of(files) if name != "-" and not is_pipe(name)]  # which can be read only once
     layout = files.layout
-    schemas: list[pa.Schema] = []
+    tables: list[tuple[FileInput, pa.Schema]] = []
     kinds: set[bool] = set()
     for name in names:
         try:
             item = FileInput(file_at(name), layout)
-            schema = item.schema() if item.is_table else None
+            tables += [(item, item.schema())] if item.is_table else []
         except ZipfitError:
             if not skip_bad_files:
                 raise
             continue
         kinds.add(item.is_table)
-        schemas += [] if schema is None else [schema]
+    schemas = [schema for _, schema in tables]
     check_schemas(path, schemas, mixed=len(kinds) > 1)
+    if tables and output_format(path) in TABLES:
+        from zipfit.corpus.columns import undecided
+
+        left = undecided(schemas, to_parquet=output_format(path) == "parquet")
+        for (item, _), columns in zip(tables, left, strict=True):
+            if columns.names:
+                _check_values(item, columns, skip_bad_files)
+
+
+def _check_values(item: FileInput, columns: pa.Schema, skip_bad_files: bool) -> None:
+    """Check that all values of a table's columns go into other types.
+
+    Raises:
+        ZipfitError: one does not; or the file cannot be read, unless that is no error.
+    """
+    from zipfit.corpus.columns import check_values
+
+    def chunks() -> Iterator[Chunk]:
+        try:
+            yield from item.chunks(columns.names)
+        except ZipfitError:
+            if not skip_bad_files:
+                raise
+
+    for chunk in chunks():
+        try:
+            check_values(chunk.take(range(len(chunk))), columns)
+        except ZipfitError as error:
+            raise ZipfitError(f"{item.name}: {error}") from error
 
 
 def open_documents(
@@ -342,9 +383,13 @@ def _open_objects(name: str, documents: Any) -> Input:
     if type(documents).__module__.startswith("pyarrow"):
         import pyarrow as pa
 
-        if isinstance(documents, (pa.Array, pa.ChunkedArray)):
-            return ObjectInput(name, documents.to_pylist())
-        table = documents if isinstance(documents, pa.Table) else pa.table(documents)
+        try:
+            if isinstance(documents, (pa.Array, pa.ChunkedArray)):
+                return ObjectInput(name, documents.to_pylist())
+            table = documents if isinstance(documents, pa.Table) else pa.table(documents)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            kind = type(documents).__name__
+            raise ZipfitError(f"{name}: documents cannot be read from a {kind} ({one_line(error)})") from error
         return TableInput(name, table.num_rows, table.slice)
     if isinstance(documents, Sequence) and not isinstance(documents, (str, bytes)):
         return ObjectInput(name, documents)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.errors import BadRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     import pyarrow as pa
@@ -121,16 +121,17 @@ class TableChunk:
         return repr(rows_of(self._batch.slice(index, 1), "backslashreplace")[0]).encode("utf-8", "backslashreplace")
 
     def take(self, indices: Sequence[int]) -> pa.RecordBatch:
-        import pyarrow as pa
-
         batch = self._batch
         for index, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
             changed = pickable(column)
             if changed is not column:
                 batch = batch.set_column(index, field.with_type(changed.type), changed)
-        # Where pandas is installed, Arrow would load it to make an array of a list.
-        places = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(array("q", indices))])
-        return batch.take(places)
+        return batch.take(places_of(indices))
+
+    def narrow(self, columns: Sequence[str] | None) -> TableChunk:
+        """The records with these columns alone; with all of them for None, or where none of these is there."""
+        names = [name for name in self._batch.schema.names if name in (columns or ())]
+        return TableChunk(self.first_row, self._batch.select(names)) if names else self
 
     def plain(self, fields: PlainFields) -> PlainTexts | None:
         from zipfit.corpus.plain import plain_columns
@@ -138,10 +139,18 @@ class TableChunk:
         return plain_columns(self._batch, fields)
 
 
+def places_of(indices: Iterable[int]) -> pa.Array:
+    """Indices as Arrow takes them; where pandas is installed, Arrow would load it to make an array of a list."""
+    import pyarrow as pa
+
+    numbers = array("q", indices)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
 def pickable(column: pa.Array) -> pa.Array:
     """The column as Arrow picks rows of it and writes it.
 
-    Strings stand for views of them, plain values for run-end-encoded ones, and no dictionary holds a null.
+    Strings stand for views of them, plain values for run-end-encoded ones, and no dictionary holds a null; also within.
 
     Raises:
         pa.ArrowException: it cannot be brought to one.
@@ -149,46 +158,76 @@ def pickable(column: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_run_end_encoded(column.type):
-        column = pc.run_end_decode(column)
-    elif pa.types.is_struct(column.type) and "run_end_encoded" in str(column.type):
+    kind, types = column.type, pa.types
+    if not any(word in str(kind) for word in ("_view", "run_end_encoded", "dictionary")):
+        return column
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        return column.cast(pa.large_string() if types.is_string_view(kind) else pa.large_binary())
+    if types.is_run_end_encoded(kind):
+        return pickable(pc.run_end_decode(column))
+    if types.is_dictionary(kind):
+        values, codes = pickable(column.dictionary), column.indices
+        if values.null_count:
+            valid = values.is_valid()
+            counted = pc.subtract(pc.cumulative_sum(valid.cast(pa.int64())), 1)
+            codes = pc.if_else(valid, counted, pa.scalar(None, pa.int64())).take(codes).cast(kind.index_type)
+            values = values.drop_null()
+        return pa.DictionaryArray.from_arrays(codes, values, ordered=kind.ordered)
+    if types.is_struct(kind):
         children = [pickable(child) for child in column.flatten()]
-        column = pa.StructArray.from_arrays(
-            children, names=[field.name for field in column.type], mask=column.is_null()
-        )
-    if pa.types.is_dictionary(column.type) and column.dictionary.null_count:
-        return column.cast(column.type.value_type).dictionary_encode().cast(column.type)
-    kind = _without_views(column.type)
-    return column if kind == column.type else column.cast(kind)
+        return pa.StructArray.from_arrays(children, names=[field.name for field in kind], mask=column.is_null())
+    if types.is_map(kind):
+        entries = [pickable(column.keys), pickable(column.items)]
+        kind = _holding(kind, [each.type for each in entries])
+        inner = pa.StructArray.from_arrays(entries, fields=[kind.key_field, kind.item_field])
+    elif hasattr(kind, "value_field"):  # a list
+        inner = pickable(column.values)
+        kind = _holding(kind, [inner.type])
+    else:
+        return column
+    own = column.buffers()[: kind.num_buffers]
+    return pa.Array.from_buffers(kind, len(column), own, column.null_count, column.offset, [inner])
 
 
-def _without_views(kind: pa.DataType) -> pa.DataType:
+def retyped(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
+    """A type with what `change` makes of it and of each type within it, the innermost first."""
+    return change(_holding(kind, [retyped(inner, change) for inner in types_within(kind)]))
+
+
+def types_within(kind: pa.DataType) -> list[pa.DataType]:
+    """The types that a type holds: of fields, elements, a map's keys and items, a dictionary's values."""
     import pyarrow as pa
 
-    if "_view" not in str(kind):
-        return kind
-    return with_leaves(kind, {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()})
+    if pa.types.is_struct(kind) or pa.types.is_union(kind):
+        return [kind.field(index).type for index in range(kind.num_fields)]
+    parts = ("key_type", "item_type") if pa.types.is_map(kind) else ("value_type", "storage_type")
+    return [getattr(kind, part) for part in parts if hasattr(kind, part)]
 
 
-def with_leaves(kind: pa.DataType, leaves: Mapping[pa.DataType, pa.DataType]) -> pa.DataType:
-    """A type with others in place of some types, also within it."""
+def all_types(kind: pa.DataType) -> list[pa.DataType]:
+    """A type and all within it, at every depth."""
+    found = [kind]
+    for each in found:  # which grows by what each holds
+        found += types_within(each)
+    return found
+
+
+def _holding(kind: pa.DataType, inner: Sequence[pa.DataType]) -> pa.DataType:
+    """A type that holds others in place of `types_within(kind)`; unions and extensions stay as they are."""
     import pyarrow as pa
-
-    def changed(field: pa.Field) -> pa.Field:
-        return field.with_type(with_leaves(field.type, leaves))
 
     types = pa.types
     if types.is_struct(kind):
-        return pa.struct([changed(field) for field in kind])
+        return pa.struct([field.with_type(each) for field, each in zip(kind, inner, strict=True)])
     if types.is_map(kind):
-        return pa.map_(changed(kind.key_field), changed(kind.item_field))
+        return pa.map_(kind.key_field.with_type(inner[0]), kind.item_field.with_type(inner[1]))
     if types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, with_leaves(kind.value_type, leaves), kind.ordered)
-    if types.is_list(kind) or types.is_large_list(kind):
-        return (pa.list_ if types.is_list(kind) else pa.large_list)(changed(kind.value_field))
+        return pa.dictionary(kind.index_type, inner[0], kind.ordered)
     if types.is_fixed_size_list(kind):
-        return pa.list_(changed(kind.value_field), kind.list_size)
-    return leaves.get(kind, kind)
+        return pa.list_(kind.value_field.with_type(inner[0]), kind.list_size)
+    lists = {"list": pa.list_, "large_list": pa.large_list, "list_view": pa.list_view}
+    maker = lists.get(str(kind).partition("<")[0], pa.large_list_view)
+    return maker(kind.value_field.with_type(inner[0])) if hasattr(kind, "value_field") else kind
 
 
 class ObjectChunk:

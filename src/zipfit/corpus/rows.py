@@ -8,6 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+# What Arrow raises of a value that Python has no type for; a zone that is not known is a key that is not there.
+_NO_PYTHON_TYPE = (OverflowError, ValueError, KeyError)
+
 
 def rows_of(batch: pa.RecordBatch, errors: str = "strict") -> list[dict[str, Any]]:
     """The rows of an Arrow batch; `errors`, as of `bytes.decode`, says what becomes of strings that are not UTF-8.
@@ -34,7 +37,7 @@ def _values(column: pa.Array, errors: str) -> list[Any]:
             values: list[Any] = column.to_pylist()
         except UnicodeDecodeError:
             raise
-        except (OverflowError, ValueError):
+        except _NO_PYTHON_TYPE:
             pass
         else:
             return values
@@ -62,10 +65,10 @@ def _value(scalar: pa.Scalar, errors: str) -> Any:
         return _nanoseconds(scalar)
     try:
         return scalar.as_py()
-    except (OverflowError, ValueError):
+    except _NO_PYTHON_TYPE:
         if isinstance(scalar, pa.TimestampScalar) and scalar.type.tz is not None:
             scalar = pa.scalar(scalar.value, pa.timestamp(scalar.type.unit, "UTC"))
-            with suppress(OverflowError, ValueError):
+            with suppress(*_NO_PYTHON_TYPE):
                 return scalar.as_py()
         return scalar.cast("string").as_py()
 

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, pickable, with_leaves
+from zipfit.corpus.records import CHUNK_RECORDS, TableChunk, all_types, pickable, retyped
 from zipfit.corpus.remote import is_remote
 from zipfit.corpus.streams import RefusedError, is_compressed, naming, open_raw, refuse_foreign
 from zipfit.errors import ZipfitError, one_line
@@ -95,8 +95,8 @@ def read_tables(
             else:
                 batches = _arrow_batches(file.path, source, columns)
             for batch, share in batches:
-                # Of an empty batch of unions, pyarrow must not be asked for the bytes.
-                rows = _rows_at_a_time(batch.nbytes if batch.num_rows else 0, batch.num_rows)
+                # Not `nbytes`, of which pyarrow crashes where a union has no rows, be it within empty lists.
+                rows = _rows_at_a_time(batch.get_total_buffer_size(), batch.num_rows)
                 for start in range(0, batch.num_rows, rows):
                     yield TableChunk(row + start, batch.slice(start, rows))
                 row += batch.num_rows
@@ -132,14 +132,11 @@ def check_schema(name: str, schema: pa.Schema) -> None:
     import pyarrow as pa
 
     need_distinct(name, schema.names)
-    kinds = list(schema.types)
-    for kind in kinds:  # which grows by what each holds
+    for kind in (each for column in schema.types for each in all_types(column)):
         if kind.id == _INTERVAL_MONTHS:
             raise ZipfitError(f"{name}: has a column of {kind}, of which Arrow gives no values")
         if pa.types.is_struct(kind):
             need_distinct(name, [field.name for field in kind], "field")
-            kinds += [field.type for field in kind]
-        kinds += [getattr(kind, part) for part in ("value_type", "key_type", "item_type") if hasattr(kind, part)]
     for field in schema:
         try:
             pickable(pa.nulls(0, field.type)).take(pa.nulls(0, pa.int64()))
@@ -147,8 +144,8 @@ def check_schema(name: str, schema: pa.Schema) -> None:
             raise ZipfitError(f"{name}: rows cannot be picked of the column {field.name!r}: {field.type}") from error
 
 
-def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
-    """The schema of a file, of which no row is read; None for a compressed one.
+def schema_of(file: HashedFile, kind: str) -> pa.Schema:
+    """The schema of a file, of which no row is read.
 
     Raises:
         ZipfitError: as `check_schema`, or the file is not of its format.
@@ -156,19 +153,16 @@ def schema_of(file: HashedFile, kind: str) -> pa.Schema | None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with naming(file.path), _without_keys():
-        if is_compressed(file.local_path):
-            return None
-        with _random_access(file) as source:
-            try:
-                if kind == "parquet":
-                    schema = pq.read_schema(source)
-                else:
-                    with _arrow_reader(source, None) as (reader, _):
-                        schema = reader.schema
-                check_schema(file.path, schema)
-            except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
-                raise _unreadable(file, kind, error) from error
+    with naming(file.path), _without_keys(), _decompressed(file) as source:
+        try:
+            if kind == "parquet":
+                schema = pq.read_schema(source)
+            else:
+                with _arrow_reader(source, None) as (reader, _):
+                    schema = reader.schema
+            check_schema(file.path, schema)
+        except (pa.ArrowException, UnicodeDecodeError) as error:  # the latter of a column's name
+            raise _unreadable(file, kind, error) from error
     return schema
 
 
@@ -248,7 +242,7 @@ def _checked(batch: pa.RecordBatch) -> pa.RecordBatch:
         except pa.ArrowInvalid as error:
             if "UTF8" not in str(error):
                 raise
-            column.cast(with_leaves(column.type, plain)).validate(full=True)
+            column.cast(retyped(column.type, lambda each: plain.get(each, each))).validate(full=True)
     return batch
 
 

@@ -9,12 +9,13 @@ import io
 import json
 import tempfile
 from array import array
+from bisect import bisect_right
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zipfit.corpus.formats import TABLES, format_of_name
-from zipfit.corpus.records import dump_record, parse_record, pickable, without_nan
+from zipfit.corpus.records import dump_record, parse_record, places_of, without_nan
 from zipfit.corpus.streams import COMPRESSION_SUFFIXES
 from zipfit.errors import BadRecordError, ZipfitError, one_line
 
@@ -107,16 +108,18 @@ class LineSpool:
         """
         import pyarrow as pa
 
+        from zipfit.corpus.columns import column_of, common_type
+
         batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
         types: dict[str, pa.DataType] = {}
         for batch in batches:
             rows = [parse_record(line) for line in self.lines(batch)]
             for name in dict.fromkeys(name for row in rows for name in row):
-                types[name] = _common_type(name, types.get(name), [row.get(name) for row in rows])
+                types[name] = common_type(name, types.get(name), [row.get(name) for row in rows])
         schema = pa.schema(list(types.items()))
         for batch in batches:
             rows = [parse_record(line) for line in self.lines(batch)]
-            columns = [_column(name, [row.get(name) for row in rows], kind) for name, kind in types.items()]
+            columns = [column_of(name, [row.get(name) for row in rows], kind) for name, kind in types.items()]
             yield pa.Table.from_arrays(columns, schema=schema)
 
     def close(self) -> None:
@@ -153,27 +156,57 @@ class TableSpool:
     def tables(self, order: Sequence[int]) -> Iterator[pa.Table]:
         """The records at indices `order`, as Arrow tables of a few thousand rows and one schema.
 
-        A column that an input has not is null there; integers become floats, and so on, where no value changes by it.
-
         Raises:
-            ZipfitError: a column's types have none in common.
+            ZipfitError: as `columns.together`.
         """
         import pyarrow as pa
+
+        from zipfit.corpus.columns import together
 
         for writer in self._writers:
             writer.close()
         with ExitStack() as stack:
             sources = [stack.enter_context(pa.memory_map(file.name)) for file in self._files]
             parts = [pa.ipc.open_stream(source).read_all() for source in sources]
-            table = _together(parts).unify_dictionaries()
-            for start in range(0, len(order), _BATCH):
-                yield table.take(list(order[start : start + _BATCH]))
+            yield from _picked(together(parts), order)
 
     def close(self) -> None:
         for writer in self._writers:
             writer.close()
         for file in self._files:
             file.close()
+
+
+def _picked(table: pa.Table, order: Sequence[int]) -> Iterator[pa.Table]:
+    """Rows of a table, a few thousand at a time; Arrow would put all of its rows together each time."""
+    batches = table.to_batches()
+    ends = list(accumulate(batch.num_rows for batch in batches))
+    for start in range(0, len(order), _BATCH):
+        yield from _rows_at(batches, ends, order[start : start + _BATCH])
+
+
+def _rows_at(batches: list[pa.RecordBatch], ends: list[int], order: Sequence[int]) -> Iterator[pa.Table]:
+    """Rows by their index among those of all batches, of which `ends` are the ends: as one table, if Arrow can."""
+    import pyarrow as pa
+
+    by_batch: dict[int, list[int]] = {}
+    for place, row in enumerate(order):
+        by_batch.setdefault(bisect_right(ends, row), []).append(place)
+    parts = [
+        batches[number].take(places_of(order[place] - ends[number] + batches[number].num_rows for place in places))
+        for number, places in by_batch.items()
+    ]
+    now = {place: index for index, place in enumerate(chain.from_iterable(by_batch.values()))}
+    try:
+        table = pa.Table.from_batches(parts).take(places_of(now[place] for place in range(len(order))))
+    except pa.ArrowInvalid:  # a column of strings has no more than 2 GiB
+        if len(order) == 1:
+            raise
+        half = len(order) // 2
+        yield from _rows_at(batches, ends, order[:half])
+        yield from _rows_at(batches, ends, order[half:])
+    else:
+        yield table
 
 
 def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -183,16 +216,6 @@ def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
         return rows_of(batch)
     except UnicodeDecodeError as error:
         raise ZipfitError("a chosen record holds a string that is not UTF-8: write .parquet or .arrow") from error
-
-
-def _together(tables: list[pa.Table]) -> pa.Table:
-    import pyarrow as pa
-
-    try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        message = f"the inputs' columns do not go together ({one_line(error)}): write the selection as .jsonl"
-        raise ZipfitError(message) from error
 
 
 def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
@@ -210,100 +233,15 @@ def check_schemas(path: str, schemas: Sequence[pa.Schema], mixed: bool) -> None:
     if kind in TABLES and mixed:
         raise _mixed()
     if kind in TABLES and schemas:
-        _check_types(path, kind, schemas)
-        _write_tables(io.BytesIO(), path, iter([_together([_empty(schema) for schema in schemas])]))
+        from zipfit.corpus.columns import made_up
 
-
-def _check_types(path: str, kind: str, schemas: Sequence[pa.Schema]) -> None:
-    """Check what columns without a row do not show.
-
-    Raises:
-        ZipfitError: a decimal cannot hold all integers of another table's column, or a dictionary's values are nested
-            in Parquet.
-    """
-    from pyarrow import types
-
-    columns: dict[str, list[pa.DataType]] = {}
-    for field in chain(*schemas):
-        columns.setdefault(field.name, []).append(field.type)
-    for name, found in columns.items():
-        for number in filter(types.is_integer, found):
-            digits = len(str(2 ** (number.bit_width - types.is_signed_integer(number))))
-            narrow = next((t for t in found if types.is_decimal(t) and t.precision - t.scale < digits), None)
-            if narrow is not None:
-                raise ZipfitError(
-                    f"the inputs' columns do not go together ({name!r} is {number} in one and {narrow} in another): "
-                    "write the selection as .jsonl"
-                )
-        nested = next((t for t in found if types.is_dictionary(t) and types.is_nested(t.value_type)), None)
-        if kind == "parquet" and nested is not None:
-            raise ZipfitError(
-                f"{path}: the format cannot hold the records ({name!r} is {nested}): write .jsonl instead"
-            )
-
-
-def _empty(schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
-
-    columns = [pickable(pa.nulls(0, field.type)) for field in schema]
-    return pa.Table.from_arrays(columns, names=schema.names)
+        # Each twice, as their dictionaries may differ from batch to batch.
+        records = [made_up(schema) for schema in dict.fromkeys(schemas) for _ in range(2)]
+        write_records(io.BytesIO(), path, records, range(len(records)), None)
 
 
 def _mixed() -> ZipfitError:
     return ZipfitError("the inputs mix columnar and row formats: write the selection as .jsonl")
-
-
-def table_of(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """Records as an Arrow table, with a column for each of their fields.
-
-    Raises:
-        ZipfitError: the values of a field make no column.
-    """
-    import pyarrow as pa
-
-    for record in records:
-        try:
-            dump_record(record)  # Arrow crashes on a record that holds itself
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ZipfitError(f"a chosen record has no JSON form: {error}") from error
-    names = dict.fromkeys(name for record in records for name in record)
-    for name in names:
-        if not isinstance(name, str):
-            raise _no_column(name, TypeError("a column's name is text"))
-    return pa.table({name: _column(name, [record.get(name) for record in records], None) for name in names})
-
-
-def _common_type(name: str, known: pa.DataType | None, values: list[Any]) -> pa.DataType:
-    import pyarrow as pa
-
-    kind = _column(name, values, None).type
-    if known is None:
-        return kind
-    schemas = [pa.schema([("value", known)]), pa.schema([("value", kind)])]
-    try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
-    except pa.ArrowException as error:
-        raise _no_column(name, error) from error
-
-
-def _column(name: str, values: list[Any], kind: pa.DataType | None) -> pa.Array:
-    import pyarrow as pa
-
-    try:
-        column = pa.array(values, type=kind)
-    except (pa.ArrowException, OverflowError, TypeError, UnicodeEncodeError) as error:
-        raise _no_column(name, error) from error
-    # Arrow turns integers and truth values into floats without a word where another value is a float.
-    if pa.types.is_floating(column.type):
-        if any(isinstance(v, bool) for v in values):
-            raise _no_column(name, ValueError("truth values among numbers"))
-        if any(isinstance(v, int) and int(float(v)) != v for v in values):
-            raise _no_column(name, ValueError("an integer is too large for a column of floats"))
-    return column
-
-
-def _no_column(name: str, error: Exception) -> ZipfitError:
-    return ZipfitError(f"field {name!r} cannot be a column ({one_line(error)}): write .jsonl instead")
 
 
 @contextmanager
@@ -359,6 +297,28 @@ def write_records(
         else:
             _write_tables(stream, path, _with_columns(spool.tables(order), added))
         return spool.nulled
+
+
+def as_table(batches: Iterable[Records], order: Sequence[int], added: Sequence[tuple[float, int]] | None) -> pa.Table:
+    """Records as an Arrow table; arguments as of `write_records`.
+
+    Raises:
+        ZipfitError: their values make no columns, or their columns do not go together.
+    """
+    import pyarrow as pa
+
+    from zipfit.corpus.columns import table_of, together
+
+    held = list(batches)
+    tables = [pa.Table.from_batches([batch]) for batch in held if isinstance(batch, pa.RecordBatch)]
+    if tables and len(tables) == len(held):
+        whole = together(tables)
+        table = pa.concat_tables([whole.slice(0, 0), *_picked(whole, order)])
+    else:
+        records = [record for batch in held for record in (batch if isinstance(batch, list) else _rows(batch))]
+        values = [parse_record(record) if isinstance(record, bytes) else record for record in records]
+        table = table_of([values[index] for index in order])
+    return next(_with_columns([table], added))
 
 
 def write_shards(
@@ -540,7 +500,9 @@ def _write_tables(stream: BinaryIO, path: str, tables: Iterator[pa.Table]) -> No
         with open_writer(stream, first.schema) as writer:
             for table in chain([first], tables):
                 writer.write_table(table)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the file's, not the format's
+            raise
         raise ZipfitError(
             f"{path}: the format cannot hold the records ({one_line(error)}): write .jsonl instead"
         ) from error

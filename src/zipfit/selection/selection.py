@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from zipfit.corpus.outputs import Outputs, check_order
-from zipfit.corpus.records import dump_record, without_nan
+from zipfit.corpus.records import all_types, dump_record, without_nan
 from zipfit.corpus.shards import Sharding
-from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, table_of, write_records, write_shards
-from zipfit.errors import MissingExtraError, ZipfitError, need
+from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, as_table, write_records, write_shards
+from zipfit.errors import MissingExtraError, ZipfitError, need, one_line
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
 from zipfit.methods.zipfit import ZipFit
@@ -23,7 +24,7 @@ from zipfit.selection.findings import Observer
 from zipfit.selection.manifest import build_manifest, dump_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Literal
 
     import pandas as pd
@@ -196,40 +197,77 @@ class Selection:
         return self.ranking.sources.pool
 
     def to_pandas(self) -> pd.DataFrame:
-        """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first."""
+        """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first.
+
+        Where a column of pandas cannot hold the values (lone surrogates, say), all are columns of Python objects.
+        """
         import pandas as pd
 
         records = list(self)
         try:
             return pd.DataFrame(records)
-        except (TypeError, ValueError) as error:  # of a lone surrogate, say
-            raise ZipfitError(f"the records make no frame ({error})") from error
+        except (TypeError, ValueError, OverflowError):
+            names = list(dict.fromkeys(name for record in records for name in record))
+            rows = [[record.get(name) for name in names] for record in records]
+            return pd.DataFrame(rows, columns=pd.Index(names, dtype=object), dtype=object)
 
     def to_polars(self) -> Any:
-        """The same as a polars frame (needs polars)."""
-        import polars as pl
-
-        return pl.from_arrow(self.to_arrow())
-
-    def to_arrow(self) -> pa.Table:
-        """The same as an Arrow table.
+        """The same as a polars frame (needs polars).
 
         Raises:
-            ZipfitError: the values of a field make no column.
+            ZipfitError: as `to_arrow`, or polars has no type for a column.
         """
-        return table_of(list(self))
+        import polars as pl
+        from pyarrow import types
+
+        def frame(table: pa.Table) -> Any:
+            for kind in (each for column in table.schema.types for each in all_types(column)):
+                if types.is_union(kind) or types.is_decimal256(kind):
+                    raise TypeError(f"polars has no type for {kind}")  # and would panic
+            return pl.from_arrow(table)
+
+        return self._made("polars frame", frame, (Exception, pl.exceptions.PanicException))
+
+    def to_arrow(self) -> pa.Table:
+        """The same as an Arrow table: the columns of tables as they are, others with the types that Arrow finds.
+
+        Raises:
+            ZipfitError: the values of a field make no column, or the inputs' columns do not go together.
+        """
+        by_source = np.argsort(self.cut.indices, kind="stable")
+        added = [(float(score), rank) for rank, score in enumerate(self.scores, start=1)]
+        return as_table(self._pool.corpus.records(self.cut.indices[by_source]), np.argsort(by_source).tolist(), added)
 
     def to_dataset(self) -> Any:
         """The same as a `datasets.Dataset` (needs the extra `hub`).
 
         Raises:
             MissingExtraError: `datasets` is not installed.
+            ZipfitError: as `to_arrow`, or `datasets` has no type for a column.
         """
         try:
             import datasets
         except ImportError as error:
             raise MissingExtraError("to_dataset", "hub") from error
-        return datasets.Dataset(self.to_arrow())
+        return self._made("data set", datasets.Dataset, (Exception,))
+
+    def _made(self, what: str, make: Callable[[pa.Table], Any], errors: tuple[type[BaseException], ...]) -> Any:
+        """What another library makes of the records: of their Arrow types or, if it lacks one, of Python's values."""
+        from zipfit.corpus.columns import culprit, table_of
+
+        def made(table: pa.Table) -> Any:
+            table.validate(full=True)  # others take it on trust that strings are UTF-8
+            return make(table)
+
+        table = self.to_arrow()
+        try:
+            return made(table)
+        except errors as error:  # of many kinds
+            with suppress(*errors):
+                return made(table_of(list(self)))
+            name = culprit(table, made, errors)
+            reason = f"the column {name!r}: {one_line(error)}"
+            raise ZipfitError(f"the records make no {what} ({reason}): to_arrow takes them") from error
 
     def save(
         self,
