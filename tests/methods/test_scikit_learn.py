@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import validate_data
 
 import zipfit
@@ -47,7 +47,12 @@ class Rows(TextScorer):
         return [repr(row) for row in validate_data(self, rows, reset=reset, dtype=np.float64).tolist()]
 
 
-@parametrize_with_checks([Rows(), Rows("gain"), Rows(zipfit.ZipFit(level=1))])
+CHECKS = [
+    pair for each in (Rows(), Rows("gain"), Rows(zipfit.ZipFit(level=1))) for pair in estimator_checks_generator(each)
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=lambda value: getattr(value, "func", value))
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
