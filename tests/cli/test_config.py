@@ -190,6 +190,13 @@ class Shortest:
 """
 
 
+def test_a_long_line_takes_no_long_time(zipfit, folder):
+    (folder / "a.toml").write_text(f"{' ' * 200_000}\n{'a' * 200_000} = 1\ntop{' ' * 200_000}= 'x'")
+    ran = zipfit("select", "--config", "a.toml", *TYPED[1:], "-o", "out.jsonl")
+    assert ran.status == 2
+    assert "there is no such option" in ran.err
+
+
 @pytest.mark.parametrize(
     "named",
     [

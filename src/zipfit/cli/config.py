@@ -134,9 +134,9 @@ def _parse(path: str) -> Node:
     """What a file holds, by its suffix."""
     from zipfit.study.yaml_file import read_yaml
 
-    if path.endswith((".yaml", ".yml")):
+    if path.lower().endswith((".yaml", ".yml")):
         return read_yaml(path)
-    if path.endswith(".toml"):
+    if path.lower().endswith(".toml"):
         return _parse_toml(path)
     raise ZipfitError(f"{path}: options are read from a file in YAML or TOML: name it .yaml or .toml")
 
@@ -162,7 +162,7 @@ def _parse_toml(path: str) -> Node:
     # The parser tells no places: a key stands where a line begins with it, if one line alone does.
     lines: dict[str, list[int]] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        if begins := re.match(r"\s*\[*\s*[\"']?([\w-]+)[\"']?\s*[=.\]]", line):
+        if begins := re.match(r"[ \t]*(?:\[+[ \t]*)?[\"']?([\w-]+)[\"']?[ \t]*[=.\]]", line):
             lines.setdefault(begins[1], []).append(number)
     return Node(path, "", value, lines={key: found[0] for key, found in lines.items() if len(found) == 1})
 
