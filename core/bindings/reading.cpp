@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -73,9 +74,8 @@ nb::tuple plain_records(nb::handle data, nb::handle begin, nb::handle end, nb::h
   PlainRecord record(bytes_of(text_field, "text_field"), bytes_of(label_field, "label_field"));
 
   // No text is longer than the line that it stands in.
-  PyObject* written = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(bytes.size()));
-  if (written == nullptr) throw nb::python_error();
-  char* const first = PyBytes_AsString(written);
+  const std::unique_ptr<char[]> written(new char[bytes.size()]);
+  char* const first = written.get();
   std::vector<std::int64_t> offsets(count + 1);
   std::vector<std::int32_t> numbers(count, Labels::kDoubt);
   Labels labels;
@@ -91,10 +91,10 @@ nb::tuple plain_records(nb::handle data, nb::handle begin, nb::handle end, nb::h
       offsets[i + 1] = out - first;
     }
   }
-  if (_PyBytes_Resize(&written, static_cast<Py_ssize_t>(offsets[count])) != 0) throw nb::python_error();
+  const nb::bytes texts(first, static_cast<std::size_t>(offsets[count])); // the stable interface shrinks no bytes
   nb::list names;
   for (const std::string* const name : labels.names()) names.append(nb::bytes(name->data(), name->size()));
-  return nb::make_tuple(nb::steal(written), zipfit::numpy(std::move(offsets)), zipfit::numpy(std::move(numbers)),
+  return nb::make_tuple(texts, zipfit::numpy(std::move(offsets)), zipfit::numpy(std::move(numbers)),
                         names);
 }
 

@@ -101,6 +101,7 @@ def test_manifests(zipfit, folder):
         (folder / "m.manifest.json").write_bytes(data)
         check(zipfit("verify", "m.manifest.json"))
         check(zipfit("rerun", "m.manifest.json", "-o", "again.jsonl", "--overwrite"))
+        check(zipfit("config", "m.manifest.json"))
         check(zipfit("explain", "m.jsonl", "--rank", 1))
 
 

@@ -71,13 +71,17 @@ def test_every_command(folder: Path, hostile: Path) -> None:
         ["explain", "o.jsonl", "--rank", 1],
         ["explain", "o.jsonl", "--rank", 2, "--json"],
         ["verify", "o.manifest.json"],
+        ["config", "o.manifest.json"],
         ["score", hostile.name, "-t", "evil-target.jsonl", "--skip-bad"],
         ["preview", hostile.name, "-t", "evil-target.jsonl", "--skip-bad", "--bytes", 200, "-m", "zipfit"],
         ["select", f"nowhere{EVIL}", "-t", "evil-target.jsonl", "--top", 1, "-o", "p.jsonl"],
         ["select", hostile.name, "-t", "evil-target.jsonl", "--top", 1, "-o", "p.jsonl", "--text-field", EVIL],
         ["verify", "hostile.manifest.json"],
         ["rerun", "hostile.manifest.json", "-o", "q.jsonl"],
+        ["config", "hostile.manifest.json"],
+        ["select", "--config", "hostile.yaml"],
     ]
+    (folder / "hostile.yaml").write_text(json.dumps({EVIL: EVIL}))
     statuses = []
     for command in commands:
         if command[1] == "hostile.manifest.json" and not (folder / "hostile.manifest.json").exists():
@@ -88,7 +92,7 @@ def test_every_command(folder: Path, hostile: Path) -> None:
         statuses.append(status)
         assert "Traceback" not in shown
         assert not OBEYED.search(without_bars(shown)), (command, without_bars(shown))
-    assert statuses == [2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2]
+    assert statuses == [2, *[0] * 9, 2, 2, 2, 2, 0, 2]
 
 
 def test_what_stands_for_a_control_character_is_json() -> None:

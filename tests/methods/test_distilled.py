@@ -89,3 +89,5 @@ def test_it_needs_the_pool_and_consent_to_a_strangers_teacher():
         Distilled().fit(TARGET)
     with pytest.raises(ZipfitError, match="would run the code of the module evil"):
         need_consent("distilled", (), {"teacher": "evil:Class,a=1"})
+    with pytest.raises(ZipfitError, match="would run the code of the module evil"):
+        need_consent("distilled", (), {"teacher": "distilled,teacher=evil:Class"})

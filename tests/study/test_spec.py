@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import ZipfitError
 from zipfit.methods.registry import METHODS
 from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec
 from zipfit.study.spec import load_study
@@ -390,19 +390,6 @@ def test_a_library_that_is_missing_here_does_not_make_a_study_invalid(load, monk
 
     monkeypatch.setattr(builtins, "__import__", without_brotli)
     assert arms_of(load, zipfit={"options": {"compressor": "brotli"}})
-
-
-def test_without_pyyaml_the_extra_is_named(folder, monkeypatch):
-    importing = builtins.__import__
-
-    def without_yaml(name, *args, **kwargs):
-        if name == "yaml":
-            raise ImportError
-        return importing(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_yaml)
-    with pytest.raises(MissingExtraError, match=r"zipfit\[train\]"):
-        load_study(folder / "study.yaml")
 
 
 SCALARS = st.one_of(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from zipfit.cli import common
+from zipfit.cli.config import config_command
 from zipfit.cli.demo import demo_command
 from zipfit.cli.doctor import doctor_command
 from zipfit.cli.evaluate import evaluate_command
@@ -50,6 +51,7 @@ app.command("merge")(common.handles_errors(merge_command))
 app.command("explain")(common.handles_errors(explain_command))
 app.command("verify")(common.handles_errors(verify_command))
 app.command("rerun")(common.handles_errors(rerun_command))
+app.command("config")(common.handles_errors(config_command))
 app.command("demo")(common.handles_errors(demo_command))
 app.command("doctor")(common.handles_errors(doctor_command))
 app.command("preview")(common.handles_errors(preview_command))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from zipfit.cli import common
+from zipfit.cli.config import Config, need_consent_for_file
 from zipfit.errors import ZipfitError
 
 _budget = functools.partial(typer.Option, rich_help_panel="Budget (at least one; each is a bound)")
@@ -20,7 +21,7 @@ _OF_CUTS = {
     *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
     *("shard_records", "shard_bytes", "shard_format", "order", "no_fields", "convert", "report", "overwrite"),
-    *("fail_on_overlap", "threads", "quiet", "as_json"),
+    *("fail_on_overlap", "threads", "quiet", "as_json", "config", "allow_code"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
 
@@ -132,6 +133,8 @@ def select_command(
     skip_bad: common.SkipBad = False,
     skip_bad_files: common.SkipBadFiles = False,
     max_bad_files: common.MaxBadFiles = 0.5,
+    config: Config = None,  # noqa: ARG001 - read already
+    allow_code: common.AllowCode = None,
     threads: common.Threads = None,
     quiet: common.Quiet = False,
     as_json: common.AsJson = False,
@@ -149,6 +152,8 @@ def select_command(
     from zipfit.selection.select import select
     from zipfit.selection.tokens import token_counter
 
+    pool = pool or context.lookup_default("pool")  # click 8.1 takes no default for arguments of any number
+    need_consent_for_file(context, allow_code or ())
     read = (target_format, target_sample_by, target_encoding, target_delimiter, not target_no_header)
     source = Files(pool or [], format_name, sample_by, encoding, delimiter, not no_header)
     examples = Files(target or [], *read)
@@ -311,7 +316,8 @@ def _need_no_other_options(context: typer.Context) -> None:
         name = str(parameter.name)
         source = context.get_parameter_source(name)
         said = context.params.get(name) not in (None, (), [])  # click 8.1 takes no source for one that is given
-        if name not in _OF_CUTS and said and source is not None and source.name == "COMMANDLINE":
+        typed = said and source is not None and source.name == "COMMANDLINE"
+        if name not in _OF_CUTS and (typed or context.lookup_default(name) is not None):
             what = "the source" if name == "pool" else max(parameter.opts, key=len)
             raise ZipfitError(
                 f"{what} is settled when the pool is scored, not when its scores are cut: give it to zipfit score"

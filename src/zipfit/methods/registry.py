@@ -97,7 +97,9 @@ def _named(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     within = options.get("within", ())
     shortlists = within if isinstance(within, (list, tuple)) else [within]
     teacher = options.get("teacher")
-    taught = {"method": name_and_options(teacher)[0]} if isinstance(teacher, str) else {}
+    taught = (
+        dict(zip(("method", "options"), name_and_options(teacher), strict=True)) if isinstance(teacher, str) else {}
+    )
     for each in [options, taught, *map(shortlist_of, shortlists)]:
         if isinstance(each, dict) and isinstance(each.get("method"), str):
             nested = each.get("options")

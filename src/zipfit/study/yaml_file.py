@@ -7,10 +7,10 @@ import math
 import os
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from zipfit.errors import MissingExtraError, ZipfitError, one_line
+from zipfit.errors import ZipfitError, one_line
 from zipfit.system.whole_file import read_whole
 
 if TYPE_CHECKING:
@@ -29,15 +29,20 @@ class Node:
         file: the file, as messages call it.
         key: dotted path of the value in it, list items counted from 0; empty for the whole file.
         value: what YAML made of it.
+        line: where it stands, for messages to name; None if they need not.
+        lines: where the keys of the whole file stand, the outermost ones.
     """
 
     file: str
     key: str
     value: Any
+    line: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def fail(self, message: str) -> NoReturn:
         """Raise a ZipfitError that names file and key."""
-        raise ZipfitError(": ".join(part for part in (self.file, self.key, message) if part))
+        line = "" if self.line is None else f"line {self.line}"
+        raise ZipfitError(": ".join(part for part in (self.file, line, self.key, message) if part))
 
     def fields(self, known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Node]:
         """The values of a mapping whose keys are among `known`; null stands for an empty mapping.
@@ -113,10 +118,10 @@ class Node:
             self._wanted(f"one of {', '.join(choices)}")
         return str(self.value)
 
-    def whole(self, least: int) -> int:
+    def whole(self, least: float = -math.inf) -> int:
         """A whole number of at least `least`."""
         if type(self.value) is not int or self.value < least:
-            self._wanted(f"a whole number of at least {least}")
+            self._wanted("a whole number" if least == -math.inf else f"a whole number of at least {least}")
         return int(self.value)
 
     def number(self, least: float = -math.inf) -> float:
@@ -143,13 +148,9 @@ def read_yaml(path: str | os.PathLike[str]) -> Node:
     """Read a file of one YAML document.
 
     Raises:
-        MissingExtraError: pyyaml is not installed.
         ZipfitError: the file cannot be read, is not YAML (the message names the line), or gives a key twice.
     """
-    try:
-        import yaml
-    except ImportError as error:
-        raise MissingExtraError("a study", "train") from error
+    import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
         """Plain data only, and no key twice: of two, YAML would silently keep the last."""
@@ -168,7 +169,12 @@ def read_yaml(path: str | os.PathLike[str]) -> Node:
     name = os.fspath(path)
     try:
         text = read_whole(path).decode("utf-8-sig")
-        return Node(name, "", yaml.load(text, Loader))
+        loader = Loader(text)
+        root = loader.get_single_node()
+        value = None if root is None else loader.construct_document(root)
+        keys = root.value if isinstance(root, yaml.MappingNode) else ()
+        lines = {key.value: key.start_mark.line + 1 for key, _ in keys if isinstance(key, yaml.ScalarNode)}
+        return Node(name, "", value, lines=lines)
     except OSError as error:
         raise ZipfitError(f"{name}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
