@@ -1,4 +1,4 @@
-"""The page of a report, and the parts that it is put together from: no script, nothing asked of the network."""
+"""The page of a report, and the parts that it is put together from."""
 
 from __future__ import annotations
 

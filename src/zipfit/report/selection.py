@@ -45,7 +45,7 @@ def report_selection(
     against: Against = (),
     overwrite: bool = False,
 ) -> None:
-    """Write a page about a selection: one file that runs no script and asks nothing of the network.
+    """Write a page about a selection: one file that asks nothing of the network.
 
     The same selection gives the same bytes.
 
