@@ -401,7 +401,7 @@ def test_a_cell_may_lack_what_was_not_measured(tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [320, 360, 960, 1280])
 def test_a_browser_shows_it(browser, text, width):
     from PIL import Image
 
