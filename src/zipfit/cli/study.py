@@ -36,6 +36,7 @@ def check_command(
 ) -> None:
     """Check study files as far as that goes without training or a network."""
     from zipfit.study.check import check_study
+    from zipfit.study.problems import sentences
     from zipfit.study.spec import load_study
 
     reports: dict[str, dict[str, object]] = {}
@@ -43,10 +44,10 @@ def check_command(
         try:
             checked = check_study(load_study(file, data, allow_code or ()))
         except ZipfitError as error:
-            message = str(error)
-            reports[file] = {"error": message if message.startswith(file) else f"{file}: {message}"}
-            if not as_json:
-                common.warn(f"error: {reports[file]['error']}")
+            errors = [said if said.startswith(file) else f"{file}: {said}" for said in sentences(error)]
+            reports[file] = {"error": "\n".join(errors)}
+            for said in errors if not as_json else ():
+                common.warn(f"error: {said}")
             continue
         reports[file] = asdict(checked)
         if not as_json:

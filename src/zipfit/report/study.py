@@ -19,13 +19,13 @@ from zipfit.report.tables import ROWS, arms_table, failed_table, methods_table, 
 from zipfit.report.verdict import Verdict, verdict
 from zipfit.report.wording import count, plural, tidy
 from zipfit.study.results import load_results
+from zipfit.study.schema import Data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.report.tables import Table
     from zipfit.study.results import Results
-    from zipfit.study.schema import Data
 
 # The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"
@@ -250,9 +250,8 @@ def _data(data: Sequence[Data]) -> str:
     """The files of a data set, and what is taken of them."""
     parts = []
     for part in data:
-        taken = {
-            name: found for name, found in asdict(part).items() if name != "files" and found not in (None, (None, None))
-        }
+        usual = asdict(Data(part.files))
+        taken = {name: found for name, found in asdict(part).items() if found != usual[name]}
         extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
         parts.append("; ".join([", ".join(part.files), *extras]))
     return tidy(" + ".join(parts), 600)
