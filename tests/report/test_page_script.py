@@ -7,7 +7,7 @@ import re
 
 import pytest
 from support import Page, needs_nothing_but_itself, pool_records, target_texts
-from synthetic_results import FEW, HOSTILE, write_results
+from synthetic_results import FEW, HOSTILE, arm, write_results
 
 import zipfit
 from zipfit.report.page import page, table_html
@@ -120,6 +120,24 @@ def test_lines_are_picked_out_of_a_figure(browser, tmp_path):
     assert pressed == ["true" if place == 1 else "false" for place in range(len(names))]
     assert two[:2] == ["1", "1"]
     assert set(two[2:]) == {"0.15"}
+
+
+@pytest.mark.parametrize("budgets", [(20_000,), (20_000, 40_000, 80_000)])
+def test_no_half_of_a_row_is_empty(browser, tmp_path, budgets):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("scipy")
+    from zipfit.report.study import write_report
+
+    arms = [*FEW, *(arm(f"zipfit-{level}", "zipfit", method="zipfit", options={"level": level}) for level in (1, 9))]
+    text = write_report(write_results(tmp_path, arms=arms, budgets=budgets, seeds=(0, 1))).read_text("utf-8")
+    script = """page => {
+      const grid = page.querySelector(".grid").getBoundingClientRect();
+      const boxes = [...page.querySelectorAll(".grid > .card")].map(card => card.getBoundingClientRect());
+      const area = boxes.reduce((sum, box) => sum + (box.width + 20) * (box.height + 20), 0);
+      return [boxes.length, area / ((grid.width + 20) * (grid.height + 20))]; }"""
+    cards, filled = browser(text, 1400, script)[0]["found"]
+    assert cards >= 3
+    assert 0.999 < filled < 1.001
 
 
 @pytest.mark.parametrize("attack", [HOSTILE, *ATTACKS])
