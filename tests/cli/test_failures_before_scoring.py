@@ -93,3 +93,18 @@ def test_a_rerun_checks_its_output_too(zipfit, folder, monkeypatch):
 def test_an_order_that_is_none(zipfit, folder, nothing_is_scored):
     select = ["select", "pool.jsonl", "-t", "target.jsonl", "-k", 3, "-o", "out.jsonl"]
     assert zipfit(*select, "--order", "size").err == "zipfit: error: order must be 'rank' or 'source', not 'size'\n"
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        ("cover,unit=page", "cover's unit must be one of "),  # known when it is fitted
+        ("covr", "unknown method 'covr': choose from "),
+    ],
+)
+def test_a_method_to_compare_with(zipfit, folder, nothing_is_scored, against, said):
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", 3, "-o", "out.jsonl", "--report", "page.html",
+                 "--report-against", against)  # fmt: skip
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"zipfit: error: {said}")
+    assert {path.name for path in folder.iterdir()} == {"pool.jsonl", "target.jsonl"}

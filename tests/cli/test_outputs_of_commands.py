@@ -114,6 +114,26 @@ def test_a_report_lies_where_it_was_asked_for(zipfit, folder):
     assert "5 documents out of 40" in (folder / "resumed.html").read_text()
 
 
+def test_a_report_compares_where_it_was_asked_to(zipfit, folder):
+    compared = ["--report-against", "random,seed=1", "--report-against", "cover"]
+    ran = zipfit(*selecting(), *compared)
+    assert (ran.status, ran.err) == (2, "zipfit: error: --report-against compares on a page: give --report FILE\n")
+    assert not (folder / "out.jsonl").exists()
+    assert zipfit(*selecting(), "--report", "page.html", *compared).status == 0
+    assert zipfit(*selecting(output="plain.jsonl")).status == 0
+    assert (folder / "plain.jsonl").read_bytes() == (folder / "out.jsonl").read_bytes()
+    assert zipfit("rerun", "out.manifest.json", "-o", "again.jsonl").status == 0
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "kept/", "-q").status == 0
+    kept = ["select", "--scores", "kept/", "-k", 5, "-o", "out.jsonl", "-q", "--overwrite"]
+    page = (folder / "page.html").read_text()
+    assert zipfit(*kept, "--report", "page.html", *compared).status == 0
+    parts = [
+        text.partition('id="rivals"')[2].partition("<h2")[0] for text in (page, (folder / "page.html").read_text())
+    ]
+    assert parts[0] == parts[1]
+    assert parts[0].count("<h3>") == 2
+
+
 def test_a_rerun_replaces_no_input(zipfit, folder, request):
     (folder / "received").mkdir()
     os.rename(folder / "pool.jsonl", folder / "received" / "y.jsonl.rejected.jsonl")

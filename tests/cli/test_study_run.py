@@ -42,7 +42,8 @@ def test_a_study_runs_goes_on_and_reports(data: Path, zipfit: Callable[..., Any]
     ran = zipfit("study", "run", "study.yaml")
     assert ran.status == 0
     assert "2 runs, 0 finished" in ran.err
-    assert "[2/2] zipfit, 256 tokens, tiny, seed 0" in ran.err
+    assert "[1/2] random, 256 tokens, tiny, seed 0\n" in ran.err  # nothing to tell its time by
+    assert re.search(r"\[2/2\] zipfit, 256 tokens, tiny, seed 0 \(about [\d.]+ m?s left\)", ran.err)
     assert "the report is study-results/report.html" in ran.out
     assert "zipfit" in (data / "study-results" / "report.html").read_text()
     (data / "study.yaml").write_text(STUDY.replace("zipfit: {}", "zipfit: {}, dsir: {options: {min_length: 1}}"))
@@ -120,3 +121,30 @@ def test_a_folder_without_results_has_no_report(data: Path, zipfit: Callable[...
     ran = zipfit("study", "report", "tiny")
     assert ran.status == 2
     assert "study.json" in ran.err
+
+
+def test_the_time_left_goes_by_the_runs_that_are_done(monkeypatch, capsys):
+    from types import SimpleNamespace
+
+    from zipfit.cli.study import TerminalStudy
+
+    now = [0.0]
+    monkeypatch.setattr("zipfit.cli.study.time.perf_counter", lambda: now[0])
+    budgets = [100, 100, 200, None, 200, None]
+    cells = [SimpleNamespace(model=SimpleNamespace(label="tiny"), budget=budget) for budget in budgets]
+    outcomes = [{"is_done": True}, {"is_done": False}, {"is_done": True, "same_as": "other"}, {"is_done": True}]
+    with TerminalStudy(bar=False, quiet=False) as terminal:
+        terminal.planned(cells, 0)
+        for cell, outcome, spent in zip(cells, [*outcomes, *outcomes], [60, 7, 1, 1200, 300, 1], strict=False):
+            terminal.began(cell)
+            now[0] += spent
+            terminal.ended(cell, SimpleNamespace(**{"same_as": None, "error": "none", "loss": 1.0, **outcome}))
+    said = re.findall(r"^\[(\d)/6\].*?(?:\((\w+ \w+ .*) left\))?$", capsys.readouterr().err, re.MULTILINE)
+    assert said == [
+        ("1", ""),
+        ("2", "more than 5 min"),  # 60 + 120 + 120 seconds, and two runs of nobody knows how many tokens
+        ("3", "more than 4 min"),
+        ("4", "more than 2 min"),
+        ("5", "about 22 min"),  # 120 and 1,200 seconds
+        ("6", "about 20 min"),
+    ]

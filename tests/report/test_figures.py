@@ -47,6 +47,7 @@ from zipfit.report.figures import (
 from zipfit.report.figures.labels import label_arrow, spread_out
 from zipfit.report.figures.style import ON_DARK, PALETTE, looks, new_axes, ramp, renderer_of
 from zipfit.report.figures.sweeps import compressor_and_level
+from zipfit.report.statistics import main_arms
 from zipfit.report.tables import methods_table
 from zipfit.report.wording import short_names, tidy
 from zipfit.study.results import load_results
@@ -210,9 +211,16 @@ def test_everything_is_cut_where_thresholds_end(rich, charts):
 
 
 def test_budgets_sizes_and_levels_are_where_they_belong(rich, charts):
-    drawn = lines(charts["loss_against_budget"])[looks(rich)["zipfit"].colour]
-    wanted = [np.mean(final(rich, "zipfit", budget)) for budget in (20_000, 40_000, 80_000)]
-    assert any(xs == [20_000, 40_000, 80_000] and ys == pytest.approx(wanted) for xs, ys in drawn)
+    panels = charts["loss_against_budget"].figure.axes
+    assert sorted(len(axes.get_yticks()) for axes in panels) == sorted(
+        len([a for a in main_arms(rich) if rich.done(a.name, "smollm2", budget)]) for budget in (20_000, 40_000, 80_000)
+    )
+    assert {"20,000 tokens", "40,000 tokens", "80,000 tokens"} <= set(texts(charts["loss_against_budget"]))
+    for budget in (20_000, 40_000, 80_000):
+        wanted = sorted(final(rich, "zipfit", budget))
+        drawn = [line for axes in panels for line in axes.get_lines()]
+        assert any(sorted(line.get_xdata()) == pytest.approx(wanted) for line in drawn)
+    assert len({axes.get_xlim() for axes in panels}) == 1
 
     drawn = lines(charts["loss_against_target_size"])[looks(rich)["small target_size=1"].colour]
     wanted = [np.mean(final(rich, f"small target_size={n}")) for n in (1, 5, 20, 80, "null")]

@@ -191,3 +191,105 @@ def test_a_browser_shows_it(browser, text, width):
     assert measured["figures"] == 2
     assert measured["smallest"] >= 11
     assert measured["title"] == "selection · zipfit selection"
+
+
+# Against other methods
+
+
+def only(text, name):
+    """The part of a page under the heading of another method."""
+    return text[text.index(f"<h3><bdi>{name}</bdi></h3>") :].partition("</section>")[0]
+
+
+def test_what_other_methods_choose(tmp_path):
+    pool, target = pool_records(300), target_texts(20)
+    selection = zipfit.select(pool, target, top=30, against=["random,seed=3", "zipfit"])
+    text, page = page_of(selection, tmp_path / "page.html")
+    same, other = only(text, "zipfit"), only(text, "random,seed=3")
+    assert "30 documents, of which this selection has 30 (100%) too. 0 of this selection" in same
+    assert "The first documents of" not in same
+    drawn = zipfit.select(pool, target, top=30, method="random", options={"seed": 3})
+    texts = set(selection.texts)
+    shared = sum(each in texts for each in drawn.texts)
+    assert f"30 documents, of which this selection has {shared} ({shared / 30:.0%}) too" in other
+    first = next(each for each in drawn.texts if each not in texts)
+    assert " ".join(first.split())[:40] in page.text
+    counted = [int(number) for number in re.findall(r'<td class="n"><bdi>(\d+)</bdi>', other)]
+    assert sum(counted[:4]) >= 20
+    assert "What other methods choose" in page.text
+    assert page.tags.count("h2") == 9
+
+
+def test_other_methods_are_asked_later_too(tmp_path):
+    pool, target = (
+        write_jsonl(tmp_path / "pool.jsonl", pool_records(80)),
+        write_jsonl(tmp_path / "t.jsonl", target_texts(9)),
+    )
+    before = zipfit.select(pool, target, top=9, against="cover,unit=word")
+    after = zipfit.select(pool, target, top=9)
+    before.report(tmp_path / "before.html")
+    after.report(tmp_path / "after.html", against="cover,unit=word")
+    zipfit.score_pool(pool, target, str(tmp_path / "kept"))
+    zipfit.open_scores(str(tmp_path / "kept")).select(top=9, against="cover,unit=word").report(tmp_path / "kept.html")
+    pages = [(tmp_path / f"{name}.html").read_text("utf-8") for name in ("before", "after", "kept")]
+    assert pages[0] == pages[1]
+    assert only(pages[0], "cover,unit=word") == only(pages[2], "cover,unit=word")
+    assert (
+        before.rivals[0].cut.indices.tolist()
+        == zipfit.select(pool, target, top=9, method="cover", options={"unit": "word"}).indices.tolist()
+    )
+
+
+def test_the_other_goes_by_the_same_budget_and_rules(tmp_path):
+    records = [*pool_records(60), *pool_records(60)]
+    near = zipfit.select(records, target_texts(5), min_score=0.1, dedup="exact", min_bytes=40, against="random")
+    (rival,) = near.rivals
+    assert len(rival.cut.indices) == len(near)  # a score of another method means something else
+    lengths = near.ranking.sources.pool.facts.lengths[rival.cut.indices]
+    assert lengths.min() >= 40
+    hashes = near.ranking.sources.pool.facts.hashes[rival.cut.indices]
+    assert len(set(hashes.tolist())) == len(hashes)
+    near.report(tmp_path / "page.html")
+
+
+def test_a_method_that_chooses_nothing_is_said(tmp_path):
+    pool = ["short one", "a far longer text than the budget of tokens allows " * 3, "another short one"]
+    longest = Longest()
+    selection = zipfit.select(pool, ["short"], tokens=20, tokenizer="bytes", against={"longest <first>": longest})
+    assert len(selection.rivals[0].cut.indices) == 0
+    _, page = page_of(selection, tmp_path / "page.html")
+    assert "longest <first> chooses nothing by this budget and these rules." in page.text
+
+
+class Longest:
+    """A method that says how much it has scored."""
+
+    def __init__(self):
+        self.scored = 0
+
+    def fit(self, target, pool=None):
+        return self
+
+    def score(self, texts):
+        self.scored += len(texts)
+        return [len(text) for text in texts]
+
+
+def test_what_is_wrong_with_another_method_is_known_first(chosen, tmp_path):
+    missing = "no such file"
+    for against, said in (
+        ("covr", "unknown method 'covr'"),
+        ("cover,colour=red", "has no option 'colour'"),
+        ({"mine": object()}, "object is no method"),
+        (3, "against takes names of methods, or objects by name, not 3"),
+        ([Longest()], "against takes names of methods"),
+    ):
+        with pytest.raises(ZipfitError, match=said):
+            zipfit.select(missing, missing, top=1, against=against)
+        with pytest.raises(ZipfitError, match=said):
+            chosen.report(tmp_path / "page.html", against=against)
+    own = Longest()
+    with pytest.raises(ZipfitError, match="cover's unit must be one of"):
+        zipfit.select(["a", "b"], ["a"], top=1, method=own, against="cover,unit=page")
+    assert own.scored == 0
+    assert not (tmp_path / "page.html").exists()

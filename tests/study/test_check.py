@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from zipfit.cli.app import app
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.study import check
 from zipfit.study.check import check_study
+from zipfit.study.problems import ProblemsError
 from zipfit.study.spec import load_study
 
 yaml = pytest.importorskip("yaml")
@@ -120,6 +122,58 @@ def test_what_cannot_run_is_an_error(checked, changes, message):
     with pytest.raises(ZipfitError) as caught:
         checked(**changes)
     assert message in str(caught.value)
+
+
+def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    study = {
+        "nmae": "a typo",
+        "source": ["pool.jsonl", {"files": "gone.jsonl", "sample": 0}, {"files": "pool.jsonl", "rows": [3, 1]}],
+        "target": "task.jsonl",
+        "methods": {"zipfit": {"options": {"level": 99}}, "cover": {"min_score": 1}, "own:Class": {}, "random": {}},
+        "budgets": [0, "many", 512],
+        "models": ["org/a", "other/a", {"revision": "main"}],
+        "training": {"block_size": "wide", "epoch": 3},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    ran = CliRunner().invoke(app, ["study", "check", "study.yaml"])
+    assert ran.exit_code == 2
+    lines = ran.stderr.splitlines()
+    assert all(line.startswith("zipfit: error: study.yaml: ") for line in lines)
+    said = [line.removeprefix("zipfit: error: study.yaml: ") for line in lines]
+    for wanted in (
+        "nmae: there is no such key: did you mean name?",
+        "name is missing",
+        "test is missing",
+        "source.1.files: ",
+        "source.1.sample: must be a whole number of at least 1, not 0",
+        "source.2.rows: holds no document: 1 is not above 3",
+        "methods.zipfit.options.level:",
+        "methods.cover.min_score: method 'cover' ranks the pool as a set",
+        "methods.own:Class: is not the name of a method",
+        "budgets.0: must be a whole number",
+        "budgets.1: must be a whole number",
+        "models.1: there are two models of the label a",
+        "models.2: name is missing",
+        "training.epoch: there is no such key",
+    ):
+        assert sum(line.startswith(wanted) for line in said) == 1, (wanted, said)
+    assert len(said) == len(set(said)) == 14
+    report = json.loads(CliRunner().invoke(app, ["study", "check", "study.yaml", "--json"]).stdout)
+    assert report["study.yaml"]["error"].splitlines() == [f"study.yaml: {line}" for line in said]
+
+
+def test_all_that_is_wrong_with_the_data_is_told_at_once(checked):
+    with pytest.raises(ProblemsError) as caught:
+        checked(
+            methods={"a": {"label": "Books"}, "b": {"label": "Web"}, "random": {}},
+            target={"files": "task.jsonl", "text_field": "body"},
+            test={"files": "task.jsonl", "rows": [5, 9]},
+            models=["org/a model", "org/another model", "org/model"],
+        )
+    assert len(caught.value.errors) == 6
+    assert str(caught.value) == "\n".join(caught.value.errors)
+    assert pickle.loads(pickle.dumps(caught.value)).errors == caught.value.errors
 
 
 def test_a_label_may_lie_in_a_part_that_is_elsewhere(checked):

@@ -21,7 +21,7 @@ _OF_CUTS = {
     *("output", "cut", "scores", "top", "fraction", "tokens", "min_score", "allow_fewer", "tokenizer"),
     *("min_bytes", "max_bytes", "dedup", "dedup_threshold", "max_share", "exclude", "check", "overlap"),
     *("shard_records", "shard_bytes", "shard_format", "order", "no_fields", "convert", "report", "overwrite"),
-    *("fail_on_overlap", "threads", "quiet", "as_json", "config", "allow_code"),
+    *("report_against", "fail_on_overlap", "threads", "quiet", "as_json", "config", "allow_code"),
     *("target_format", "target_sample_by", "target_encoding", "target_delimiter", "target_no_header"),
 }
 
@@ -113,6 +113,12 @@ def select_command(
     report: Annotated[
         str | None, typer.Option("--report", help="Also write a page about the selection, as report.html.")
     ] = None,
+    report_against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--report-against", help="Another method, as cover,unit=word, to show there what it chooses; repeatable."
+        ),
+    ] = None,
     overwrite: common.Overwrite = False,
     text_field: common.TextField = None,
     template: common.Template = None,
@@ -147,6 +153,7 @@ def select_command(
     from zipfit.report.selection import report_selection
     from zipfit.report.summary import print_summary, summarise
     from zipfit.selection.cut import Budget, Rules, Terms
+    from zipfit.selection.rivals import methods_of
     from zipfit.selection.score_tables import SAVING
     from zipfit.selection.scores import open_scores
     from zipfit.selection.select import select
@@ -181,6 +188,9 @@ def select_command(
     check_outputs([*outputs, *pages], names)
     if fail_on_overlap and not check:
         raise ZipfitError("--fail-on-overlap needs a test set to look for: give --check FILE")
+    if report_against and report is None:
+        raise ZipfitError("--report-against compares on a page: give --report FILE")
+    against = methods_of(report_against or ())
     by, share = _share(max_share, by)
     counter = None if tokenizer is None else token_counter(tokenizer)
     for _, budget in cuts:
@@ -197,6 +207,7 @@ def select_command(
         "exclude": excluded,
         "check": checked,
         "overlap": overlap,
+        "against": against,
     }
     progress = common.show_progress(quiet)
     if scores is not None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zipfit.cli import common, training
 from zipfit.errors import ZipfitError
+from zipfit.report.wording import seconds
 
 if TYPE_CHECKING:
     from zipfit.study.plan import PlannedCell
@@ -33,6 +36,7 @@ def check_command(
 ) -> None:
     """Check study files as far as that goes without training or a network."""
     from zipfit.study.check import check_study
+    from zipfit.study.problems import sentences
     from zipfit.study.spec import load_study
 
     reports: dict[str, dict[str, object]] = {}
@@ -40,10 +44,10 @@ def check_command(
         try:
             checked = check_study(load_study(file, data, allow_code or ()))
         except ZipfitError as error:
-            message = str(error)
-            reports[file] = {"error": message if message.startswith(file) else f"{file}: {message}"}
-            if not as_json:
-                common.warn(f"error: {reports[file]['error']}")
+            errors = [said if said.startswith(file) else f"{file}: {said}" for said in sentences(error)]
+            reports[file] = {"error": "\n".join(errors)}
+            for said in errors if not as_json else ():
+                common.warn(f"error: {said}")
             continue
         reports[file] = asdict(checked)
         if not as_json:
@@ -163,8 +167,10 @@ class TerminalStudy:
         self._bar = bar
         self._quiet = quiet
         self._run: training.TerminalRun | None = None
-        self._ahead = 0
+        self._ahead: list[PlannedCell] = []
         self._place = 0
+        self._began = 0.0
+        self._spent: dict[tuple[str, int | None], list[float]] = {}  # seconds, by model and budget
 
     def __enter__(self) -> TerminalStudy:
         return self
@@ -174,22 +180,42 @@ class TerminalStudy:
             self._run.__exit__()
             self._run = None
 
-    def planned(self, cells: list[PlannedCell], finished: int) -> None:
-        self._ahead = len(cells) - finished
-        self._say(f"{len(cells):,} runs, {finished:,} finished")
+    def planned(self, ahead: list[PlannedCell], finished: int) -> None:
+        self._ahead = ahead
+        self._say(f"{len(ahead) + finished:,} runs, {finished:,} finished")
 
     def began(self, cell: PlannedCell) -> training.TerminalRun:
+        left = self._left()
         self._place += 1
-        self._say(f"[{self._place}/{self._ahead}] {cell}")
+        self._began = time.perf_counter()
+        self._say(f"[{self._place}/{len(self._ahead)}] {cell}{left}")
         self._run = training.TerminalRun(self._bar, self._quiet, indent="    ")
         return self._run
 
-    def ended(self, cell: PlannedCell, result: Cell) -> None:  # noqa: ARG002
+    def ended(self, cell: PlannedCell, result: Cell) -> None:
         self.__exit__()
+        if result.is_done and result.same_as is None:
+            spent = self._spent.setdefault((cell.model.label, cell.budget), [])
+            spent.append(time.perf_counter() - self._began)
         if not result.is_done:
             self._say(f"    failed: {result.error}")
         elif result.same_as is not None:
             self._say(f"    the same documents as a finished run: test loss {result.loss:.4f}")
+
+    def _left(self) -> str:
+        """The time that the runs ahead will take by those that are done: of their budget, or else in proportion."""
+        known = [found for cell in self._ahead[self._place :] if (found := self._expected(cell)) is not None]
+        if not known:
+            return ""
+        is_all = len(known) == len(self._ahead) - self._place
+        return f" ({'about' if is_all else 'more than'} {seconds(sum(known))} left)"
+
+    def _expected(self, cell: PlannedCell) -> float | None:
+        model = cell.model.label
+        if (own := self._spent.get((model, cell.budget))) is not None:
+            return fmean(own)
+        rates = [fmean(spent) / budget for (name, budget), spent in self._spent.items() if name == model and budget]
+        return None if cell.budget is None or not rates else fmean(rates) * cell.budget
 
     def _say(self, line: str) -> None:
         if not self._quiet:

@@ -1,4 +1,4 @@
-"""The page of a report, and the parts that it is put together from: no script, nothing asked of the network."""
+"""The page of a report, and the parts that it is put together from."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ def page(title: str, body: str) -> str:
     return render("page.html", title=title, style=_colours(), body=Markup(body))
 
 
+TALL = "card tall"
+"""The classes of a figure's card that is as high as two."""
+
+
+def _is_tall(chart: Chart) -> bool:
+    width, height = chart.figure.get_size_inches()
+    return bool(height > 1.5 * width)
+
+
 def figure_card(chart: Chart, svg: str, name: str) -> str:
     """A figure with what it shows, what comes out, and the settings behind it.
 
@@ -43,7 +52,7 @@ def figure_card(chart: Chart, svg: str, name: str) -> str:
         name: a prefix that sets its inner names apart from those of the page's other figures.
     """
     return (
-        f'<figure class="card" id="{escape(name)}"><h3>{escape(chart.title)}</h3>'
+        f'<figure class="{TALL if _is_tall(chart) else "card"}" id="{escape(name)}"><h3>{escape(chart.title)}</h3>'
         f"{inline_svg(svg, name, f'{chart.title}. {chart.finding}')}"
         f"<figcaption><p>{escape(chart.finding)}</p>"
         f'<p class="note">{escape(chart.caption)}</p></figcaption>'

@@ -12,10 +12,12 @@ import numpy as np
 
 from zipfit.corpus.outputs import Outputs
 from zipfit.report.rendering import render
+from zipfit.report.rivals import comparison
 from zipfit.report.summary import first_line, found_lines, megabytes, summarise
-from zipfit.report.wording import count, percent, plural, tidy
+from zipfit.report.wording import count, excerpt, percent, plural, tidy
 from zipfit.selection.findings import Observer
 from zipfit.selection.nearness import nearness
+from zipfit.selection.rivals import methods_of, rivals_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.selection.nearness import Nearness, Pair
+    from zipfit.selection.rivals import Against, Rival
     from zipfit.selection.selection import Selection
 
 _BINS = 24
@@ -33,17 +36,16 @@ _HEIGHT = 170
 _ROWS = 20
 """Of a table that could have one for each document."""
 
-_EXCERPT = 240
-
 
 def report_selection(
     selection: Selection,
     path: str | os.PathLike[str],
     manifest: dict[str, Any] | None = None,
     *,
+    against: Against = (),
     overwrite: bool = False,
 ) -> None:
-    """Write a page about a selection: one file that runs no script and asks nothing of the network.
+    """Write a page about a selection: one file that asks nothing of the network.
 
     The same selection gives the same bytes.
 
@@ -52,15 +54,20 @@ def report_selection(
         path: ends in `.html`.
         manifest: as `Selection.save` returned it; None for a selection that has not been saved. Its documents are then
             read once more, to look for leaks.
+        against: other methods, as of `zipfit.select`, to show what they choose by the same budget and rules, besides
+            those that `select` asked. Each reads the pool and scores it.
         overwrite: replace what is there.
 
     Raises:
-        ZipfitError: the page cannot be written, exists, or would replace one of the inputs; or an input changed.
+        ZipfitError: the page cannot be written, exists, or would replace one of the inputs; an input changed; or as
+            `zipfit.select` of another method.
     """
+    others = methods_of(against)
     outputs = Outputs.of_page(os.fspath(path), overwrite)
     test_sets = [each for each in (selection.terms.exclude, selection.check) if each is not None]
     outputs.check([*selection.ranking.sources.input_names, *(item.name for each in test_sets for item in each.inputs)])
-    content = _page(selection, _observed(selection) if manifest is None else manifest).encode("utf-8")
+    rivals = [*selection.rivals, *rivals_of(selection, others)]
+    content = _page(selection, _observed(selection) if manifest is None else manifest, rivals).encode("utf-8")
     with outputs.writing() as files, files.open(outputs.path) as written:
         written.file.write(content)
 
@@ -74,12 +81,12 @@ def _observed(selection: Selection) -> dict[str, Any]:
     return manifest if selection.check is None else manifest | {"check": manifest["check"] | (observer.checked() or {})}
 
 
-def _page(selection: Selection, manifest: dict[str, Any]) -> str:
+def _page(selection: Selection, manifest: dict[str, Any], rivals: Sequence[Rival]) -> str:
     summary = summarise(selection, manifest)
     pool, chosen, output = manifest["pool"], manifest["selection"], manifest["output"]
     name = "selection" if output is None else output["path"]
     method = manifest["method"]["class"].rpartition(":")[2]
-    near, check = nearness(selection), summary["check"]
+    near, check = nearness(selection, rivals), summary["check"]
     facts = [
         ("documents", count(chosen["documents"])),
         ("of the pool", f"{chosen['documents'] / pool['documents']:.2%}"),
@@ -101,6 +108,7 @@ def _page(selection: Selection, manifest: dict[str, Any]) -> str:
         labels=_labels(summary),
         labels_left_out=_labels_left_out(summary),
         coverage=_coverage(near, len(selection), len(selection.ranking.sources.texts)),
+        comparison=comparison(selection, rivals, near, method) if rivals else None,
         pairs=[_pair(pair) for pair in near.pairs],
         dropped=_dropped(selection, pool["duplicates"]),
         leaks=_leaks(selection, manifest),
@@ -259,16 +267,11 @@ def _coverage(near: Nearness, documents: int, examples: int) -> dict[str, Any]:
         "words": words,
         "headline": headline,
         "rows": [
-            (each.example, each.rank, f"{each.distance:.3f}", f"{each.unasked:.3f}", _excerpt(each.text))
+            (each.example, each.rank, f"{each.distance:.3f}", f"{each.unasked:.3f}", excerpt(each.text))
             for each in unserved[:_ROWS]
         ],
         "left_out": f"and {count(len(unserved) - _ROWS)} more" if len(unserved) > _ROWS else "",
     }
-
-
-def _excerpt(text: str) -> str:
-    """The beginning of a text on one line."""
-    return tidy(" ".join(text[: 4 * _EXCERPT].split()), _EXCERPT)
 
 
 @dataclass(frozen=True)
@@ -383,7 +386,7 @@ def _overlaps(title: str, place: str, cases: list[tuple[int, dict[str, Any]]], t
             f"{case['test_file']}, row {case['test_row']}",
             count(at),
             percent(case["overlap"]),
-            _excerpt(case["shared_words"]),
+            excerpt(case["shared_words"]),
         )
         for at, case in cases
     ]

@@ -13,19 +13,19 @@ from zipfit.corpus.outputs import replacing
 from zipfit.errors import ZipfitError
 from zipfit.report.figures import CHARTS, draw_charts, save
 from zipfit.report.markdown import heading, table_markdown
-from zipfit.report.page import escape, figure_card, folded, page, pairs, table_html
+from zipfit.report.page import TALL, escape, figure_card, folded, page, pairs, table_html
 from zipfit.report.statistics import main_arms
 from zipfit.report.tables import ROWS, arms_table, failed_table, methods_table, missing_table, top_documents
 from zipfit.report.verdict import Verdict, verdict
 from zipfit.report.wording import count, plural, tidy
 from zipfit.study.results import load_results
+from zipfit.study.schema import Data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zipfit.report.tables import Table
     from zipfit.study.results import Results
-    from zipfit.study.schema import Data
 
 # The figure beside the verdict: of methods, and of a study that compares source labels only.
 _HERO = "loss_against_tokens"
@@ -114,25 +114,30 @@ def _model(results: Results, model: str, cards: dict[str, str]) -> str:
     heading = f"<h2>{escape(model)}</h2>" if len(results.models) > 1 else ""
     first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in cards else _LABELS
     hero = cards.get(first, "")
-    others = "".join(card for name, card in cards.items() if name != first)
+    rest = [card for name, card in cards.items() if name != first]
+    odd = " odd" if sum(2 if f'class="{TALL}"' in card else 1 for card in rest) % 2 else ""
     parts = [
         f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>',
         _methods(results, model),
     ]
-    if others:
+    if rest:
         parts.append(
             "<h2>Figures</h2><p>Lower loss is better throughout. Under each figure: what comes out, what is plotted, "
             "its settings.</p>"
-            f'<section class="grid">{others}</section>'
+            f'<section class="grid{odd}">{"".join(rest)}</section>'
         )
     tops = top_documents(results, model)
     if tops:
-        inner = "".join(folded(table.title, table_html(table, "text"), index == 0) for index, table in enumerate(tops))
+        inner = "".join(folded(table.title, _top_html(table), index == 0) for index, table in enumerate(tops))
         parts.append(
             "<h2>What the selections begin with</h2><p>The documents that rank highest, scored by alignment whichever "
             f'method chose them.</p><section class="card">{inner}</section>'
         )
     return "".join(parts)
+
+
+def _top_html(table: Table) -> str:
+    return table_html(table, "text" if table.columns[-1][0] == "Text" else "")
 
 
 def _verdict(said: Verdict, results: Results) -> str:
@@ -250,9 +255,8 @@ def _data(data: Sequence[Data]) -> str:
     """The files of a data set, and what is taken of them."""
     parts = []
     for part in data:
-        taken = {
-            name: found for name, found in asdict(part).items() if name != "files" and found not in (None, (None, None))
-        }
+        usual = asdict(Data(part.files))
+        taken = {name: found for name, found in asdict(part).items() if found != usual[name]}
         extras = [f"{name.replace('_', ' ')} {_value(found)}" for name, found in taken.items()]
         parts.append("; ".join([", ".join(part.files), *extras]))
     return tidy(" + ".join(parts), 600)

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zipfit.report.statistics import Standing, best_selection, has_no_gap, standings
-from zipfit.report.wording import NO_GAP, WITHOUT_ENCODING, count, percent, plural, seconds, seeds_of, signed, tidy
+from zipfit.report.wording import (
+    NO_GAP,
+    WITHOUT_ENCODING,
+    count,
+    excerpt,
+    percent,
+    plural,
+    seconds,
+    seeds_of,
+    signed,
+    tidy,
+)
 from zipfit.study.schema import FORMAT
 
 if TYPE_CHECKING:
@@ -139,22 +150,25 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
     top = results.selections[str(keys[0])].top if keys else ()
     if not top:
         return None
-    rows = tuple(
+    rows = [
         (
             str(document.rank),
             _NONE if document.score is None else f"{document.score:#.4g}",
             _NONE if document.alignment is None else f"{document.alignment:.3f}",
             _NONE if document.label is None else tidy(document.label, 40),
-            "(text not published)" if document.text is None else tidy(" ".join(document.text.split()), _TEXT),
+            "(text not published)" if document.text is None else excerpt(document.text, _TEXT),
         )
         for document in top
-    )
+    ]
+    columns = (("Rank", True), ("Score", True), ("Alignment", True), ("Source", False), ("Text", False))
+    shown = len(columns) if any(document.text is not None for document in top) else len(columns) - 1
     return Table(
         title=tidy(arm.name, 80),
         caption=f"The first {plural(len(top), 'document')} of {tidy(arm.name, 80)}'s ranking: its own score, the "
-        "ZIP-FIT alignment (gzip 6) with the target, the source label and the first characters.",
-        columns=(("Rank", True), ("Score", True), ("Alignment", True), ("Source", False), ("Text", False)),
-        rows=rows,
+        "ZIP-FIT alignment (gzip 6) with the target, the source label "
+        + ("and the first characters." if shown == len(columns) else "(their texts were not published)."),
+        columns=columns[:shown],
+        rows=tuple(row[:shown] for row in rows),
     )
 
 

@@ -28,6 +28,11 @@ def visible(text: str) -> str:
     return "\n".join(_CONTROL.sub("\ufffd", line) for line in lines)
 
 
+def excerpt(text: str, most: int = 240) -> str:
+    """The beginning of a text on one line."""
+    return tidy(" ".join(text[: 4 * most].split()), most)
+
+
 def short_names(names: Iterable[str], most: int) -> dict[str, str]:
     """Names cut to `most` characters in their middle, where no two of them become the same."""
     names = list(names)

@@ -19,6 +19,9 @@ from zipfit.selection.explain import shared_substrings
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zipfit.selection.rivals import Rival
     from zipfit.selection.selection import Selection
 
 _BEST, _AT_THE_CUT = 5, 3
@@ -86,43 +89,58 @@ class Nearness:
         documents: chosen documents that were looked at.
         pairs: the best documents and those at the cut, by rank.
         served: the examples that were looked at, in their order.
+        by_rivals: the same by what each of the selection's rivals chose; none for one that chose nothing.
     """
 
     documents: int
     pairs: list[Pair]
     served: list[Served]
+    by_rivals: list[list[Served]]
 
 
-def nearness(selection: Selection) -> Nearness:
-    """Compare a selection's documents with the target's examples."""
+def nearness(selection: Selection, rivals: Sequence[Rival] = ()) -> Nearness:
+    """Compare a selection's documents, and those that other methods chose, with the target's examples.
+
+    What the pool offers unasked is the same for all: as many documents as are looked at of the selection.
+    """
     sources, count = selection.ranking.sources, len(selection)
     shown = [*range(min(_BEST, count)), *range(max(_BEST, count - _AT_THE_CUT), count)]
-    ranks = np.unique([*shown, *_spread(count, _DOCUMENTS)])
-    texts = [text[:CHARACTERS] for text in sources.pool.texts(selection.cut.indices[ranks])]
+    cuts = [selection.cut, *(rival.cut for rival in rivals)]
+    ranks = [np.unique([*shown, *_spread(count, _DOCUMENTS)])]
+    ranks += [np.array(_spread(len(rival.cut.indices), SIZE), dtype=np.int64) for rival in rivals]
+    chosen = [cut.indices[looked_at] for cut, looked_at in zip(cuts, ranks, strict=True)]
+    positions, places = np.unique(np.concatenate(chosen), return_inverse=True)
+    read = [text[:CHARACTERS] for text in sources.pool.texts(positions)]  # by one pass, whoever chose them
     numbers = _spread(len(sources.texts), _EXAMPLES)
     examples = [sources.texts[number][:CHARACTERS] for number in numbers]
     sample = sources.pool.corpus.sample.documents
-    unasked = [sample[place].text for place in _spread(len(sample), len(texts))]
+    unasked = [sample[place].text for place in _spread(len(sample), len(ranks[0]))]
 
     method = ZipFit().fit(examples)
     columns = np.arange(len(examples), dtype=np.int32)
-    near, chance = (method.pairs.distances(Texts.of(each), columns)[1] for each in (texts, unasked))
+    every, chance = (method.pairs.distances(Texts.of(each), columns)[1] for each in (read, unasked))
+    rows = np.split(places, np.cumsum([len(each) for each in chosen])[:-1])
+    served = [
+        [
+            Served(number, text, int(looked_at[column.argmin()]) + 1, float(column.min()), float(least))
+            for number, text, column, least in zip(numbers, examples, every[row].T, chance.min(axis=0), strict=True)
+        ]
+        if len(row)
+        else []
+        for looked_at, row in zip(ranks, rows, strict=True)
+    ]
     pairs = []
     for rank in shown:
-        row = int(np.searchsorted(ranks, rank))
-        place = int(near[row].argmin())
-        text, example = texts[row], examples[place]
+        row = int(rows[0][np.searchsorted(ranks[0], rank)])
+        place = int(every[row].argmin())
+        text, example = read[row], examples[place]
         shared = shared_substrings(text, example)
-        score, distance = float(selection.scores[rank]), float(near[row, place])
+        score, distance = float(selection.scores[rank]), float(every[row, place])
         pairs.append(Pair(rank + 1, score, text, numbers[place], example, distance, shared))
-    served = [
-        Served(number, text, int(ranks[column.argmin()]) + 1, float(column.min()), float(least))
-        for number, text, column, least in zip(numbers, examples, near.T, chance.min(axis=0), strict=True)
-    ]
-    return Nearness(len(texts), pairs, served)
+    return Nearness(len(ranks[0]), pairs, served[0], served[1:])
 
 
 def _spread(count: int, most: int) -> list[int]:
     """At most so many of `count` places, evenly spread."""
-    places: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
+    places: list[int] = np.unique(np.linspace(0, max(0, count - 1), min(count, most)).astype(int)).tolist()
     return places

@@ -110,16 +110,17 @@ def fit(method: Method, sources: Sources, pool: Pool) -> None:
         raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
 
 
-def rank(sources: Sources, method: Method) -> Ranking:
-    """Fit a method to the target, and have it rank the pool.
+def rank(sources: Sources, method: Method, *, fitted: bool = False) -> Ranking:
+    """Fit a method to the target, unless it is fitted, and have it rank the pool.
 
     Raises:
         ZipfitError: the method refuses its options or the target; it cannot tell several targets apart; it gives a
             score that is not a number, or not one for each text; no document has the field that is to label it.
     """
     stopwatch, pool = Stopwatch(), sources.pool
-    with stopwatch.stage("fit"):
-        fit(method, sources, pool)
+    if not fitted:
+        with stopwatch.stage("fit"):
+            fit(method, sources, pool)
     pool.pairs_per_document = method.pairs_per_document if isinstance(method, HasPairs) else 0
     scores = None
     whole: Iterable[tuple[int, float]] | None = None

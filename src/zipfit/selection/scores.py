@@ -26,6 +26,7 @@ from zipfit.methods.registry import Named
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.manifest import files_of, readings_of, whereabouts
 from zipfit.selection.ranking import InOrder, Ranking
+from zipfit.selection.rivals import methods_of, rivals_of
 from zipfit.selection.score_tables import MANIFEST, VERSION, is_final_table, read_table
 from zipfit.selection.selection import Selection
 from zipfit.selection.sources import CorpusPool, Facts, Stopwatch, codes_of, open_sources
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zipfit.corpus.inputs import Documents
+    from zipfit.selection.rivals import Against
     from zipfit.selection.sources import Sources
 
 
@@ -80,6 +82,7 @@ class Scores:
         exclude: Documents | None = None,
         check: Documents | None = None,
         overlap: str | None = None,
+        against: Against = (),
     ) -> Selection:
         """Cut the ranking: the selection that `zipfit.select` would make of the pool, without scoring it.
 
@@ -90,9 +93,11 @@ class Scores:
             Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
             None if tokenizer is None else token_counter(tokenizer),
         )
-        sources = self.ranking.sources
+        others, sources = methods_of(against), self.ranking.sources
         excluded, checked = open_test_sets(exclude, check, sources.target_reading, overlap, sources.rejected)
-        return Selection(self.ranking, replace(terms, exclude=excluded), checked)
+        selection = Selection(self.ranking, replace(terms, exclude=excluded), checked)
+        selection.rivals = rivals_of(selection, others)
+        return selection
 
 
 def open_scores(folder: str | os.PathLike[str], *, threads: int | None = None, progress: bool = False) -> Scores:

@@ -12,7 +12,8 @@ from zipfit.methods.within import Within
 from zipfit.selection.auto import AUTO, check_auto, choose_method
 from zipfit.selection.cut import Budget, Rules, Terms
 from zipfit.selection.parts import check_can_be_parted
-from zipfit.selection.ranking import rank
+from zipfit.selection.ranking import fit, rank
+from zipfit.selection.rivals import methods_of, rivals_of
 from zipfit.selection.scores import kept_ranking
 from zipfit.selection.scoring import score
 from zipfit.selection.selection import Selection
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from zipfit.corpus.inputs import Documents
     from zipfit.methods.base import Method
+    from zipfit.selection.rivals import Against
 
 
 def select(
@@ -54,6 +56,7 @@ def select(
     exclude: Documents | None = None,
     check: Documents | None = None,
     overlap: str | None = None,
+    against: Against = (),
     roles: str | None = None,
     role_labels: bool = True,
     convert: str | None = None,
@@ -111,6 +114,10 @@ def select(
         check: test sets likewise, but their overlaps are only counted, by `Selection.save`.
         overlap: the rule of `exclude` and `check`: `exact`, `N-gram` or `N-gram=SHARE`, by default `8-gram=0.5`; see
             `zipfit.corpus.overlap`.
+        against: other methods that choose as well, by the same budget and rules, for the page of `Selection.report`:
+            `METHOD`, `METHOD,NAME=VALUE` or `METHOD within METHOD:SHARE`, one or several, or objects by the names to
+            show. Each reads the pool and scores it; all are fitted before the first does, so that what is wrong with
+            one is known by then.
         skip_bad: pass over records that give no text, or cannot be converted, instead of stopping at the first; they
             are counted and kept.
         skip_bad_files: pass over files that cannot be read to their end, likewise; each is read once more to find out.
@@ -146,6 +153,7 @@ def select(
         method = Within(method, within)
     if work is not None and not isinstance(method, str):
         check_can_be_parted(method, 1)
+    others = methods_of(against)
     need_one_standard_input(source, target, exclude, check)
     bad_files = max_bad_files if skip_bad_files else None
     target_reading = Reading(target_field, target_template, target_by, skip_bad, roles, role_labels)
@@ -160,14 +168,19 @@ def select(
         find_bad_files=work is None,
     )
     excluded, checked = open_test_sets(exclude, check, target_reading, overlap, sources.rejected)
+    for other in others.values():
+        fit(other, sources, sources.pool)
+    choice = None
     if isinstance(method, str):
         choice = choose_method(sources, terms)
-        selection = Selection(rank(sources, choice.method), replace(terms, exclude=excluded), checked)
-        selection.notes["auto"] = choice.describe()
-        return selection
+        method = choice.method
     if work is None:
         ranking = rank(sources, method)
     else:
         manifest = score(sources, method, work, resume=True, max_bad_files=bad_files)
         ranking = kept_ranking(work, manifest, sources)
-    return Selection(ranking, replace(terms, exclude=excluded), checked)
+    selection = Selection(ranking, replace(terms, exclude=excluded), checked)
+    if choice is not None:
+        selection.notes["auto"] = choice.describe()
+    selection.rivals = rivals_of(selection, others, fitted=True)
+    return selection

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from zipfit.corpus.records import Records
     from zipfit.selection.explain import Explanation
     from zipfit.selection.ranking import Ranking
+    from zipfit.selection.rivals import Against, Rival
     from zipfit.selection.sources import CorpusPool
     from zipfit.selection.test_set import TestSet
 
@@ -57,6 +58,7 @@ class Selection:
         cut: what came of it.
         check: a test set to look for when it is saved; None for none.
         notes: what the method noted until then.
+        rivals: what other methods choose by the same budget and rules, where `select` was told to ask them.
 
     Raises:
         ZipfitError: the pool gives less than the budget asks for.
@@ -68,6 +70,7 @@ class Selection:
         self.check = check
         self.cut = ranking.cut(terms)
         self.notes = deepcopy(ranking.method.notes) if isinstance(ranking.method, HasNotes) else {}
+        self.rivals: list[Rival] = []
         self.cut.check_enough(terms.budget, len(ranking.sources.pool.facts.lengths))
 
     def __len__(self) -> int:
@@ -335,11 +338,11 @@ class Selection:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
-    def report(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def report(self, path: str | os.PathLike[str], *, against: Against = (), overwrite: bool = False) -> None:
         """Write a page about the selection; see `zipfit.report_selection`."""
         import zipfit  # the door: what draws pages is above this room
 
-        zipfit.report_selection(self, path, overwrite=overwrite)
+        zipfit.report_selection(self, path, against=against, overwrite=overwrite)
 
     def _write(self, files: Writing, outputs: Outputs, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
         path, form = outputs.records, outputs.convert

@@ -13,6 +13,7 @@ from zipfit.methods.base import Seeded, is_scorer
 from zipfit.methods.registry import METHODS, build_method, method_options
 from zipfit.methods.within import Within
 from zipfit.selection.cut import Rules
+from zipfit.study.problems import Problems
 from zipfit.study.schema import RULES, Arm
 from zipfit.study.yaml_file import Node, Readers
 
@@ -92,7 +93,10 @@ def read_arms(node: Node, block_size: int) -> tuple[Arm, ...]:
     families = node.entries()
     if not families:
         node.fail("must name at least one method, as in {zipfit: {}, random: {}}")
-    arms = [arm for name, family in families.items() for arm in _family(name, family, block_size)]
+    problems = Problems()
+    found = [problems.take(_family, name, family, block_size) for name, family in families.items()]
+    problems.tell()
+    arms: list[Arm] = [arm for family in found for arm in family]
     by_name = {arm.name: arm for arm in arms}
     for arm in arms:
         family = families[arm.family]
@@ -114,10 +118,12 @@ def read_budgets(node: Node, block_size: int) -> tuple[int | None, ...]:
     Raises:
         ZipfitError: it is none; the message names file and key.
     """
-    budgets = tuple(None if item.value is None else item.whole(1) for item in node.items())
+    problems = Problems()
+    budgets = tuple(None if item.value is None else problems.take(item.whole, 1) for item in node.items())
     for budget in budgets:
         if budget is not None and budget < block_size:
-            node.fail(f"{budget} tokens are less than one block of training.block_size {block_size}")
+            problems.take(node.fail, f"{budget} tokens are less than one block of training.block_size {block_size}")
+    problems.tell()
     return budgets
 
 

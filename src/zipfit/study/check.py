@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.remote import is_remote
-from zipfit.errors import MissingExtraError, ZipfitError
+from zipfit.errors import MissingExtraError, ZipfitError, need
 from zipfit.study.data import read_part
+from zipfit.study.problems import Problems
 from zipfit.training.models import find_model
 
 if TYPE_CHECKING:
-    from zipfit.study.schema import Data, Study
+    from zipfit.study.schema import Data, ModelSpec, Study
 
 # What the hub takes for the name of a repository: huggingface_hub.utils.validate_repo_id.
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))(\w[\w.-]*/)?\w([\w.-]{0,94}\w)?", re.ASCII)
@@ -44,29 +45,37 @@ def check_study(study: Study) -> Overview:
 
     Raises:
         ZipfitError: the study cannot run: a record gives no text, a range holds no document, an arm asks for a label
-            that the source has not, or a name cannot be one of the hub's.
+            that the source has not, or a name cannot be one of the hub's; a `ProblemsError` for several reasons.
     """
     found: dict[str, Counter[str]] = {}  # the source's labels, the others' texts
     documents: dict[str, int | None] = {}
     elsewhere: list[str] = []
+    problems = Problems()
     for role, parts in (("source", study.source), ("target", study.target), ("test", study.test)):
-        local = [part for part in parts if _is_local(role, part, elsewhere)]
-        found[role] = Counter()
-        for part in local:
-            seen = Counter(label if role == "source" else text for text, label in read_part(study, part))
-            if not seen:
-                raise ZipfitError(f"{role}: {', '.join(part.files)} holds no document within rows {list(part.rows)}")
-            found[role].update(seen)
-        documents[role] = found[role].total() if len(local) == len(parts) else None
+        local = [part for part in parts if problems.take(_is_local, role, part, elsewhere)]
+        read = [seen for part in local if (seen := problems.take(_read, study, role, part)) is not None]
+        found[role] = sum(read, Counter())
+        documents[role] = found[role].total() if len(read) == len(parts) else None
     if documents["source"] is not None:
-        _need_labels(study, found["source"])
+        problems.take(_need_labels, study, found["source"])
     notes = [f"not looked at, as it is not on this machine: {name}" for name in dict.fromkeys(elsewhere)]
     shared = (found["test"] & found["target"]).total()
     if shared:
         notes.append(f"{shared:,} documents of the test set are in the target too")
-    notes += _notes_on_arms(study, documents["target"]) + _notes_on_models(study)
+    notes += _notes_on_arms(study, documents["target"])
+    for model in study.models:
+        notes += problems.take(_notes_on_model, study, model) or ()
+    problems.tell()
     cells = sum(len(study.budgets_of(arm)) for arm in study.arms) * len(study.models) * len(study.seeds)
     return Overview(len(study.arms), cells, documents, notes)
+
+
+def _read(study: Study, role: str, part: Data) -> Counter[str]:
+    """The labels of a part of the source, the texts of another part."""
+    seen = Counter(label if role == "source" else text for text, label in read_part(study, part))
+    if not seen:
+        raise ZipfitError(f"{role}: {', '.join(part.files)} holds no document within rows {list(part.rows)}")
+    return seen
 
 
 def _is_local(role: str, part: Data, elsewhere: list[str]) -> bool:
@@ -82,13 +91,13 @@ def _is_local(role: str, part: Data, elsewhere: list[str]) -> bool:
 
 def _need_labels(study: Study, labels: Counter[str]) -> None:
     wanted = {arm.label: arm.name for arm in study.arms if arm.label is not None}
+    known = ", ".join(label for label, _ in labels.most_common(10))
+    more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
+    problems = Problems()
     for label, name in wanted.items():
-        if label not in labels:
-            known = ", ".join(label for label, _ in labels.most_common(10))
-            more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
-            raise ZipfitError(
-                f"methods: arm {name!r}: no document of the source has its label: there are {known}{more}"
-            )
+        said = f"methods: arm {name!r}: no document of the source has its label: there are {known}{more}"
+        problems.take(need, label in labels, said)
+    problems.tell()
 
 
 def _notes_on_arms(study: Study, targets: int | None) -> list[str]:
@@ -104,18 +113,16 @@ def _notes_on_arms(study: Study, targets: int | None) -> list[str]:
     return notes
 
 
-def _notes_on_models(study: Study) -> list[str]:
+def _notes_on_model(study: Study, model: ModelSpec) -> list[str]:
     notes = []
-    for model in study.models:
-        try:
-            place, _ = find_model(study.model_path(model))
-        except ZipfitError as error:
-            notes.append(f"will fail here: {error}")
-            continue
-        if not os.path.exists(place):
-            if not _REPOSITORY.fullmatch(place):
-                raise ZipfitError(f"models: {place!r} is no local path and cannot be the name of a model on the hub")
-            notes.append(f"not looked at, as it is not on this machine: the model {place}")
-        if model.trust_remote_code:
-            notes.append(f"runs the Python code that comes with the model {model.name}")
+    try:
+        place, _ = find_model(study.model_path(model))
+    except ZipfitError as error:
+        return [f"will fail here: {error}"]
+    if not os.path.exists(place):
+        if not _REPOSITORY.fullmatch(place):
+            raise ZipfitError(f"models: {place!r} is no local path and cannot be the name of a model on the hub")
+        notes.append(f"not looked at, as it is not on this machine: the model {place}")
+    if model.trust_remote_code:
+        notes.append(f"runs the Python code that comes with the model {model.name}")
     return notes

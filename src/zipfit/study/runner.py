@@ -52,8 +52,8 @@ _LIBRARIES = ("zipfit", "torch", "transformers", "peft", "numpy")
 class StudyObserver(Protocol):
     """Told of a study as it goes."""
 
-    def planned(self, cells: list[PlannedCell], finished: int) -> None:
-        """These are the cells, and so many are finished already."""
+    def planned(self, ahead: list[PlannedCell], finished: int) -> None:
+        """These cells will be run, in this order, and so many are finished already."""
         ...
 
     def began(self, cell: PlannedCell) -> Observer:
@@ -68,7 +68,7 @@ class StudyObserver(Protocol):
 class UnobservedStudy:
     """An observer that ignores everything."""
 
-    def planned(self, cells: list[PlannedCell], finished: int) -> None:
+    def planned(self, ahead: list[PlannedCell], finished: int) -> None:
         pass
 
     def began(self, cell: PlannedCell) -> Observer:  # noqa: ARG002
@@ -127,15 +127,12 @@ def run_study(
     store.make()
     results = {cell.key: store.read(Cell, cell.key) for cell in cells}
     store.write_study(study, [cell.key for cell in whole], library_versions(_LIBRARIES))
-    finished = sum(result is not None and result.is_done for result in results.values())
-    observer.planned(cells, finished)
+    ahead = [cell for cell in cells if (known := results[cell.key]) is None or not known.is_done]
+    observer.planned(ahead, len(cells) - len(ahead))
     rankings = Rankings(study)
     workshop: _Workshop | None = None
     with ExitStack() as stack:
-        for cell in cells:
-            known = results[cell.key]
-            if known is not None and known.is_done:
-                continue
+        for cell in ahead:
             if workshop is None or workshop.model_spec != cell.model:
                 stack.close()
                 workshop = _Workshop(study, cell, store, rankings, excerpts, stack)

@@ -20,7 +20,8 @@ from zipfit.corpus.remote import is_remote
 from zipfit.errors import ZipfitError
 from zipfit.methods.registry import need_consent
 from zipfit.study.arm import read_arms, read_budgets
-from zipfit.study.schema import Data, HumanEvalSpec, ModelSpec, Study, is_local_model
+from zipfit.study.problems import Problems
+from zipfit.study.schema import Arm, Data, HumanEvalSpec, ModelSpec, Study, is_local_model
 from zipfit.study.yaml_file import Node, Readers, read_yaml
 from zipfit.training.settings import PRESETS, Settings, build_settings
 
@@ -39,36 +40,44 @@ def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code
     Raises:
         MissingExtraError: pyyaml is not installed.
         ZipfitError: the study is not valid, or a local file that it names does not exist; the message names file and
-            key, and says what is wanted. A method needs consent.
+            key, and says what is wanted. A method needs consent. A `ProblemsError` of all that is wrong.
     """
     root = read_yaml(path)
     required = ("name", "source", "target", "test", "methods", "budgets", "models")
-    found = root.fields(
-        (*required, "description", "seeds", "training", "evaluate_every", "humaneval"), required=required
-    )
     folder = os.fspath(data) if data is not None else str(Path(path).parent)
-    settings = _settings(found["training"]) if "training" in found else PRESETS["default"]
-    every = found.get("evaluate_every")
-    _need_consent(found["methods"], allow_code)
+    found, problems = root.entries(), Problems()
+    settings = problems.take(_settings, found["training"]) if "training" in found else PRESETS["default"]
+    block_size = 1 if settings is None else settings.block_size
+    readers: Readers = {
+        "name": Node.text,
+        "description": Node.text,
+        "source": partial(_data, folder=folder),
+        "target": partial(_data, folder=folder),
+        "test": partial(_data, folder=folder),
+        "methods": lambda methods: _arms(methods, block_size, allow_code),
+        "budgets": partial(read_budgets, block_size=block_size),
+        "models": partial(_models, folder=folder),
+        "seeds": lambda seeds: tuple(item.whole(0) for item in seeds.items()),
+        "training": lambda _: settings,
+        "evaluate_every": lambda every: None if every.value is None else every.whole(1),
+        "humaneval": _humaneval,
+    }
+    values = problems.take(root.read, readers, required)
+    problems.tell()
+    values["arms"] = values.pop("methods")
+    values["settings"] = values.pop("training", settings)
     return Study(
-        name=found["name"].text(),
-        description=found["description"].text() if "description" in found else "",
-        source=_data(found["source"], folder),
-        target=_data(found["target"], folder),
-        test=_data(found["test"], folder),
-        arms=read_arms(found["methods"], settings.block_size),
-        budgets=read_budgets(found["budgets"], settings.block_size),
-        models=_models(found["models"], folder),
-        seeds=tuple(item.whole(0) for item in found["seeds"].items()) if "seeds" in found else (0,),
-        settings=settings,
-        evaluate_every=None if every is None or every.value is None else every.whole(1),
-        humaneval=_humaneval(found["humaneval"]) if "humaneval" in found else None,
-        folder=folder,
+        **{"description": "", "seeds": (0,), "evaluate_every": None, "humaneval": None} | values, folder=folder
     )
 
 
 _NAMING = ("method", "within", "teacher")
 """Keys, of an arm or of its method's options, whose values name methods."""
+
+
+def _arms(methods: Node, block_size: int, allow_code: Collection[str]) -> tuple[Arm, ...]:
+    _need_consent(methods, allow_code)
+    return read_arms(methods, block_size)
 
 
 def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
@@ -115,7 +124,10 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
         parts = node.items()
         if all(isinstance(item.value, str) for item in parts):
             return (Data(_files(node, parts, folder)),)
-        return tuple(part for item in parts for part in _data(item, folder))
+        problems = Problems()
+        read = [problems.take(_data, item, folder) for item in parts]
+        problems.tell()
+        return tuple(part for each in read for part in each)
     if not isinstance(node.value, dict):
         return (Data(_files(node, [node], folder)),)
     readers: Readers = {
@@ -144,19 +156,25 @@ def _data(node: Node, folder: str) -> tuple[Data, ...]:
 
 
 def _files(node: Node, items: Iterable[Node], folder: str) -> tuple[str, ...]:
-    names = tuple(item.text() for item in items)
-    for name in names:
-        if name.startswith("hub:"):
-            if HUB_NAME.fullmatch(name) is None:
-                node.fail(f"{name}: write a data set as hub:NAME@SPLIT or hub:NAME:CONFIG@SPLIT")
-        elif name == "-":
-            node.fail("a study reads its data several times, and standard input can be read once: save it in a file")
-        elif not is_remote(name):
-            try:
-                expand([os.path.join(folder, os.path.expanduser(name))], any_format=True)
-            except (ZipfitError, ValueError) as error:  # ValueError: a NUL character in a path
-                node.fail(f"{error} (paths are relative to {folder or '.'}; --data FOLDER gives another folder)")
+    problems = Problems()
+    names = tuple(problems.take(_file, node, item, folder) for item in items)
+    problems.tell()
     return names
+
+
+def _file(node: Node, item: Node, folder: str) -> str:
+    name = item.text()
+    if name.startswith("hub:"):
+        if HUB_NAME.fullmatch(name) is None:
+            node.fail(f"{name}: write a data set as hub:NAME@SPLIT or hub:NAME:CONFIG@SPLIT")
+    elif name == "-":
+        node.fail("a study reads its data several times, and standard input can be read once: save it in a file")
+    elif not is_remote(name):
+        try:
+            expand([os.path.join(folder, os.path.expanduser(name))], any_format=True)
+        except (ZipfitError, ValueError) as error:  # ValueError: a NUL character in a path
+            node.fail(f"{error} (paths are relative to {folder or '.'}; --data FOLDER gives another folder)")
+    return name
 
 
 def _character(node: Node) -> str:
@@ -188,10 +206,16 @@ def _models(node: Node, folder: str) -> tuple[ModelSpec, ...]:
 
     readers: Readers = {"name": name_of, "label": Node.text, "revision": Node.text, "trust_remote_code": Node.flag}
     models: list[ModelSpec] = []
-    for item in node.items():
+    problems = Problems()
+
+    def read(item: Node) -> None:
         found = item.read(readers, required=("name",)) if isinstance(item.value, dict) else {"name": name_of(item)}
         model = ModelSpec(**{"label": found["name"].rstrip("/").rsplit("/", 1)[-1], **found})
         if model.label in [other.label for other in models]:
             item.fail(f"there are two models of the label {model.label}: give them different ones")
         models.append(model)
+
+    for item in node.items():
+        problems.take(read, item)
+    problems.tell()
     return tuple(models)

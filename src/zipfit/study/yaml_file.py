@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from zipfit.errors import ZipfitError, one_line
+from zipfit.study.problems import Problems
 from zipfit.system.whole_file import read_whole
 
 if TYPE_CHECKING:
@@ -51,15 +52,16 @@ class Node:
             ZipfitError: it is no mapping, has another key, or lacks one that is required.
         """
         names = list(known)
-        found = self.entries()
+        found, problems = self.entries(), Problems()
         for name, node in found.items():
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-                node.fail(f"there is no such key: {hint}")
+                problems.take(node.fail, f"there is no such key: {hint}")
         for name in required:
             if name not in found:
-                self.fail(f"{name} is missing")
+                problems.take(self.fail, f"{name} is missing")
+        problems.tell()
         return found
 
     def read(self, readers: Readers, required: Iterable[str] = ()) -> dict[str, Any]:
@@ -68,8 +70,11 @@ class Node:
         Raises:
             ZipfitError: as `fields` and the readers.
         """
-        found = self.fields(readers, required)
-        return {name: read(found[name]) for name, read in readers.items() if name in found}
+        found, problems = self.entries(), Problems()
+        problems.take(self.fields, readers, required)
+        values = {name: problems.take(read, found[name]) for name, read in readers.items() if name in found}
+        problems.tell()
+        return values
 
     def entries(self) -> dict[str, Node]:
         """The values of a mapping by key, in their order; null stands for an empty mapping.

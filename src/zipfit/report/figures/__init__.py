@@ -19,10 +19,9 @@ except ImportError as error:
 
 from zipfit.report.figures.curves import loss_against_tokens, loss_by_dataset, loss_by_threshold, loss_of_everything
 from zipfit.report.figures.points import loss_against_alignment, loss_against_alignment_of_all, time_against_loss
-from zipfit.report.figures.seeds import length_control, spread_over_seeds
+from zipfit.report.figures.seeds import length_control, loss_against_budget, spread_over_seeds
 from zipfit.report.figures.style import save as save
 from zipfit.report.figures.sweeps import (
-    loss_against_budget,
     loss_against_target_size,
     loss_by_compressor,
     pass_by_compressor,

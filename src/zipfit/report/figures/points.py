@@ -93,7 +93,7 @@ def time_against_loss(results: Results, model: str) -> Chart | None:
     timed = [point for point in points if point.x.mean >= _INSTANT]
     if not timed or len(points) < 2:
         return None
-    figure, axes = new_axes("Test loss, nats a token", "Time to select (log axis)", height=4.2)
+    figure, axes = new_axes("Test loss, nats a token", "Time to select (log axis)", right=0.35, height=4.2)
     low, high = min(point.x.low for point in timed), max(point.x.high for point in timed)
     left = low / 6
     at_edge = [_Point(point.arm, Spread((left,)), point.y) for point in points if point not in timed]

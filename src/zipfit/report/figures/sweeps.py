@@ -1,4 +1,4 @@
-"""The final loss against one thing that a study varies: the budget, the target's size, compressor and level."""
+"""The final loss against one thing that a study varies: the target's size, compressor and level."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from zipfit.compression.compressors import LEVELS
 from zipfit.report.figures import style
 from zipfit.report.figures.labels import label_ends
 from zipfit.report.figures.style import Chart, Look, styled
-from zipfit.report.statistics import Spread, main_arms, random_arm
-from zipfit.report.wording import count, seeds_of, short_names, short_tokens, tidy
+from zipfit.report.statistics import Spread, random_arm
+from zipfit.report.wording import count, seeds_of, short_names, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,41 +29,6 @@ _NAME = 17
 
 Line = dict[float, Spread]
 """Place on the horizontal axis to what the seeds gave there."""
-
-
-@styled()
-def loss_against_budget(results: Results, model: str) -> Chart | None:
-    """Final test loss at each budget, a line an arm: each point is a training run of its own."""
-    lines = {
-        arm.name: {
-            float(budget): Spread(tuple(cell.loss for cell in cells))
-            for budget in results.budgets_of(arm)
-            if budget is not None and (cells := results.done(arm.name, model, budget))
-        }
-        for arm in main_arms(results)
-    }
-    lines = {name: line for name, line in lines.items() if line}
-    budgets = sorted({budget for line in lines.values() for budget in line})
-    if len(budgets) < 2:
-        return None
-    figure, axes = _lines(lines, style.looks(results), y=_LOSS, x="Training tokens (log axis)", log=True)
-    style.fixed_ticks(axes.xaxis, budgets, [short_tokens(budget) for budget in budgets])
-    rivals = {name: line for name, line in lines.items() if results.arm(name).train_on != "target"} or lines
-    best = {
-        at: min((line[at].mean, name) for name, line in rivals.items() if at in line)
-        for at in budgets
-        if any(at in line for line in rivals.values())
-    }
-    ends = [f"{tidy(name, 60)} at {count(budget)} tokens ({loss:.3f})" for budget, (loss, name) in best.items()]
-    return Chart(
-        "loss_against_budget",
-        "Loss by budget",
-        f"Mean test loss after training for each budget of tokens, each a run of its own, over {_seeds(lines)}; "
-        f"{_SPREAD}.",
-        ("Lowest: " if rivals is lines else "Lowest, the target aside: ") + ", ".join(ends) + ".",
-        style.settings_line(results, model, [int(budget) for budget in budgets]),
-        figure,
-    )
 
 
 @styled()
@@ -165,16 +130,12 @@ def _by_compressor(
     )
 
 
-def _lines(
-    lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str, log: bool = False
-) -> tuple[Figure, Axes]:
+def _lines(lines: Mapping[str, Line], seen: Mapping[str, Look], y: str, x: str) -> tuple[Figure, Axes]:
     """Draw lines with a bar from lowest to highest seed at each point, and their names on the right."""
     short = short_names(lines, _NAME)
     words = {name: f"{short[name]}  {line[max(line)].mean:.3f}" for name, line in lines.items()}
     height = max(3.9, 0.18 * len(lines) + 1.0)
     figure, axes = style.new_axes(y, x, right=style.text_width(words.values()) + 0.3, height=height)
-    if log:
-        axes.set_xscale("log")
     for name, line in lines.items():
         places = sorted(line)
         look = seen[name]
