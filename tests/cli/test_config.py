@@ -211,6 +211,9 @@ def test_a_long_line_takes_no_long_time(zipfit, folder):
         "method: distilled\nparam: [sample=20, teacher=own_filed:Shortest]",
         "method: distilled\nparam: ['teacher=distilled,sample=20,teacher=own_filed:Shortest', sample=20]",
         "within: ['zipfit:0.9', 'distilled,sample=20,teacher=own_filed:Shortest:0.5']",
+        "report: page.html\nreport-against: own_filed:Shortest",
+        "report: page.html\nreport-against: [random, 'gain within own_filed:Shortest:0.5']",
+        "report: page.html\nreport-against: ['distilled,sample=20,teacher=own_filed:Shortest']",
     ],
 )
 def test_a_file_runs_no_code_without_consent(zipfit, folder, monkeypatch, named):

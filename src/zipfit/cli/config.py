@@ -57,14 +57,17 @@ def need_consent_for_file(context: typer.Context, allow_code: Collection[str]) -
         ZipfitError: one is neither.
     """
     from zipfit.methods.registry import need_consent
+    from zipfit.methods.within import parts_of
 
     filed = {
         name: context.params[name]
-        for name in ("method", "param", "within")
+        for name in ("method", "param", "within", "report_against")
         if (source := context.get_parameter_source(name)) is not None and source.name == "DEFAULT_MAP"
     }
     options = common.method_options(filed.get("param", []), {})
     need_consent(filed.get("method", "zipfit"), allow_code, {**options, "within": list(filed.get("within", ()))})
+    for name, options, within in map(parts_of, filed.get("report_against", ())):
+        need_consent(name, allow_code, {**options, "within": within})
 
 
 def config_command(

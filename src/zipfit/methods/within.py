@@ -196,9 +196,14 @@ def method_of(text: str) -> Method:
     Raises:
         ZipfitError: as `build_method`, or a shortlist is not of that form.
     """
-    named, *within = text.split(" within ")
-    method, options = name_and_options(named)
+    method, options, within = parts_of(text)
     return Within(method, within, options) if within else build_method(method, options)
+
+
+def parts_of(text: str) -> tuple[str, dict[str, Any], list[str]]:
+    """A method's name, its options and its shortlists, of a text as `method_of` takes it; nothing is built."""
+    named, *within = text.split(" within ")
+    return *name_and_options(named), within
 
 
 def _seeded(name: str, options: Mapping[str, Any], seed: int | None) -> Method:
