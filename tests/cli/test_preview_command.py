@@ -30,3 +30,16 @@ def test_preview_needs_two_examples(zipfit, folder):
     ran = zipfit("preview", "pool.jsonl", "--target", "one.jsonl", "-m", "cover")
     assert ran.status == 2
     assert "two examples" in ran.err
+
+
+def test_several_splits_say_how_sure_it_is(zipfit):
+    command = ("preview", "pool.jsonl", "--target", "target.jsonl", "--bytes", 500, "-m", "cover", "-m", "gain")
+    by_seed = [json.loads(zipfit(*command, "--json", "--seed", seed).out) for seed in (4, 5, 6)]
+    together = json.loads(zipfit(*command, "--json", "--seed", 4, "--splits", 3).out)
+    for result, *each in zip(together, *by_seed, strict=True):
+        assert result["by_split"] == [one["bits_per_byte"] for one in each]
+        assert result["bits_per_byte"] == sum(result["by_split"]) / 3
+    lines = zipfit(*command, "--splits", 3).out.splitlines()
+    assert lines[0].split() == ["method", "bits/byte", "±", "beats", "random", "documents", "bytes", "seconds"]
+    assert {line.split()[0]: " ".join(line.split()[3:6]) for line in lines[1:]}["random"] == "0 of 3"
+    assert zipfit(*command, "--splits", 0).err == "zipfit: error: the preview's splits must be positive, not 0\n"

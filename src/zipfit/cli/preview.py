@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from statistics import stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +31,7 @@ def preview_command(
     ] = None,
     budget: Annotated[int, typer.Option("--bytes", help="Bytes that each method selects.")] = 120_000,
     seed: Annotated[int, typer.Option(help="Seed of the target's split.")] = 0,
+    splits: Annotated[int, typer.Option(help="Splits of the target; several show how sure it is.")] = 1,
     text_field: common.TextField = None,
     template: common.Template = None,
     target_field: common.TargetField = None,
@@ -75,7 +77,7 @@ def preview_command(
         progress=common.show_progress(quiet),
         max_bad_files=max_bad_files if skip_bad_files else None,
     )
-    results = preview(methods, sources, budget, seed)
+    results = preview(methods, sources, budget, seed, splits)
     skipped = 0 if sources.rejected is None else sources.rejected.count
     for line in skipped_lines(skipped, sources.unreadable or ()):
         common.say(line, on_error=True)
@@ -83,9 +85,14 @@ def preview_command(
         print(json.dumps([asdict(result) for result in results]))
         return
     width = max(12, *(len(result.method) + 2 for result in results))
-    print(f"{'method':<{width}}{'bits/byte':>10}{'documents':>11}{'bytes':>11}{'seconds':>9}")
+    certainty = f"{'±':>8}{'beats random':>14}" if splits > 1 else ""
+    print(f"{'method':<{width}}{'bits/byte':>10}{certainty}{'documents':>11}{'bytes':>11}{'seconds':>9}")
+    by_chance = next(result for result in results if result.method == "random").by_split
     for result in sorted(results, key=lambda result: result.bits_per_byte):
+        if splits > 1:
+            better = sum(bits < chance for bits, chance in zip(result.by_split, by_chance, strict=True))
+            certainty = f"{stdev(result.by_split):>8.3f}{f'{better} of {splits}':>14}"
         print(
-            f"{result.method:<{width}}{result.bits_per_byte:>10.3f}{result.documents:>11,}{result.bytes:>11,}"
-            f"{result.seconds:>9.1f}"
+            f"{result.method:<{width}}{result.bits_per_byte:>10.3f}{certainty}{result.documents:>11,}"
+            f"{result.bytes:>11,}{result.seconds:>9.1f}"
         )

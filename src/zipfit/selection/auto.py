@@ -89,9 +89,7 @@ def choose_method(sources: Sources, terms: Terms) -> Choice:
     if not asked:
         raise ZipfitError("auto chooses a method, and min-score is a score of one: name the method, or give a budget")
     size = max(1, min(*asked, pool_bytes))
-    found: dict[str, list[float]] = {}
-    for seed in range(SPLITS):
-        for result in preview({name: method_of(name) for name in CANDIDATES}, sources, size, seed):
-            found.setdefault(result.method, []).append(result.bits_per_byte)
+    results = preview({name: method_of(name) for name in CANDIDATES}, sources, size, splits=SPLITS)
+    found = {result.method: result.by_split for result in results}
     best = min(CANDIDATES, key=lambda name: sum(found[name]))  # the first of equals
     return Choice(best, size, {name: [round(bits, 4) for bits in each] for name, each in found.items()})

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zipfit.errors import ZipfitError
@@ -55,48 +56,76 @@ def bits_per_byte(train: Sequence[str], test: Sequence[str], order: int = DEFAUL
 
 @dataclass(frozen=True)
 class Preview:
-    """What one method's selection is worth to the held-out half of the target."""
+    """What one method's selections are worth to the held-out halves of the target."""
 
     method: str
     bits_per_byte: float
-    """Cross-entropy of the held-out half: lower is better."""
+    """Cross-entropy of the held-out half: lower is better; the mean of all splits."""
+    by_split: tuple[float, ...]
+    """The same, split by split."""
     documents: int
-    """Documents in the selection, the last one perhaps cut short."""
+    """Documents in the selection of the first split, the last one perhaps cut short."""
     bytes: int
-    """Bytes trained on: the budget, unless the ranking ended before it."""
+    """Bytes trained on there: the budget, unless the ranking ended before it."""
     seconds: float
-    """To fit the method and rank the pool as far as the budget; for the yardsticks 0."""
+    """To fit the method and rank the pool as far as the budget, all splits together; for the yardsticks 0."""
 
 
 def preview(
-    methods: Mapping[str, Method], sources: Sources, budget_bytes: int, seed: int = 0, order: int = DEFAULT_ORDER
+    methods: Mapping[str, Method],
+    sources: Sources,
+    budget_bytes: int,
+    seed: int = 0,
+    splits: int = 1,
+    order: int = DEFAULT_ORDER,
 ) -> list[Preview]:
     """Compare methods on a user's own pool and target, at equal bytes.
 
-    The target is split in two at random. Each method is fitted to one half and ranks the pool, the first `budget_bytes`
-    of the ranking train an n-gram model, and the other half is scored under it. Two yardsticks come along: `random`,
-    a random selection (unless a method of that name is given), and `target`, the fitted half itself (often shorter than
-    the budget: look at its bytes).
+    The target is split in two at random, once or several times. Each method is fitted to one half and ranks the
+    pool, the first `budget_bytes` of the ranking train an n-gram model, and the other half is scored under it. Two
+    yardsticks come along: `random`, a random selection (unless a method of that name is given), and `target`, the
+    fitted half itself (often shorter than the budget: look at its bytes).
 
     Args:
         methods: unfitted methods by the names to report them under.
         sources: the pool, and the target of two examples at least.
         budget_bytes: training bytes for each method, in UTF-8.
-        seed: splits the target and draws the random selection.
+        seed: splits the target and draws the random selection; further splits have those that follow it.
+        splits: how often this is done.
         order: the longest n-gram of the model, in bytes.
 
     Returns:
         One result for each method, in the order given, then `random` and `target`.
 
     Raises:
-        ZipfitError: the target has fewer than two examples, or a half without text; the budget is not positive; or as
-            `rank`.
+        ZipfitError: the target has fewer than two examples, or a half without text; the budget or the number of
+            splits is not positive; or as `rank`.
     """
-    target = list(sources.texts)
-    if len(target) < 2:
-        raise ZipfitError(f"a preview splits the target in two, so it needs two examples at least, not {len(target)}")
+    if len(sources.texts) < 2:
+        raise ZipfitError(
+            f"a preview splits the target in two, so it needs two examples at least, not {len(sources.texts)}"
+        )
     if budget_bytes < 1:
         raise ZipfitError(f"the preview's budget must be positive, not {budget_bytes} bytes")
+    if splits < 1:
+        raise ZipfitError(f"the preview's splits must be positive, not {splits}")
+    # Copies, as fitting changes a method.
+    found = [_one_split(deepcopy(dict(methods)), sources, budget_bytes, seed + i, order) for i in range(splits)]
+    return [
+        replace(
+            each[0],
+            bits_per_byte=sum(one.bits_per_byte for one in each) / splits,
+            by_split=tuple(one.bits_per_byte for one in each),
+            seconds=sum(one.seconds for one in each),
+        )
+        for each in zip(*found, strict=True)
+    ]
+
+
+def _one_split(
+    methods: Mapping[str, Method], sources: Sources, budget_bytes: int, seed: int, order: int
+) -> list[Preview]:
+    target = list(sources.texts)
     random.Random(seed).shuffle(target)
     fitted, held_out = Texts.of(target[: len(target) // 2]), Texts.of(target[len(target) // 2 :])
     terms = Terms(Budget(tokens=budget_bytes, filled=True), counter=BYTES)
@@ -119,7 +148,7 @@ def preview(
     def judge(name: str, selection: Texts) -> Preview:
         train = list(_truncated(selection, budget_bytes))
         bits = _bits_per_byte(train, list(held_out.encoded()), order)
-        return Preview(name, bits, len(train), sum(map(len, train)), seconds.get(name, 0.0))
+        return Preview(name, bits, (bits,), len(train), sum(map(len, train)), seconds.get(name, 0.0))
 
     return [judge(name, selection) for name, selection in chosen.items()]
 
