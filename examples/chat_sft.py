@@ -29,10 +29,10 @@ pool = task[1::2] + [chat for module in MODULES[1:] for chat in everything[modul
 
 selection = zipfit.select(pool, target, top=40, method="cover", dedup="exact", convert="messages")
 print(selection.summary())
-selection.save("chats.jsonl", overwrite=True)
+selection.save("selected_chats.jsonl", overwrite=True)
 
 if len(sys.argv) < 2:
-    raise SystemExit("chats.jsonl is written; give a model to train on it")
+    raise SystemExit("selected_chats.jsonl is written; give a model to train on it")
 
 from datasets import load_dataset  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402
@@ -40,7 +40,7 @@ from trl import SFTConfig, SFTTrainer  # noqa: E402
 trainer = SFTTrainer(
     model=sys.argv[1],
     args=SFTConfig(output_dir="trained", max_length=512, max_steps=3, use_cpu=True, report_to=[]),
-    train_dataset=load_dataset("json", data_files="chats.jsonl", split="train"),
+    train_dataset=load_dataset("json", data_files="selected_chats.jsonl", split="train"),
 )
 trainer.train()
 trainer.save_model()

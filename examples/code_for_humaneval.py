@@ -22,5 +22,5 @@ explanation = selection.explain(rank=1)
 nearest = explanation.neighbours[0]
 print(f"\nthe best:\n{explanation.text}\nshares with example {nearest.index}: {nearest.shared}")
 
-selection.save("code.jsonl", overwrite=True)
-print("\nwritten to code.jsonl, and how it was chosen to code.manifest.json")
+selection.save("selected_code.jsonl", overwrite=True)
+print("\nwritten to selected_code.jsonl, and how it was chosen to selected_code.manifest.json")

@@ -36,14 +36,16 @@ def test_chats_are_chosen_and_trained_on(tmp_path: Path) -> None:
     model = save_chat_model(tmp_path / "model")
     said = run(tmp_path, sys.executable, EXAMPLES / "chat_sft.py", model)
     assert "40 of" in said
-    assert all(record["messages"][-1]["role"] == "assistant" for record in read_jsonl(tmp_path / "chats.jsonl"))
+    assert all(
+        record["messages"][-1]["role"] == "assistant" for record in read_jsonl(tmp_path / "selected_chats.jsonl")
+    )
     assert (tmp_path / "trained" / "model.safetensors").exists()
 
 
 def test_chats_are_chosen_without_a_model(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, EXAMPLES / "chat_sft.py"], cwd=tmp_path, capture_output=True, text=True)
     assert "give a model" in ran.stderr
-    assert len(read_jsonl(tmp_path / "chats.jsonl")) == 40
+    assert len(read_jsonl(tmp_path / "selected_chats.jsonl")) == 40
 
 
 def test_code_is_chosen_and_explained(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_code_is_chosen_and_explained(tmp_path: Path) -> None:
     said = run(tmp_path, sys.executable, EXAMPLES / "code_for_humaneval.py")
     assert "200 of" in said
     assert "shares with example" in said
-    assert len(read_jsonl(tmp_path / "code.jsonl")) == 200
+    assert len(read_jsonl(tmp_path / "selected_code.jsonl")) == 200
 
 
 @pytest.mark.slow

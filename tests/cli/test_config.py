@@ -425,3 +425,12 @@ def test_any_text_is_toml_or_an_error(zipfit, folder, seed):
     ran = zipfit("select", "--config", "job.toml", "-o", "-")
     assert ran.status == 2
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("job.yaml", ""), ("job.yaml", "# none\n"), ("job.toml", ""), ("job.yaml", "{}")]
+)
+def test_a_file_without_options_is_an_error(zipfit, folder, name, content):
+    (folder / name).write_text(content)
+    ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "--config", name, "-k", "3", "-o", "out.jsonl")
+    assert (ran.status, ran.err) == (2, f"zipfit: error: {name}: holds no options\n")

@@ -155,7 +155,7 @@ def test_a_folder_is_not_written_over_unasked(zipfit, folder):
     assert zipfit(*score).status == 0
     before = (folder / "scores" / "scores.json").read_bytes()
     assert refused(zipfit(*score)).startswith("scores: holds scores already (give --resume to go on, or --overwrite")
-    assert refused(zipfit(*score, "--part", "1/3")).startswith("scores: holds scores already")
+    assert refused(zipfit(*score, "--part", "1/3")).startswith("scores/work: holds parts of another number")
     assert refused(zipfit(*score, "--part", "1/3", "--resume")).startswith("scores/work: holds parts of another number")
     assert (folder / "scores" / "scores.json").read_bytes() == before
     assert zipfit(*score, "--overwrite", "-m", "gain").status == 0
@@ -175,7 +175,9 @@ def test_parts_that_do_not_belong_together_are_refused(zipfit, folder):
     assert part(1).status == 0
     assert refused(zipfit("merge", "s")) == "s/work: 1 of 2 parts are missing or not done: 00002-of-00002"
     assert refused(zipfit("select", "--scores", "s", "-k", "1", "-o", "o.jsonl")).startswith("s: holds no whole scores")
-    assert part(2, "-m", "gain").status == 0
+    assert refused(part(2, "-m", "gain")).startswith("s/work/00001-of-00002: is done for another job: target, method")
+    assert refused(part(1)).startswith("s: holds part 1 of 2 already (give --resume")
+    assert part(2, "-m", "gain", "--resume").status == 0
     assert "s/work/00002-of-00002: belongs to another job than s/work/00001-of-00002" in refused(zipfit("merge", "s"))
     assert part(2, "--overwrite").status == 0
     table = next((folder / "s" / "work" / "00002-of-00002").glob("*.parquet"))
@@ -414,3 +416,13 @@ def test_a_full_disk_is_told_and_the_job_goes_on_from_there(zipfit, started, fol
     assert zipfit(*score, "whole").status == 0
     table = "scores-00000.parquet"
     assert (folder / "s" / table).read_bytes() == (folder / "whole" / table).read_bytes()
+
+
+def test_a_field_that_labels_nothing_is_told(zipfit, folder):
+    assert zipfit("score", "pool.jsonl", "-t", "target.jsonl", "-o", "s").status == 0
+    cut = ["select", "--scores", "s", "-k", "3", "-o", "o.jsonl", "--max-share"]
+    assert refused(zipfit(*cut, "source=0.5")) == (
+        "--max-share names the field 'source', but the scores are labelled by their source or their file: give the share "
+        "alone for that, or score with --by source"
+    )
+    assert zipfit(*cut, "0.5").status == 0

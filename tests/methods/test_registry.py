@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,27 @@ def test_values_that_are_no_text_are_taken_as_they_are():
 def test_mistakes(name, options, reason):
     with pytest.raises(ZipfitError, match=reason):
         build_method(name, options)
+
+
+def test_a_module_may_lie_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "lying_here.py").write_text("""
+class Own:
+    def fit(self, target, pool=None):
+        return self
+
+    def score(self, texts):
+        return [0.0 for _ in texts]
+""")
+    (tmp_path / "json.py").write_text("raise SystemExit('taken')")  # what is installed goes first
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    with pytest.raises(ZipfitError, match="No module named 'lying_here'"):
+        build_method("lying_here:Own", {})
+    monkeypatch.chdir(tmp_path)
+    assert type(build_method("lying_here:Own", {})).__module__ == "lying_here"
+    with pytest.raises(ZipfitError, match="module json has no Own"):
+        build_method("json:Own", {})
+    with pytest.raises(ZipfitError, match="No module named 'lying_there'"):
+        build_method("lying_there:Own", {})
 
 
 def test_any_object_with_the_protocol_is_a_method():

@@ -170,6 +170,30 @@ def test_rerun_from_another_folder_with_a_tokenizer_by_relative_path(folder, sav
     assert zipfit.rerun("../out.manifest.json", "again.jsonl")[1]
 
 
+def test_files_of_the_same_name_in_another_folder_are_others(folder, saved, monkeypatch):
+    saved()
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    for name in ("pool.jsonl", "target.jsonl"):
+        write_jsonl(folder / "elsewhere" / name, pool_records(seed=9))
+    assert zipfit.verify("../out.manifest.json") == []
+    said = []
+    assert zipfit.rerun("../out.manifest.json", "again.jsonl", announce=said.append)[1]
+    assert said == [f"reads {folder}/pool.jsonl for {folder}/target.jsonl, and writes again.jsonl"]
+    for name in ("pool.jsonl", "target.jsonl"):  # moved along
+        os.rename(folder / name, name)
+    assert zipfit.verify("../out.manifest.json") == []
+
+
+def test_rerun_names_what_changed(folder, saved):
+    saved()
+    with open("pool.jsonl", "a") as stream:
+        stream.write("\n")
+    said = []
+    assert zipfit.rerun("out.manifest.json", "again.jsonl", announce=said.append)[1]
+    assert said[1:] == ["pool.jsonl has changed since the manifest was written"]
+
+
 def test_rerun_reads_the_files_that_were_read(folder):
     """Neither what came into the folder since nor the output itself, if it lies there, is part of it."""
     (folder / "in").mkdir()

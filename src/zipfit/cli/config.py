@@ -122,7 +122,10 @@ def _read(path: str, options: Mapping[str, _Option]) -> dict[str, Any]:
     }
     root = _parse(path)
     found: dict[str, Any] = {}
-    for key, entry in root.entries().items():
+    entries = root.entries()
+    if not entries:
+        raise ZipfitError(f"{path}: holds no options")
+    for key, entry in entries.items():
         node = replace(entry, line=root.lines.get(key))
         if key in _BY_HAND:
             node.fail("is taken from the command line alone")

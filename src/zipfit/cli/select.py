@@ -213,9 +213,12 @@ def select_command(
     if scores is not None:
         _need_no_other_options(context)
         kept = open_scores(scores, threads=threads, progress=progress)
-        if by not in (None, kept.manifest["parameters"]["by"]):
+        labelled_by = kept.manifest["parameters"]["by"]
+        if by not in (None, labelled_by):
+            labels = "their source or their file" if labelled_by is None else f"the field {labelled_by!r}"
             raise ZipfitError(
-                f"--max-share names the field {by!r}, but the scores are labelled otherwise: score with --by"
+                f"--max-share names the field {by!r}, but the scores are labelled by {labels}: give the share alone "
+                f"for that, or score with --by {by}"
             )
         selection = kept.select(**terms)
     else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import re
 import reprlib
+import sys
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from types import ModuleType
 
     from zipfit.methods.base import Method
 
@@ -185,11 +188,24 @@ def _method_class(name: str) -> Any:
         )
     module_name, class_name = path.split(":", 1)
     try:
-        return getattr(importlib.import_module(module_name), class_name)
+        return getattr(_module(module_name), class_name)
     except (ImportError, TypeError, ValueError) as error:  # a relative or an empty name is no ImportError
         raise ZipfitError(f"method {name!r}: {error}") from error
     except AttributeError as error:
         raise ZipfitError(f"method {name!r}: module {module_name} has no {class_name}") from error
+
+
+def _module(name: str) -> ModuleType:
+    """A module, also of the current folder, as `python -m` finds it; but what is installed goes first."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        top, here = name.split(".")[0], os.getcwd()
+        if error.name != top or here in sys.path or not (os.path.exists(f"{top}.py") or os.path.isdir(top)):
+            raise
+        sys.path.append(here)  # and stays there, for what the module imports later
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
 
 
 def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -203,10 +203,13 @@ def read_manifest(path: str) -> dict[str, Any]:
 
 
 def whereabouts(path: str, manifest: dict[str, Any]) -> str:
-    """A path that a manifest names: relative ones are looked for here and, failing that, where the selection ran."""
-    if path == "-" or is_remote(path) or path.startswith("hub:") or os.path.isabs(path) or os.path.exists(path):
+    """A path that a manifest names: relative ones lie where the selection ran or, if there is none there, here."""
+    if path == "-" or is_remote(path) or path.startswith("hub:") or os.path.isabs(path):
         return path
-    return os.path.join(manifest["working_directory"], path)
+    ran = manifest["working_directory"]
+    there = os.path.join(ran, path)
+    moved = not os.path.exists(there) and os.path.exists(path)
+    return path if moved or ran == os.getcwd() else there
 
 
 def beside_manifest(path: str, output: str) -> str:

@@ -125,7 +125,13 @@ def check_can_be_parted(method: Method, parts: int) -> None:
 
 
 def score_part(
-    sources: Sources, method: Method, store: Store, part: int, parts: int, unreadable: dict[str, str] | None
+    sources: Sources,
+    method: Method,
+    store: Store,
+    part: int,
+    parts: int,
+    unreadable: dict[str, str] | None,
+    others: Sequence[Store] = (),
 ) -> dict[str, Any]:
     """Score one part of a pool, and keep each block as it is done.
 
@@ -136,6 +142,7 @@ def score_part(
         part: which part, from 0, below `parts`.
         parts: how many there are.
         unreadable: collects names and reasons of files that cannot be read, which are passed over; None to raise.
+        others: folders of parts that must be of the same job, as far as they are done.
 
     Returns:
         What the part's `done.json` says (see `scores_schema`), and how many records were `kept` and `scored`.
@@ -144,8 +151,6 @@ def score_part(
         ZipfitError: as `rank`; the method ranks the pool as a whole; the folder cannot be written, or another process
             writes there.
     """
-    from zipfit.selection.scores_schema import read_done
-
     check_can_be_parted(method, parts)
     stopwatch = Stopwatch()
     inputs = sources.pool.corpus.inputs
@@ -158,12 +163,18 @@ def score_part(
     with stopwatch.stage("fit"):
         fit(method, sources, pool)
     job = _job(sources, method, files if pool.was_read else None)
+    for other in others:
+        found = _done(other)
+        need(
+            found is None or found["job"] == job,
+            f"{other.path}: is done for another job: target, method, options or version differ (give --resume or "
+            "--overwrite to score all parts anew)",
+        )
     with store.locked():
+        done = _done(store)
+        if done is not None and done["job"] == job and done["files"] == [list(file) for file in files]:
+            return done | {"kept": sum(item["records"] for item in done["segments"]), "scored": 0}
         if store.has(DONE):
-            with suppress(ValueError, RecursionError):  # of one that is damaged
-                done = read_done(store.read(DONE))
-                if done["job"] == job and done["files"] == [list(file) for file in files]:
-                    return done | {"kept": sum(item["records"] for item in done["segments"]), "scored": 0}
             store.remove(DONE)
         with stopwatch.stage("score"):
             scoring = _Scoring(sources, method, store, job, unreadable)
@@ -185,6 +196,15 @@ def score_part(
             if name.endswith(".parquet") and name not in scoring.tables:
                 store.remove(name)
     return about | {"kept": scoring.kept, "scored": scoring.scored}
+
+
+def _done(store: Store) -> dict[str, Any] | None:
+    """What a part's folder says of it; None if it is not done, or damaged."""
+    from zipfit.selection.scores_schema import read_done
+
+    with suppress(ValueError, RecursionError):
+        return read_done(store.read(DONE)) if store.has(DONE) else None
+    return None
 
 
 def describe(sources: Sources, method: Method) -> dict[str, Any]:

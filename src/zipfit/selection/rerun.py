@@ -41,7 +41,7 @@ def rerun(
         overwrite: replace what is there.
         progress: show a progress bar on standard error.
         allow_code: modules that may be imported for a method of a user's own, which a manifest only names.
-        announce: told which files will be read and which written, before any is.
+        announce: told which files will be read and which written, before any is; and which were not the same.
 
     Returns:
         The selection, and whether its output has the hash that the manifest names.
@@ -76,9 +76,22 @@ def rerun(
     ):
         parameters["tokenizer"] = tokenizer
     selection = select(**read, method=method["class"], options=method["options"], **parameters)
+    if announce is not None:
+        for name in _changed(manifest, selection.manifest):
+            announce(f"{name} has changed since the manifest was written")
     how = {"order": saved["order"], "add_fields": saved["add_fields"], "convert": form, **shards}
     new = selection.save(output, **how, overwrite=overwrite)["output"]
     return selection, all(new.get(key) == saved.get(key) for key in ("sha256", "shards"))
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The inputs that are no longer the same."""
+    changed = []
+    for role in ROLES:
+        before = {whereabouts(item["name"], old): item for item in old.get(role, {}).get("inputs", ())}
+        after = {item["name"]: item for item in new.get(role, {}).get("inputs", ())}
+        changed += [name for name in before.keys() & after.keys() if before[name]["sha256"] != after[name]["sha256"]]
+    return sorted(changed)
 
 
 def _reads(read: dict[str, Any]) -> str:

@@ -124,7 +124,10 @@ def score(
     unreadable = None if max_bad_files is None else {item["name"]: item["reason"] for item in sources.unreadable or ()}
     if parts == 1 and not can_be_parted(method):
         return _score_whole(sources, method, store)
-    done = score_part(sources, method, store.below(f"{WORK}/{part_name(number, parts)}"), number - 1, parts, unreadable)
+    own = store.below(f"{WORK}/{part_name(number, parts)}")
+    again = resume or overwrite  # when the other parts may be of the job that this one is to take the place of
+    others = [] if again else [store.below(f"{WORK}/{name}") for name in store.below(WORK).names()]
+    done = score_part(sources, method, own, number - 1, parts, unreadable, others)
     if part is not None:
         return done
     manifest = merge_scores(folder, max_bad_files=max_bad_files, overwrite=True)
@@ -139,6 +142,7 @@ def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwr
     work = store.below(WORK)
     own = part_name(number, parts)
     others = [name for name in work.names() if not name.endswith(f"-of-{parts:05d}")]
+    wrong_number = f"{work.path}: holds parts of another number ({', '.join(others[:3])})"
     if overwrite:
         if parts == 1:
             for name in names:
@@ -147,10 +151,12 @@ def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwr
             work.remove(own)
         return
     if resume:
-        need(not others, f"{work.path}: holds parts of another number ({', '.join(others[:3])})")
+        need(not others, wrong_number)
         return
+    need(parts == 1 or not others, wrong_number)
     there = MANIFEST in names or own in work.names() or others
-    need(not there, f"{store.path}: holds scores already (give --resume to go on, or --overwrite to begin anew)")
+    what = f"part {number} of {parts}" if own in work.names() and parts > 1 else "scores"
+    need(not there, f"{store.path}: holds {what} already (give --resume to go on, or --overwrite to begin {what} anew)")
 
 
 def _score_whole(sources: Sources, method: Method, store: Store) -> dict[str, Any]:
