@@ -118,6 +118,14 @@ def test_hostile_texts_are_only_texts(tmp_path):
     rows(folder / "selections.jsonl")
 
 
+def test_a_description_may_have_several_lines(tmp_path):
+    folder = small(tmp_path)
+    study = json.loads((folder / "study.json").read_text())
+    study["study"]["description"] = "Which selection is best?\nAnd by how much?\n"
+    write_json(folder / "study.json", study)
+    assert '<p class="lead">Which selection is best?\nAnd by how much?\n</p>' in write_report(folder).read_text("utf-8")
+
+
 def test_the_settings_stand_on_the_page(page):
     for said in (
         "af_pool.jsonl.zst",
@@ -331,7 +339,7 @@ def test_the_table_of_methods(rich):
     assert heads[8:] == ["Documents", "Tokens", "Mean bytes", "Alignment", "Test overlap", "Seeds"]
     by_name = {row[0]: dict(zip(heads, row, strict=True)) for row in table.rows}
     assert next(iter(by_name)) == "target"
-    losses = [float(row["Test loss"].split("\n")[0]) for row in by_name.values()]
+    losses = [float(mean) for mean, _ in (row["Test loss"] for row in by_name.values())]
     assert losses == sorted(losses)
     assert by_name["dsir"]["Test overlap"] == "0 / 3"
     assert by_name["d4"]["Seeds"] == "2"

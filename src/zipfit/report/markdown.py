@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zipfit.report.tables import Table
+    from zipfit.report.tables import Entry, Table
 
 
 def table_markdown(table: Table) -> str:
     """Heading, table and caption; a cell's remark follows it in brackets."""
-    heads, numeric = zip(*table.columns, strict=True)
-    rule = ("---:" if right else "---" for right in numeric)
+    heads, kinds = zip(*table.columns, strict=True)
+    rule = ("---:" if kind == "n" else "---" for kind in kinds)
     lines = [_row(map(_escape, heads)), _row(rule), *(_row(map(_cell, row)) for row in table.rows)]
     return heading(2, table.title) + "\n" + "\n".join(lines) + f"\n\n{_escape(table.caption)}\n"
 
@@ -28,9 +28,9 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(text: str) -> str:
-    first, _, remark = text.partition("\n")
-    return _escape(first) + (f" ({_escape(remark)})" if remark else "")
+def _cell(entry: Entry) -> str:
+    text, remark = entry if isinstance(entry, tuple) else (entry, "")
+    return _escape(text) + (f" ({_escape(remark)})" if remark else "")
 
 
 def _escape(text: str) -> str:

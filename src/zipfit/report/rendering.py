@@ -10,31 +10,22 @@ import base64
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zipfit.report.wording import visible
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 _HERE = Path(__file__).parent
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill a template in; a page has the style and the script of all pages, after the style that it is given.
+def template(name: str) -> Template:
+    """A file of `templates`, to be rendered; it has the style and the script of all pages.
 
-    Args:
-        template: the name of a file in `templates`.
-        values: what it names. Texts are escaped, and what cannot be shown is replaced; `Markup` stays as it is.
+    Texts that it is rendered with are escaped, and what cannot be shown is replaced; `Markup` stays as it is.
     """
-    from markupsafe import Markup
-
-    own = values.pop("style", "")
-    css = (_HERE / "page.css").read_text("utf-8")
-    script = (_HERE / "page.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    shared = {"style": Markup(own + css), "script": Markup(script), "script_digest": Markup(f"sha256-{digest}")}
-    return _environment().get_template(template).render(**shared, **values)
+    return _environment().get_template(name)
 
 
 @cache
@@ -45,7 +36,7 @@ def _environment() -> Environment:
     def harmless(value: object) -> object:
         return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
-    return Environment(
+    found = Environment(
         autoescape=True,
         finalize=harmless,
         keep_trailing_newline=True,
@@ -54,3 +45,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
+    script = (_HERE / "page.js").read_text("utf-8")
+    found.globals["style"] = Markup((_HERE / "page.css").read_text("utf-8"))
+    found.globals["script"] = Markup(script)
+    found.globals["script_digest"] = "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return found

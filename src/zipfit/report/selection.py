@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.corpus.outputs import Outputs
-from zipfit.report.rendering import render
+from zipfit.report.rendering import template
 from zipfit.report.rivals import comparison
 from zipfit.report.summary import first_line, found_lines, megabytes, summarise
 from zipfit.report.wording import count, excerpt, percent, plural, tidy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zipfit.report.tables import Column
     from zipfit.selection.nearness import Nearness, Pair
     from zipfit.selection.rivals import Against, Rival
     from zipfit.selection.selection import Selection
@@ -96,8 +97,7 @@ def _page(selection: Selection, manifest: dict[str, Any], rivals: Sequence[Rival
     if chosen["tokens"] is not None:
         facts.insert(3, ("tokens", count(chosen["tokens"])))
     lengths = selection.ranking.sources.pool.facts.lengths
-    return render(
-        "selection.html",
+    return template("selection.html").render(
         title=f"{tidy(name, 200)} · zipfit selection",
         name=name,
         lead=f"{plural(chosen['documents'], 'document')} out of {count(pool['documents'])}, by {method}.",
@@ -154,8 +154,9 @@ class _Histogram:
     has_pool: bool
 
     @property
-    def columns(self) -> list[str]:
-        return ["from", "to", *(["#pool"] if self.has_pool else []), "#selected"]
+    def columns(self) -> list[Column]:
+        pool: list[Column] = [("pool", "n")] if self.has_pool else []
+        return [("from", ""), ("to", ""), *pool, ("selected", "n")]
 
 
 def _histogram(
@@ -361,9 +362,7 @@ def _leaks(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
     if check is not None:
         words.append(f"{count(check['overlapping'])} overlap with the test set to check.")
         cases = [(case["rank"], case) for case in check["cases"]]
-        tables.append(
-            _overlaps("Chosen documents that overlap with the test set", "#rank", cases, check["overlapping"])
-        )
+        tables.append(_overlaps("Chosen documents that overlap with the test set", "rank", cases, check["overlapping"]))
     if exclude is not None:
         left_out = [(item.position, item.overlap[0]) for item in selection.cut.dropped if item.overlap is not None]
         words.append(
@@ -373,7 +372,7 @@ def _leaks(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         places = selection.ranking.sources.pool.corpus.source_positions(shown).tolist()
         described = [exclude.describe(match) for _, match in left_out[:_ROWS]]
         cases = list(zip(places, described, strict=True))
-        tables.append(_overlaps("Documents left out, by position in the source", "#position", cases, len(left_out)))
+        tables.append(_overlaps("Documents left out, by position in the source", "position", cases, len(left_out)))
     if check is None and exclude is None:
         words.append("No test set was given to look for (--check, --exclude).")
     return {"words": " ".join(words), "tables": [each for each in tables if each["rows"]]}
@@ -391,7 +390,8 @@ def _overlaps(title: str, place: str, cases: list[tuple[int, dict[str, Any]]], t
         for at, case in cases
     ]
     left = f"and {count(total - len(rows))} more" if total > len(rows) else ""
-    return {"title": title, "columns": ["example", place, "#overlap", "shared words"], "rows": rows, "left_out": left}
+    columns: list[Column] = [("example", ""), (place, "n"), ("overlap", "n"), ("shared words", "text")]
+    return {"title": title, "columns": columns, "rows": rows, "left_out": left}
 
 
 def _settings(manifest: dict[str, Any]) -> list[tuple[str, str]]:

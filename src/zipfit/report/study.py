@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.outputs import replacing
 from zipfit.errors import ZipfitError
 from zipfit.report.figures import CHARTS, draw_charts, save
+from zipfit.report.figures.inline import inline
+from zipfit.report.figures.style import ON_DARK
 from zipfit.report.markdown import heading, table_markdown
-from zipfit.report.page import TALL, escape, figure_card, folded, page, pairs, table_html
+from zipfit.report.rendering import template
 from zipfit.report.statistics import main_arms
 from zipfit.report.tables import ROWS, arms_table, failed_table, methods_table, missing_table, top_documents
-from zipfit.report.verdict import Verdict, verdict
+from zipfit.report.verdict import verdict
 from zipfit.report.wording import count, plural, tidy
 from zipfit.study.results import load_results
 from zipfit.study.schema import Data
@@ -24,6 +26,8 @@ from zipfit.study.schema import Data
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zipfit.report.figures.inline import Drawing
+    from zipfit.report.figures.style import Chart
     from zipfit.report.tables import Table
     from zipfit.study.results import Results
 
@@ -64,20 +68,36 @@ def write_report(folder: str | Path) -> Path:
     models = []
     for index, model in enumerate(results.models):
         after = f"-{index + 1}-{_slug(model)}" if len(results.models) > 1 else ""
-        cards: dict[str, str] = {}
+        cards = []
         for chart in draw_charts(results, model):
             svg = save(chart.figure, "svg")
             for kind, content in (("svg", svg), ("png", save(chart.figure, "png"))):
                 path = figures / f"{chart.name}{after}.{kind}"
                 _write(path, content)
                 written.add(path.name)
-            cards[chart.name] = figure_card(chart, svg.decode("utf-8"), f"{chart.name}{after}".replace("_", "-"))
+            name = f"{chart.name}{after}".replace("_", "-")
+            cards.append(_Card(name, chart, inline(svg, name)))
         models.append(_model(results, model, cards))
     _remove_old(figures, written)
 
     report = folder / "report.html"
-    _write(report, page(f"{results.study.name} · zipfit study", _body(results, models)).encode("utf-8"))
+    _write(report, _page(results, models).encode("utf-8"))
     return report
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A figure on the page, under a name of its own."""
+
+    name: str
+    chart: Chart
+    drawing: Drawing
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it is as high as two."""
+        width, height = self.chart.figure.get_size_inches()
+        return bool(height > 1.5 * width)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -97,79 +117,47 @@ def _remove_old(figures: Path, written: set[str]) -> None:
             path.unlink()
 
 
-def _body(results: Results, models: list[str]) -> str:
-    description = results.study.description
-    lead = f'<p class="lead">{escape(description)}</p>' if description else ""
-    return (
-        '<main><header class="top"><p class="eyebrow">zipfit study</p>'
-        f"<h1>{escape(results.study.name)}</h1>{lead}</header>{''.join(models)}{_unfinished(results)}{_settings(results)}</main>"
-        "<footer>Spread over seeds is shown as lowest to highest in figures, and as ± the sample standard deviation in "
-        "tables. Every figure lies as PNG and SVG in figures/, and the numbers behind it in cells.jsonl, "
-        "losses.jsonl and selections.jsonl beside this page.</footer>"
+def _page(results: Results, models: list[dict[str, Any]]) -> str:
+    return template("study.html").render(
+        title=f"{results.study.name} · zipfit study",
+        colours=ON_DARK,
+        name=results.study.name,
+        description=results.study.description,
+        state=_state(results),
+        models=models,
+        left_out=plural(results.left_out, "cell") if results.left_out else "",
+        failed=failed_table(results),
+        missing=missing_table(results),
+        arms=arms_table(results),
+        **_settings(results),
     )
 
 
-def _model(results: Results, model: str, cards: dict[str, str]) -> str:
-    """All that there is to say of one model: the verdict beside the main figure, the table, the other figures."""
-    heading = f"<h2>{escape(model)}</h2>" if len(results.models) > 1 else ""
-    first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in cards else _LABELS
-    hero = cards.get(first, "")
-    rest = [card for name, card in cards.items() if name != first]
-    odd = " odd" if sum(2 if f'class="{TALL}"' in card else 1 for card in rest) % 2 else ""
-    parts = [
-        f'{heading}<section class="verdict">{_verdict(verdict(results, model), results)}{hero}</section>',
-        _methods(results, model),
-    ]
-    if rest:
-        parts.append(
-            "<h2>Figures</h2><p>Lower loss is better throughout. Under each figure: what comes out, what is plotted, "
-            "its settings.</p>"
-            f'<section class="grid{odd}">{"".join(rest)}</section>'
-        )
-    tops = top_documents(results, model)
-    if tops:
-        inner = "".join(folded(table.title, _top_html(table), index == 0) for index, table in enumerate(tops))
-        parts.append(
-            "<h2>What the selections begin with</h2><p>The documents that rank highest, scored by alignment whichever "
-            f'method chose them.</p><section class="card">{inner}</section>'
-        )
-    return "".join(parts)
+def _model(results: Results, model: str, cards: list[_Card]) -> dict[str, Any]:
+    """All that there is to say of one model: the verdict beside the main figure, the tables, the other figures."""
+    names = [card.chart.name for card in cards]
+    first = _HERO if any(arm.is_selection for arm in main_arms(results)) or _LABELS not in names else _LABELS
+    rest = [card for card in cards if card.chart.name != first]
+    return {
+        "name": model,
+        "verdict": verdict(results, model),
+        "hero": next((card for card in cards if card.chart.name == first), None),
+        "tested": _tested(results, model),
+        "tables": _method_tables(results, model),
+        "cards": rest,
+        "is_odd": sum(2 if card.is_tall else 1 for card in rest) % 2 == 1,
+        "tops": top_documents(results, model),
+    }
 
 
-def _top_html(table: Table) -> str:
-    return table_html(table, "text" if table.columns[-1][0] == "Text" else "")
-
-
-def _verdict(said: Verdict, results: Results) -> str:
-    facts = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(number)}</dd></div>" for number, what in said.facts)
-    return (
-        f'<div class="card"><h2 class="headline">{escape(said.headline)}</h2>'
-        + (f'<dl class="facts">{facts}</dl>' if facts else "")
-        + f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in said.sentences)}</ul>{_state(results)}</div>"
-    )
-
-
-def _state(results: Results) -> str:
+def _state(results: Results) -> dict[str, str]:
     """How much of the grid is there."""
     asked, failed, missing = len(results.places), len(results.failed), len(results.missing)
-    words = f"{count(asked - failed - missing)} of {plural(asked, 'cell')} finished"
-    if not failed and not missing:
-        return f'<p class="state whole">{words}.</p>'
     rest = [f"{count(failed)} failed"] * bool(failed) + [f"{count(missing)} not run yet"] * bool(missing)
-    return f'<p class="state">{words}; <a href="#unfinished">{", ".join(rest)}</a>.</p>'
-
-
-def _methods(results: Results, model: str) -> str:
-    tables = _method_tables(results, model)
-    if not tables:
-        return ""
-    first, *others = tables
-    inner = "".join(folded(other.title, table_html(other)) for other in others)
-    more = f'<section class="card">{inner}</section>' if inner else ""
-    return (
-        f"<h2>{escape(first.title)}</h2><p>{escape(_tested(results, model))}</p>"
-        f'<section class="card">{table_html(first)}</section>{more}'
-    )
+    return {
+        "finished": f"{count(asked - failed - missing)} of {plural(asked, 'cell')} finished",
+        "unfinished": ", ".join(rest),
+    }
 
 
 def _method_tables(results: Results, model: str) -> list[Table]:
@@ -214,22 +202,13 @@ def _tested(results: Results, model: str) -> str:
     return tested + (f" Before training: {statistics.fmean(before):.3f} nats a token." if before else "")
 
 
-def _unfinished(results: Results) -> str:
-    inner = ""
-    if results.left_out:
-        inner = f"<p>{plural(results.left_out, 'cell')} in the folder belong to no cell of the study as it is now.</p>"
-    for table, is_open in ((failed_table(results), True), (missing_table(results), False)):
-        if table is not None:
-            inner += folded(table.title, table_html(table, "long"), is_open)
-    return inner and f'<h2 id="unfinished">What is not in the figures</h2><section class="card">{inner}</section>'
-
-
-def _settings(results: Results) -> str:
+def _settings(results: Results) -> dict[str, dict[str, str]]:
+    """What all numbers rest on, by name: of the study, of its training, and of what made it."""
     study = results.study
-    values = {
+    settings = {
         **{name.capitalize(): _data(getattr(study, name)) for name in ("source", "target", "test")},
         "Models": ", ".join(results.models),
-        "Seeds": ", ".join(map(str, results.study.seeds)),
+        "Seeds": ", ".join(map(str, study.seeds)),
         "Evaluated every": f"{count(study.evaluate_every)} tokens" if study.evaluate_every else "before and after",
     }
     training = {name.replace("_", " "): _value(value) for name, value in asdict(study.settings).items()}
@@ -240,15 +219,11 @@ def _settings(results: Results) -> str:
     times = sorted(str(one["at"]) for one in made if one.get("at"))
     if times:
         versions["cells made"] = f"{times[0]} to {times[-1]}" if times[0] != times[-1] else times[0]
-    return (
-        "<h2>Settings</h2><p>What every figure and table above rests on.</p>"
-        f'<section class="card">{pairs({name: value for name, value in values.items() if value})}</section>'
-        '<section class="card">'
-        + folded("Training settings", pairs(training))
-        + folded("Arms", table_html(arms_table(results), "long"))
-        + folded("Versions and machine", pairs({name: value for name, value in versions.items() if value}))
-        + "</section>"
-    )
+    return {
+        "settings": {name: value for name, value in settings.items() if value},
+        "training": training,
+        "versions": {name: value for name, value in versions.items() if value},
+    }
 
 
 def _data(data: Sequence[Data]) -> str:

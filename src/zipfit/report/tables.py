@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from zipfit.report.statistics import Standing, best_selection, has_no_gap, standings
 from zipfit.report.wording import (
@@ -39,6 +39,16 @@ _EXPLAINED = {
 }
 
 
+Kind: TypeAlias = Literal["n", "long", "text", ""]
+"""What a column holds: numbers, whole sentences, texts of documents, or words."""
+
+Column: TypeAlias = tuple[str, Kind]
+"""A column's head and what it holds."""
+
+Entry: TypeAlias = str | tuple[str, str]
+"""What stands in a cell: a text, or a text and a remark on it."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of texts.
@@ -46,14 +56,14 @@ class Table:
     Attributes:
         title: a heading.
         caption: one sentence on what stands in it.
-        columns: heads, and whether a column holds numbers.
-        rows: cells, as many as columns; a second line of a cell is a remark on the first.
+        columns: the first names the rows.
+        rows: cells, as many as columns.
     """
 
     title: str
     caption: str
-    columns: tuple[tuple[str, bool], ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Entry, ...], ...]
 
 
 def methods_table(results: Results, model: str, budget: int | None, arms: Sequence[Arm]) -> Table | None:
@@ -66,21 +76,21 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
     ranked = [found for found in everyone if found.arm in arms]
     if not ranked:
         return None
-    columns: list[tuple[str, bool, Callable[[Standing], str]]] = [
-        ("Arm", False, lambda found: tidy(found.arm.name, 200)),
-        ("Test loss", True, lambda found: str(found.loss).replace(" ± ", "\n± ")),
-        ("Against random", True, _against),
-        ("Gap closed", True, _gap),
-        ("Bits a byte", True, lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
-        ("pass@1", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(1), "{:.1%}".format)),
-        ("pass@10", True, lambda found: _mean(found, lambda cell: cell.pass_at.get(10), "{:.1%}".format)),
-        ("Time to select", True, _time),
-        ("Documents", True, lambda found: _mean(found, lambda cell: cell.documents, count)),
-        ("Tokens", True, lambda found: _mean(found, lambda cell: cell.tokens, count)),
-        ("Mean bytes", True, lambda found: _mean(found, lambda cell: cell.mean_bytes, count)),
-        ("Alignment", True, lambda found: _mean(found, lambda cell: cell.alignment, "{:.3f}".format)),
-        ("Test overlap", True, _overlap),
-        ("Seeds", True, lambda found: str(len(found.cells))),
+    columns: list[tuple[str, Kind, Callable[[Standing], Entry]]] = [
+        ("Arm", "", lambda found: tidy(found.arm.name, 200)),
+        ("Test loss", "n", _loss),
+        ("Against random", "n", _against),
+        ("Gap closed", "n", _gap),
+        ("Bits a byte", "n", lambda found: _mean(found, lambda cell: cell.losses[-1].bits_per_byte, "{:.4f}".format)),
+        ("pass@1", "n", lambda found: _mean(found, lambda cell: cell.pass_at.get(1), "{:.1%}".format)),
+        ("pass@10", "n", lambda found: _mean(found, lambda cell: cell.pass_at.get(10), "{:.1%}".format)),
+        ("Time to select", "n", _time),
+        ("Documents", "n", lambda found: _mean(found, lambda cell: cell.documents, count)),
+        ("Tokens", "n", lambda found: _mean(found, lambda cell: cell.tokens, count)),
+        ("Mean bytes", "n", lambda found: _mean(found, lambda cell: cell.mean_bytes, count)),
+        ("Alignment", "n", lambda found: _mean(found, lambda cell: cell.alignment, "{:.3f}".format)),
+        ("Test overlap", "n", _overlap),
+        ("Seeds", "n", lambda found: str(len(found.cells))),
     ]
     filled = [column for column in columns if any(column[2](found) != _NONE for found in ranked)]
     titles = [title for title, _, _ in filled]
@@ -91,30 +101,34 @@ def methods_table(results: Results, model: str, budget: int | None, arms: Sequen
         caption=f"Means over {seeds_of([len(found.cells) for found in ranked])}, the lowest test loss first; "
         + "; ".join(_EXPLAINED[title] for title in titles if title in _EXPLAINED)
         + f".{no_gap}",
-        columns=tuple((title, numeric) for title, numeric, _ in filled),
+        columns=tuple((title, kind) for title, kind, _ in filled),
         rows=tuple(tuple(value(found) for _, _, value in filled) for found in ranked),
     )
 
 
-def _against(found: Standing) -> str:
+def _loss(found: Standing) -> Entry:
+    mean, _, deviation = str(found.loss).partition(" ")
+    return (mean, deviation) if deviation else mean
+
+
+def _against(found: Standing) -> Entry:
     spread = found.against_random
     if spread is None:
         return _NONE
-    around = f"\n{signed(spread.low)} to {signed(spread.high)}" if len(spread.values) > 1 else ""
-    return signed(spread.mean) + around
+    mean = signed(spread.mean)
+    return (mean, f"{signed(spread.low)} to {signed(spread.high)}") if len(spread.values) > 1 else mean
 
 
-def _gap(found: Standing) -> str:
+def _gap(found: Standing) -> Entry:
     if found.gap is None:
         return _NONE
-    seeds = found.gap.seeds
-    around = f"\n{percent(min(seeds))} to {percent(max(seeds))}" if len(seeds) > 1 else ""
-    return percent(found.gap.share) + around
+    seeds, share = found.gap.seeds, percent(found.gap.share)
+    return (share, f"{percent(min(seeds))} to {percent(max(seeds))}") if len(seeds) > 1 else share
 
 
-def _time(found: Standing) -> str:
-    lacking = f"\n{WITHOUT_ENCODING}" if found.is_spared_encoding else ""
-    return _mean(found, lambda cell: cell.selection_seconds, seconds) + lacking
+def _time(found: Standing) -> Entry:
+    mean = _mean(found, lambda cell: cell.selection_seconds, seconds)
+    return (mean, WITHOUT_ENCODING) if found.is_spared_encoding else mean
 
 
 def _mean(found: Standing, value: Callable[[Cell], float | None], write: Callable[[float], str]) -> str:
@@ -160,7 +174,13 @@ def _top(results: Results, arm: Arm, model: str) -> Table | None:
         )
         for document in top
     ]
-    columns = (("Rank", True), ("Score", True), ("Alignment", True), ("Source", False), ("Text", False))
+    columns: tuple[Column, ...] = (
+        ("Rank", "n"),
+        ("Score", "n"),
+        ("Alignment", "n"),
+        ("Source", ""),
+        ("Text", "text"),
+    )
     shown = len(columns) if any(document.text is not None for document in top) else len(columns) - 1
     return Table(
         title=tidy(arm.name, 80),
@@ -191,12 +211,12 @@ def failed_table(results: Results) -> Table | None:
         title="Cells that failed",
         caption="Cells that did not reach their end, with the reason and what was finished; no figure shows them.",
         columns=(
-            ("Arm", False),
-            ("Budget", True),
-            ("Model", False),
-            ("Seed", True),
-            ("Reason", False),
-            ("Finished", True),
+            ("Arm", ""),
+            ("Budget", "n"),
+            ("Model", ""),
+            ("Seed", "n"),
+            ("Reason", "long"),
+            ("Finished", "n"),
         ),
         rows=rows,
     )
@@ -214,7 +234,7 @@ def missing_table(results: Results) -> Table | None:
     return Table(
         title="Cells not run yet",
         caption="Cells that the study asks for and that are neither finished nor failed.",
-        columns=(("Arm", False), ("Model", False), ("Budget", True), ("Seeds", True)),
+        columns=(("Arm", ""), ("Model", "long"), ("Budget", "n"), ("Seeds", "n")),
         rows=tuple((*place, ", ".join(seeds)) for place, seeds in rows.items()),
     )
 
@@ -224,7 +244,7 @@ def arms_table(results: Results) -> Table:
     return Table(
         title="Arms",
         caption="What each arm trains on.",
-        columns=(("Arm", False), ("Documents", False), ("Budgets", True)),
+        columns=(("Arm", ""), ("Documents", "long"), ("Budgets", "n")),
         rows=tuple(
             (
                 tidy(arm.name, 200),
