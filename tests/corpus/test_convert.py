@@ -401,6 +401,10 @@ SPOKEN = [
     ({"content": [{"type": "audio", "transcript": "said"}]}, "said", "said", None),
     ({"content": [{"type": "input_audio", "input_audio": {"data": "x", "transcript": "said"}}]}, "said", "said", None),
     ({"content": "", "text": "c"}, "c", "c", None),
+    ({"content": [{"type": "text", "text": "", "content": "c"}]}, "c", "c", None),
+    ({"content": "c", "tool_calls": "[]", "function_call": "null"}, "c", "c", None),
+    ({"parts": [{"text": "c"}, "d"]}, "c\nd", "c\nd", None),
+    ({"content": {"content_type": "text", "parts": ["c", ""]}}, "c\n", "c\n", None),
     ({"role": "", "from": "gpt", "content": "c"}, "c", "c", None),
 ]  # fmt: skip
 
@@ -430,6 +434,13 @@ def test_reasoning_without_text_is_a_bad_record():
         ([{"title": "a", "text": "b"}], '[{"title": "a", "text": "b"}]'),
         ([{"degrees": 3}, {"degrees": 4}], '[{"degrees": 3}, {"degrees": 4}]'),
         ({"text": "plain"}, "plain"),
+        ({"type": "weather", "text": "sunny", "temp": 3}, '{"type": "weather", "text": "sunny", "temp": 3}'),
+        ({"value": 3}, '{"value": 3}'),
+        ({"content": {"temp": 3}}, '{"content": {"temp": 3}}'),
+        ([1, 2], "[1, 2]"),
+        (True, "true"),
+        (3, "3"),
+        ([{"type": "tool_result", "tool_use_id": "x"}, {"type": "text", "text": "plain"}], "plain"),
         ([{"type": "text", "text": "plain", "annotations": []}], "plain"),
         ([{"type": "image_url", "image_url": {"url": "data:"}}, {"type": "text", "text": "plain"}], "plain"),
     ],
@@ -457,3 +468,60 @@ def test_other_functions_are_no_tools(stored):
     record = {"prompt": "a", "completion": "b", "functions": stored}
     assert Reading().text(record) == "a\nb"
     assert "tools" not in converted(record, Reading(), "messages")
+
+
+GET = '{"name": "get", "arguments": {"city": "Oslo"}}'
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [{"name": "get", "args": {"city": "Oslo"}, "id": "1", "type": "tool_call"}],
+        [{"name": "get", "kwargs": {"city": "Oslo"}}],
+        json.dumps([{"type": "function", "function": {"name": "get", "arguments": {"city": "Oslo"}}}]),
+        [{"type": "custom", "id": "1", "custom": {"name": "get", "input": '{"city": "Oslo"}'}}],
+    ],
+)
+def test_calls_of_many_makers(calls):
+    record = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": calls}]}
+    assert Reading().text(record) == f"user: q\n\nassistant: {GET}"
+    (call,) = converted(record, Reading(), "messages")["messages"][1]["tool_calls"]
+    assert call["function"] == json.loads(GET)
+
+
+def test_a_call_among_the_parts_is_not_hidden_by_an_empty_text():
+    part = {"type": "tool_use", "text": "", "id": "1", "name": "get", "input": {"city": "Oslo"}}
+    assert [turn.text for turn in chat_turns([{"role": "assistant", "content": [part]}], "messages")] == [GET]
+
+
+def test_a_call_with_fields_of_another_kind_is_no_call_without_arguments():
+    chat = [{"role": "assistant", "content": "", "tool_calls": [{"name": "f", "options": {"x": 1}}]}]
+    with pytest.raises(BadRecordError, match="has a tool call without arguments; it has 'name', 'options'"):
+        chat_turns(chat, "messages")
+    said = '{"name": "f", "arguments": {}, "thought": "I think"}'
+    record = {"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": said}]}
+    assert converted(record, Reading(), "messages")["messages"][1] == {"role": "assistant", "content": said}
+
+
+def test_tools_as_later_interfaces_have_them():
+    chat = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    tool = {"type": "function", "name": "f", "parameters": {}}
+    made = converted(chat | {"tools": [tool]}, Reading(), "messages")
+    assert json.loads(made["tools"]) == [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    assert "tools" not in converted(chat | {"tools": "null"}, Reading(), "messages")
+    assert Reading().text(chat | {"tools": "null"}) == "user: q\n\nassistant: a"
+
+
+@pytest.mark.parametrize("system", ["sys", [{"type": "text", "text": "sys"}], [{"text": "sys"}], {"text": "sys"}])
+def test_a_system_prompt_may_be_parts(system):
+    record = {"system": system, "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    assert Reading().text(record) == "system: sys\n\nuser: q\n\nassistant: a"
+
+
+@pytest.mark.parametrize("name", ["chosen", "completion", "response"])
+def test_the_answer_may_stand_beside_the_chat(name):
+    asked = {"messages": [{"role": "user", "content": "q"}]}
+    assert Reading().text(asked | {name: "a", "rejected": "bad"}) == "user: q\n\nassistant: a"
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    assert converted(asked | {name: "a"}, Reading(), "messages") == {"messages": turns}
+    assert Reading().text({"messages": turns, name: "other"}) == "user: q\n\nassistant: a"

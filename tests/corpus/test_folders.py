@@ -90,6 +90,13 @@ def test_the_splits_of_a_saved_dictionary_are_its_folders(tmp_path, monkeypatch)
         expand(["saved@test"])
 
 
+def test_a_split_by_a_name_of_its_own_does_not_join_train(tmp_path):
+    names = [f"{split}/data-00000-of-00001.arrow" for split in ("holdout", "train")]
+    make(tmp_path / "dict", "dataset_dict.json", *names)
+    assert within(tmp_path / "dict", str(tmp_path / "dict"))[0] == names[1:]
+    assert within(tmp_path / "dict", f"{tmp_path}/dict@holdout")[0] == names[:1]
+
+
 def test_with_a_given_format_every_file_of_a_folder_is_taken(tree):
     files, passed_over = expand(["in"], any_format=True)
     assert "in/notes.pdf" in files

@@ -172,3 +172,33 @@ def test_a_moment_in_an_unknown_time_zone_is_the_same_in_utc(tmp_path, unit, zon
     for kind in ("jsonl", "json", "csv", "parquet", "arrow"):
         selection.save(tmp_path / f"{kind}.{kind}")
     assert '"1970-01-01T00:01:30+00:00"' in (tmp_path / "jsonl.jsonl").read_text()
+
+
+def test_json_is_what_it_says(tmp_path):
+    said = ['{"a": [1, "x"]}', "3", '"text"', "null", None, "no JSON", "[" * 100_000]
+    values = [{"a": [1, "x"]}, 3, "text", None, None, "no JSON", "[" * 100_000]
+    column = pa.ExtensionArray.from_storage(pa.json_(), pa.array(said))
+    batch = pa.RecordBatch.from_arrays(
+        [column, pa.ListArray.from_arrays([0, *range(1, len(said) + 1)], column)], ["j", "l"]
+    )
+    assert rows_of(batch) == [{"j": value, "l": [value]} for value in values]
+    chats = [json.dumps({"role": role, "content": role}) for role in ("user", "assistant")]
+    messages = pa.ListArray.from_arrays([0, 2], pa.ExtensionArray.from_storage(pa.json_(), pa.array(chats)))
+    pq.write_table(pa.table({"messages": messages}), tmp_path / "chats.parquet")
+    (chosen,) = select(str(tmp_path / "chats.parquet"), ["user"], top=1)
+    assert chosen["messages"] == [json.loads(chat) for chat in chats]
+
+
+def test_extension_types_of_others_are_read_by_their_storage():
+    class Square(pa.ExtensionType):
+        value_type = "float32"  # no type of Arrow, as that of an array of `datasets`
+
+        def __init__(self):
+            super().__init__(pa.list_(pa.list_(pa.float32())), "zipfit.square")
+
+        def __arrow_ext_serialize__(self):
+            return b""
+
+    column = pa.ExtensionArray.from_storage(Square(), pa.array([[[1.0, 2.0]]], pa.list_(pa.list_(pa.float32()))))
+    (chosen,) = select(pa.table({"text": ["a"], "m": column}), ["t"], top=1)
+    assert chosen["m"] == [[1.0, 2.0]]

@@ -438,3 +438,18 @@ def test_rows_are_picked_of_more_text_than_one_column_of_arrow_holds():
     batches = [pa.record_batch({"text": ["a", "b"], "x": texts}) for _ in range(3)]
     found = as_table(batches, [4, 0], None)
     assert found.to_pydict() == {"text": ["a", "a"], "x": ["\0", "\0"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (b'{"text": "a", "x": 1e400, "y": 1.10, "zipfit_score": 1.0, "zipfit_rank": 7}', b'{"text": "a", "x": 1e400, "y": 1.10'),
+        (b'{"zipfit_score": 1, "text": "a", "x": 0.12345678901234567890123}', b'{"text": "a", "x": 0.12345678901234567890123'),
+        (b'{"text": "a", "zipfit_rank": 1, "\xc3\xa9": {"zipfit_score": 1.0, "zipfit_rank": 3}}', b'{"text": "a", "\xc3\xa9": {"zipfit_score": 1.0, "zipfit_rank": 3}'),
+        (b'{"text": "a", "x": {"zipfit_score": 1.0, "zipfit_rank": 3}}', b'{"text": "a", "x": {"zipfit_score": 1.0, "zipfit_rank": 3}'),
+        (b'{"x": NaN, "zipfit_score": 1, "text": "a"}', b'{"x": NaN, "text": "a"'),
+    ],
+)  # fmt: skip
+def test_old_fields_give_way_and_all_else_keeps_its_digits(tmp_path, line, kept):
+    write(tmp_path / "a.jsonl", [[line]], [0], [(0.5, 1)])
+    assert (tmp_path / "a.jsonl").read_bytes() == kept + b', "zipfit_score": 0.5, "zipfit_rank": 1}\n'

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 # Keys of a turn, of which the first that is filled counts (in `conversations`, ShareGPT's own come first).
 _ROLE_KEYS = ("role", "from", "speaker", "sender", "author")
-_CONTENT_KEYS = ("content", "value", "text", "message", "utterance")
+_CONTENT_KEYS = ("content", "value", "text", "message", "utterance", "parts")
 _SHAREGPT = (("from", *_ROLE_KEYS), ("value", *_CONTENT_KEYS))
 _BESIDE_KEYS = ("refusal", "audio")  # of OpenAI: besides the content or in its place
-_PART_KEYS = ("text", "value", "content", "refusal", "transcript")
+_PART_KEYS = ("text", "value", "content", "refusal", "transcript", "parts")
 # Of these all count: OpenRouter gives the same words as a string and as parts. A part of these types is reasoning too.
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 _REASONING_PARTS = ("text", "thinking", "reasoning", "content", "summary")
@@ -31,7 +31,13 @@ _HIDDEN_REASONING = ("redacted_thinking", "reasoning.encrypted")
 _CALL_KEYS = ("tool_calls", "function_call")
 _CALLING_ROLES = ("function_call", "tool_call")  # of ShareGPT, whose content is a call
 _MORE_KEYS = frozenset((*_BESIDE_KEYS, *_REASONING_KEYS, *_CALL_KEYS))
-_ARGUMENT_KEYS = ("arguments", "parameters", "input")
+_ARGUMENT_KEYS = ("arguments", "parameters", "input", "args", "kwargs")
+_CALL_WRAPPERS = ("function", "custom")  # under which a call, or a tool, has its name
+_OF_CALLS = frozenset(("name", "id", "type", "index", "call_id", "status"))  # which a call may have besides arguments
+
+# Parts whose text is under one of `_PART_KEYS` whatever else they have; of other types, a tool's result is data.
+_RESULT_TYPES = ("tool_result", "tool_response")  # which may be empty
+_TEXT_TYPES = ("text", "input_text", "output_text", "refusal", *_RESULT_TYPES)
 
 # Parts of a multi-modal message that hold no text, by their type or by a key.
 _MEDIA = ("image", "image_url", "input_image", "video", "video_url", "audio", "audio_url", "input_audio", "file")
@@ -147,12 +153,21 @@ def said_and_called(turn: Turn) -> tuple[str, list[Call]]:
     """A turn's content and its tool calls; calls that the data hold as text, or among the parts, are content."""
     if turn.role.lower() in _CALLING_ROLES and not turn.calls:
         items = _items(parsed(turn.content))
-        if items and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items):
+        if items and all(_is_call(item) for item in items):
             return "", [_call(item, turn.role) for item in items]
     calls = [call for call in turn.calls if isinstance(call, Call)]
     if len(calls) == len(turn.calls):
         return turn.content, calls
     return turn._replace(reasoning="").text, []
+
+
+def content_text(content: Any, name: str) -> str:
+    """The text of what is said: a string, a part, or a list of these.
+
+    Raises:
+        BadRecordError: something in it is not text.
+    """
+    return _content(content, name)
 
 
 def tools_text(tools: Any, name: str) -> str:
@@ -234,11 +249,33 @@ def _items(value: Any) -> Sequence[Any]:
 
 
 def _tools(tools: Any) -> Iterator[Any]:
-    for tool in _items(parsed(tools) if isinstance(tools, str) else tools):
-        if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-            tool = tool["function"]
+    for tool in _items(_given(tools)):
+        if isinstance(tool, dict):
+            tool = _unwrapped(tool)
+            if tool.get("type") == "function" and "name" in tool:  # the wrapper's, of OpenAI's later form
+                tool = {key: value for key, value in tool.items() if key != "type"}
         if _filled(tool) if isinstance(tool, dict) else tool is not None:
             yield tool
+
+
+def _given(value: Any) -> Any:
+    """What a value is that may be the JSON of one; None for the JSON of null."""
+    if not isinstance(value, str):
+        return value
+    return None if value.strip() == "null" else parsed(value)
+
+
+def _unwrapped(record: dict[str, Any]) -> dict[str, Any]:
+    """What a call or a tool holds, without the wrapper."""
+    return next((record[key] for key in _CALL_WRAPPERS if isinstance(record.get(key), dict)), record)
+
+
+def _is_call(item: Any) -> bool:
+    """Whether a record is a call and nothing besides."""
+    if not isinstance(item, dict):
+        return False
+    inner = _unwrapped(item)
+    return isinstance(inner.get("name"), str) and _OF_CALLS.union(_ARGUMENT_KEYS).issuperset(_filled(inner))
 
 
 def _key(record: dict[Any, Any], keys: Sequence[str]) -> str | None:
@@ -312,9 +349,12 @@ def _is_data(said: Any) -> bool:
     """Whether a tool's result is data, and no text or parts of one."""
     if isinstance(said, (list, tuple)):
         return any(map(_is_data, said))
-    if not isinstance(said, dict) or _is_media(said):
+    if not isinstance(said, dict):
+        return isinstance(said, (bool, int, float))
+    if _is_media(said) or _is_reasoning(said) or said.get("type") in _TEXT_TYPES:
         return False
-    return _key(said, _PART_KEYS) is None or ("type" not in said and len(_filled(said)) > 1)
+    filled = [key for key in _filled(said) if key != "type"]
+    return len(filled) != 1 or filled[0] not in _PART_KEYS or _is_data(said[filled[0]])
 
 
 def _beside(turn: dict[str, Any]) -> Iterator[str]:
@@ -379,7 +419,7 @@ def _part(part: Any, name: str) -> Iterator[str]:
             yield plain(part, name)
         return
     filled = _filled(part)
-    key = next((key for key in _PART_KEYS if key in filled), None)
+    key = next((key for key in _PART_KEYS if key in filled and not _is_empty(part[key])), None)
     if _is_reasoning(part):
         return  # which stands before the content
     if key is not None:
@@ -389,7 +429,9 @@ def _part(part: Any, name: str) -> Iterator[str]:
     elif _is_media(part):
         spoken = (value.get("transcript") for value in part.values() if isinstance(value, dict))
         yield from (transcript for transcript in spoken if isinstance(transcript, str))
-    elif filled not in ([], ["type"]) or _key(part, _PART_KEYS) is None:
+    elif any(key in filled for key in _PART_KEYS):
+        yield ""
+    elif part.get("type") not in _RESULT_TYPES and (filled not in ([], ["type"]) or _key(part, _PART_KEYS) is None):
         raise BadRecordError(f"field {name!r} has a part without text; it has {names(part)}")
 
 
@@ -398,7 +440,10 @@ def _is_media(part: dict[str, Any]) -> bool:
 
 
 def _calls(calls: Any, name: str) -> Iterator[Call | str]:
-    for call in _items(calls):
+    given = _given(calls)
+    if given is not calls and given is not None and not all(map(_is_call, _items(given))):
+        given = calls  # a text of another kind
+    for call in _items(given):
         if isinstance(call, dict):
             if _filled(call):
                 yield _call(call, name)
@@ -407,11 +452,13 @@ def _calls(calls: Any, name: str) -> Iterator[Call | str]:
 
 
 def _call(call: dict[str, Any], name: str) -> Call:
-    inner = call["function"] if isinstance(call.get("function"), dict) else call
+    inner = _unwrapped(call)
     function = inner.get("name")
     if not isinstance(function, str):
         raise BadRecordError(f"field {name!r} has a tool call without a name; it has {names(inner)}")
     key = _key(inner, _ARGUMENT_KEYS)
+    if key is None and not _OF_CALLS.issuperset(_filled(inner)):
+        raise BadRecordError(f"field {name!r} has a tool call without arguments; it has {names(inner)}")
     arguments = {} if key is None or inner[key] in (None, "") else inner[key]
     text = arguments if isinstance(arguments, str) else _json(arguments, f"{name}.{key}")
     identity = call.get("id")

@@ -100,6 +100,8 @@ def _of_split(folder: str, names: list[str], wanted: str | None, by_folder: bool
     within = [name.removeprefix(folder).lstrip("/") for name in names]
     splits = [split_of(name) for name in within]
     if wanted is None:
+        if by_folder:
+            splits = [split or name.split("/")[0] for split, name in zip(splits, within, strict=True)]
         told = {split for split in splits if split is not None}
         return [n for n, s in zip(names, splits, strict=True) if s == "train"] if told > {"train"} else names
     # A split of a data set's own, as test_sft, is told by the name of its folder or of a shard.

@@ -7,13 +7,14 @@ import re
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.chat import (
     Turn,
     are_functions,
     chat_turns,
+    content_text,
     is_chat,
     joined,
     kind,
@@ -84,6 +85,9 @@ FORMS = ("messages", "prompt-completion", "text")
 _TOOLS = ("functions", "tools")
 _BEFORE = (*_TOOLS, "system_prompt", "system")
 _HISTORY = "history"
+
+_ANSWERS = ("chosen", "completion", "response")
+"""Fields that hold the answer to a chat which ends with the user's turn."""
 
 
 class ReadAs(NamedTuple):
@@ -407,6 +411,11 @@ def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[s
             turns = chat_turns(value, shape[0])
         if is_chat(record.get("chosen")):
             turns = joined(turns, chat_turns(record["chosen"], "chosen"))
+        elif turns and turns[-1].speaker == "user":
+            answers = (
+                Turn("assistant", text) for name in _ANSWERS if isinstance(text := record.get(name), str) and text
+            )
+            turns = [*turns, *islice(answers, 1)]
     else:
         chat = any(is_chat(record.get(name)) for name in shape)
         asked = [turn for name in shape[:-1] for turn in _field(record, name, "user")]
@@ -452,7 +461,8 @@ def _field(record: Mapping[str, Any], name: str, role: str) -> list[Turn]:
     if name in _TOOLS:
         role, text = "tools", tools_text(value, name)
     else:
-        text = _answers(value, name) if role == "assistant" else plain(value, name)
+        is_parts = role == "system" and isinstance(value, (list, dict))  # of Anthropic
+        text = _answers(value, name) if role == "assistant" else (content_text if is_parts else plain)(value, name)
     return [Turn(role, text)] if text else []
 
 

@@ -198,9 +198,11 @@ def types_within(kind: pa.DataType) -> list[pa.DataType]:
     """The types that a type holds: of fields, elements, a map's keys and items, a dictionary's values."""
     import pyarrow as pa
 
+    if isinstance(kind, pa.BaseExtensionType):
+        return [kind.storage_type]
     if pa.types.is_struct(kind) or pa.types.is_union(kind):
         return [kind.field(index).type for index in range(kind.num_fields)]
-    parts = ("key_type", "item_type") if pa.types.is_map(kind) else ("value_type", "storage_type")
+    parts = ("key_type", "item_type") if pa.types.is_map(kind) else ("value_type",)
     return [getattr(kind, part) for part in parts if hasattr(kind, part)]
 
 

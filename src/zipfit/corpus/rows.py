@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
+
+_JSON = "arrow.json"  # the extension type of values that differ from row to row, as `datasets` makes it of JSON Lines
 
 # What Arrow raises of a value that Python has no type for; a zone that is not known is a key that is not there.
 _NO_PYTHON_TYPE = (OverflowError, ValueError, KeyError)
@@ -17,7 +20,7 @@ def rows_of(batch: pa.RecordBatch, errors: str = "strict") -> list[dict[str, Any
 
     A time that Python has no type for becomes text: of nanoseconds as `isoformat` and `str` write it, with nine digits
     after the second; of the year 10000, say, as Arrow prints it. A moment in a time zone that is not known here is the
-    same moment in UTC.
+    same moment in UTC. JSON is what it says.
 
     Raises:
         UnicodeDecodeError: a string is not UTF-8, with strict `errors`.
@@ -59,6 +62,12 @@ def _value(scalar: pa.Scalar, errors: str) -> Any:
         return _value(scalar.dictionary[scalar.index.as_py()], errors)
     if isinstance(scalar, (pa.RunEndEncodedScalar, pa.UnionScalar)):
         return _value(scalar.value, errors)
+    if isinstance(scalar, pa.ExtensionScalar) and scalar.type.extension_name == _JSON:
+        text = _value(scalar.value, errors)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
     if isinstance(scalar, pa.ExtensionScalar) and "[ns" in str(scalar.type.storage_type):
         return _value(scalar.value, errors)
     if isinstance(scalar, (pa.TimestampScalar, pa.DurationScalar, pa.Time64Scalar)) and scalar.type.unit == "ns":

@@ -7,6 +7,7 @@ import gzip
 import importlib
 import io
 import json
+import re
 import tempfile
 from array import array
 from bisect import bisect_right
@@ -422,14 +423,30 @@ def _with_fields(lines: Iterable[bytes], added: Sequence[tuple[float, int]] | No
     for line, (score, rank) in zip(lines, added, strict=True):
         text = line.strip()
         if b'"zipfit_' in text:  # perhaps a selection of a selection: the old fields give way
-            record = parse_record(text)
-            if not record.keys().isdisjoint(_ADDED):
-                text = dump_record({name: value for name, value in record.items() if name not in _ADDED})
+            text = _without_fields(text)
         body = text[:-1].rstrip()
         separator = b"" if body == b"{" else b", "
         yield b'%b%b"%b": %b, "%b": %d}' % (
             body, separator, SCORE_FIELD.encode(), json.dumps(score).encode(), RANK_FIELD.encode(), rank,
         )  # fmt: skip
+
+
+_FIELDS_AT_END = re.compile(rf',?\s*"{SCORE_FIELD}": [^\s,"{{}}\[\]]+, "{RANK_FIELD}": \d+\s*(?=\}}$)'.encode())
+
+
+def _without_fields(text: bytes) -> bytes:
+    """A JSON object without the score and rank of an earlier selection; all else as it is."""
+    import msgspec
+
+    text = _FIELDS_AT_END.sub(b"", text)  # where zipfit writes them
+    if parse_record(text).keys().isdisjoint(_ADDED):
+        return text
+    try:
+        fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:  # of NaN, say, which is no JSON
+        return dump_record({name: value for name, value in parse_record(text).items() if name not in _ADDED})
+    kept = (dump_record({name: None})[1:-5] + bytes(value) for name, value in fields.items() if name not in _ADDED)
+    return b"{" + b", ".join(kept) + b"}"
 
 
 def _write_json(output: BinaryIO, lines: Iterable[bytes], as_array: bool) -> None:

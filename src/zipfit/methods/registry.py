@@ -9,6 +9,7 @@ import os
 import re
 import reprlib
 import sys
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from types import ModuleType
 
     from zipfit.methods.base import Method
@@ -53,6 +54,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method:
     """
     method_class = _method_class(name)
     need(isinstance(method_class, type), f"method {name!r}: is no class")
+    need(isinstance(options, Mapping), f"method {name!r}: options go by name, and are not {reprlib.repr(options)}")
     check_method(method_class)
     try:
         method = method_class(**_converted(name, method_class, options))
