@@ -9,9 +9,6 @@ import pytest
 from support import Page, needs_nothing_but_itself, pool_records, target_texts
 from synthetic_results import FEW, HOSTILE, arm, write_results
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("scipy")
-
 import zipfit
 from zipfit.report.rendering import template
 
