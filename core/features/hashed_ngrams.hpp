@@ -103,17 +103,13 @@ class HashedNgrams {
       const std::size_t n_ngrams = n_tokens - n + 1;
       const std::size_t done = out.size();
       out.resize(done + n_ngrams);
-      for (std::size_t first = 0; first < n_ngrams; first += kGroup) {
-        const std::size_t group = std::min(kGroup, n_ngrams - first);
-        if (n == 1) {
-          look_up(
-              tokens_memo_, [&](std::size_t i, auto& key) { return token_key(i, key); }, 1, first, group,
-              out.data() + done);
-        } else {
-          look_up(
-              ngrams_memo_, [&](std::size_t i, auto& key) { return ngram_key(i, n, key); }, n, first, group,
-              out.data() + done);
-        }
+      if (n == 1) {
+        look_up(
+            tokens_memo_, [&](std::size_t i, auto& key) { return token_key(i, key); }, 1, n_ngrams, out.data() + done);
+      } else {
+        look_up(
+            ngrams_memo_, [&](std::size_t i, auto& key) { return ngram_key(i, n, key); }, n, n_ngrams,
+            out.data() + done);
       }
       if (n == 1) std::copy_n(numbers_.begin(), n_tokens, token_numbers_.begin());
     }
@@ -189,13 +185,39 @@ class HashedNgrams {
     return hash_(joined_);
   }
 
-  // The buckets of the n-grams first .. first + group - 1, to their places in `out`, and their numbers.
-  template <class Memo, class KeyOf, class Bucket>
-  void look_up(Memo& memo, KeyOf key_of, std::size_t n, std::size_t first, std::size_t group, Bucket* out) {
+  // What some n-grams are to be looked up by.
+  template <class Memo>
+  struct Claims {
     std::array<typename Memo::Key, kGroup> keys;
-    std::array<typename Memo::Slot*, kGroup> slots;
-    for (std::size_t j = 0; j < group; ++j) slots[j] = key_of(first + j, keys[j]) ? memo.claim(keys[j]) : nullptr;
+    std::array<typename Memo::Slot*, kGroup> slots;  // null for an n-gram that has no key
+  };
 
+  // The bucket and the number of each of the n-grams of order n.
+  template <class Memo, class KeyOf, class Bucket>
+  void look_up(Memo& memo, KeyOf key_of, std::size_t n, std::size_t n_ngrams, Bucket* out) {
+    // While a group is looked up, the next one is claimed.
+    Claims<Memo> claims[2];
+    claim(memo, key_of, 0, std::min(kGroup, n_ngrams), claims[0]);
+    for (std::size_t first = 0, turn = 0; first < n_ngrams; first += kGroup, turn ^= 1) {
+      const std::size_t group = std::min(kGroup, n_ngrams - first);
+      const std::size_t next = first + group;
+      claim(memo, key_of, next, std::min(kGroup, n_ngrams - next), claims[turn ^ 1]);
+      resolve(claims[turn], n, first, group, out);
+    }
+  }
+
+  template <class Memo, class KeyOf>
+  void claim(Memo& memo, KeyOf key_of, std::size_t first, std::size_t group, Claims<Memo>& claims) {
+    for (std::size_t j = 0; j < group; ++j) {
+      claims.slots[j] = key_of(first + j, claims.keys[j]) ? memo.claim(claims.keys[j]) : nullptr;
+    }
+  }
+
+  // The buckets of the n-grams first .. first + group - 1, to their places in `out`, and their numbers.
+  template <class Memo, class Bucket>
+  void resolve(Claims<Memo>& claims, std::size_t n, std::size_t first, std::size_t group, Bucket* out) {
+    auto& keys = claims.keys;
+    auto& slots = claims.slots;
     std::array<Sha256Block, kGroup + 1> texts;  // one more for what `write` writes behind a block
     std::array<std::size_t, kGroup> sizes;
     std::array<std::size_t, kGroup> missing;
