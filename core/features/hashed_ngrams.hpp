@@ -5,9 +5,8 @@
 // so memos stand in front. Of a token the key is its bytes; of a longer n-gram two numbers, those of the n-gram without
 // its last token and of that token, as in a trie. Each memo entry has a number of its own, which is never given again:
 // so a memo can be direct-mapped, a clash just overwrites, and what was built on the number that is lost is never found
-// again. It is exact, its memory is fixed, and on a pool of 46 MB from a hundred sources it answers three n-grams
-// in four. What is left is hashed some n-grams at a time. (With two places for a key it answers four in five, in the same
-// time.)
+// again. It is exact, its memory is fixed, and on a pool of 46 MB from a hundred sources it answers three n-grams in
+// four (four in five with two places for each key, in the same time). What is left is hashed some n-grams at a time.
 #pragma once
 
 #include <algorithm>
