@@ -20,8 +20,13 @@ class PairSizer {
  public:
   virtual ~PairSizer() = default;
 
-  /// Returns C(x), and writes C(x followed by target columns[i]) to sizes[i], for `count` targets.
-  virtual std::int64_t sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) = 0;
+  /// Finds C(x), and C(x followed by target columns[i]) for each i below `count`; written to `*source` and `sizes[i]`
+  /// by then or by finish().
+  virtual void sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* source,
+                     std::int64_t* sizes) = 0;
+
+  /// Writes what is still to be written, of all texts so far.
+  virtual void finish() = 0;
 };
 
 /// Targets prepared for being compressed after many texts. They are copied: the caller's may go.

@@ -78,11 +78,15 @@ void check_pairs(Input input, MakePairs make_pairs, Reference reference) {
   }
   zipfit::Pairs* const pairs = make_pairs(views.data(), views.size());
   zipfit::PairSizer* const sizer = pairs->sizer();
-  std::vector<std::int64_t> sizes(targets.size());
   for (std::size_t j = 0; j < targets.size(); ++j) expect(pairs->target_sizes()[j], reference(targets[j]), "target");
-  for (const std::string& source : sources) {
-    expect(sizer->sizes(view(source), columns.data(), columns.size(), sizes.data()), reference(source), "source");
-    for (std::size_t j = 0; j < targets.size(); ++j) expect(sizes[j], reference(source + targets[j]), "pair");
+  std::int64_t own[2];
+  std::vector<std::int64_t> sizes[2] = {std::vector<std::int64_t>(targets.size()),
+                                        std::vector<std::int64_t>(targets.size())};
+  for (int i = 0; i < 2; ++i) sizer->sizes(view(sources[i]), columns.data(), columns.size(), &own[i], sizes[i].data());
+  sizer->finish();
+  for (int i = 0; i < 2; ++i) {
+    expect(own[i], reference(sources[i]), "source");
+    for (std::size_t j = 0; j < targets.size(); ++j) expect(sizes[i][j], reference(sources[i] + targets[j]), "pair");
   }
   delete sizer;
   delete pairs;

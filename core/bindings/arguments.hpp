@@ -41,7 +41,8 @@ template <class T, int Dimensions>
 auto array(nanobind::handle value, const char* name) {
   nanobind::ndarray<const T, nanobind::ndim<Dimensions>, nanobind::c_contig, nanobind::device::cpu> found;
   if (!nanobind::try_cast(value, found, false)) {
-    const std::string type = (std::is_floating_point_v<T> ? "float" : "int") + std::to_string(8 * sizeof(T));
+    const char* const kind = std::is_floating_point_v<T> ? "float" : std::is_unsigned_v<T> ? "uint" : "int";
+    const std::string type = kind + std::to_string(8 * sizeof(T));
     throw wrong_type(name, "a contiguous array of " + type + " with " + std::to_string(Dimensions) + " dimensions",
                      value);
   }

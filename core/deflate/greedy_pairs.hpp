@@ -22,8 +22,8 @@ class GreedyPairs {
         text_(kLongestFastPair + kReadAhead),
         log_(kLongestFastPair) {}
 
-  /// Takes the next x.
-  void start(Bytes x) {
+  /// Takes the next x, whose C(x) goes to `*size` by then or by finish().
+  void start(Bytes x, std::int64_t* size) {
     for (unsigned at = 0; at + kMinMatch <= x_size_; ++at) head_[hash3(text_.data() + at)] = 0;
     std::memcpy(text_.data(), x.data, x.size);
     x_size_ = static_cast<unsigned>(x.size);
@@ -31,7 +31,7 @@ class GreedyPairs {
     logged_ = 0;
     parse<true>(prefix_, x_size_);
     logged_ = 0;  // what x entered stays
-    size_pair(x_size_, &x_bytes_);
+    size_pair(x_size_, size);
   }
 
   /// Sizes x followed by target j; `*size` is written by then or by finish().
@@ -41,11 +41,8 @@ class GreedyPairs {
     size_pair(x_size_ + static_cast<unsigned>(t.size), size);
   }
 
-  /// Sizes what is still waiting; returns C(x).
-  std::int64_t finish() {
-    batch_.flush();
-    return x_bytes_;
-  }
+  /// Sizes what is still waiting.
+  void finish() { batch_.flush(); }
 
  private:
   struct State {
@@ -137,7 +134,6 @@ class GreedyPairs {
   Batch batch_;
   State prefix_;
   unsigned x_size_ = 0;
-  std::int64_t x_bytes_ = 0;
 };
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

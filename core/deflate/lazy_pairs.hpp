@@ -20,8 +20,8 @@ class LazyPairs {
   LazyPairs(const LazyPairs&) = delete;  // the search holds on to the chains
   LazyPairs& operator=(const LazyPairs&) = delete;
 
-  /// Takes the next x.
-  void start(Bytes x) {
+  /// Takes the next x, whose C(x) goes to `*size` by then or by finish().
+  void start(Bytes x, std::int64_t* size) {
     source_.start(x);
     prefix_ = {};
     parse_source<true>(prefix_, source_, search_, level_, source_.size());
@@ -29,7 +29,7 @@ class LazyPairs {
     LazyState own = prefix_;
     parse_source<false>(own, source_, search_, level_, source_.size());
     if (own.literal_pending) own.histogram.add_literal(source_.text()[source_.size() - 1]);
-    batch_.add(own.histogram, source_.size(), &x_bytes_);
+    batch_.add(own.histogram, source_.size(), size);
   }
 
   /// Sizes x followed by target j; `*size` is written by then or by finish().
@@ -44,11 +44,8 @@ class LazyPairs {
     batch_.add(state.histogram, total, size);
   }
 
-  /// Sizes what is still waiting; returns C(x).
-  std::int64_t finish() {
-    batch_.flush();
-    return x_bytes_;
-  }
+  /// Sizes what is still waiting.
+  void finish() { batch_.flush(); }
 
  private:
   const Targets& targets_;
@@ -58,7 +55,6 @@ class LazyPairs {
   LazySearch search_;
   Batch batch_;
   LazyState prefix_;
-  std::int64_t x_bytes_ = 0;
 };
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

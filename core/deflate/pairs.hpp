@@ -40,17 +40,19 @@ class GzipPairSizer final : public PairSizer {
   explicit GzipPairSizer(const GzipPairs& pairs, const Options&... options)
       : pairs_(pairs), fast_(pairs.targets(), options...) {}
 
-  std::int64_t sizes(Text text, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) override {
+  void sizes(Text text, const std::int32_t* columns, std::size_t count, std::int64_t* source,
+             std::int64_t* sizes) override {
     const Bytes x = {text.data, text.size};
     const Targets& targets = pairs_.targets();
     const Level& level = pairs_.level();
     if (x.size == 0) {
       for (std::size_t i = 0; i < count; ++i) sizes[i] = pairs_.target_sizes()[columns[i]];
-      return kEmptyGzip;
+      *source = kEmptyGzip;
+      return;
     }
     const bool fast = fast_source(x.size);
     bool checkpointed = false;
-    if (fast) fast_.start(x);
+    if (fast) fast_.start(x, source);
     for (std::size_t i = 0; i < count; ++i) {
       const auto j = static_cast<std::size_t>(columns[i]);
       if (fast && fast_pair(x.size, targets[j].size)) {
@@ -61,9 +63,11 @@ class GzipPairSizer final : public PairSizer {
       checkpointed = true;
       sizes[i] = static_cast<std::int64_t>(sizer_.resume(checkpoint_, targets[j], level));
     }
-    if (fast) return fast_.finish();
-    return static_cast<std::int64_t>(checkpointed ? sizer_.resume(checkpoint_, {}, level) : sizer_.size(x, level));
+    if (fast) return;
+    *source = static_cast<std::int64_t>(checkpointed ? sizer_.resume(checkpoint_, {}, level) : sizer_.size(x, level));
   }
+
+  void finish() override { fast_.finish(); }
 
  private:
   const GzipPairs& pairs_;

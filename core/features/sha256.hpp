@@ -5,9 +5,10 @@
 // are under 56 bytes and so take a single compression; a memo in front (hashed_ngrams.hpp) answers the frequent ones.
 //
 // Two compressions, one result: the portable one of FIPS 180-4, and one on the x86 SHA instructions (x86/sha256.hpp),
-// chosen when the processor has them, with which counting n-grams takes half the time.
+// chosen when the processor has them. These wait for one another within a block, so blocks are handed over together.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -23,7 +24,11 @@
 namespace zipfit::features {
 
 using Sha256State = std::array<std::uint32_t, 8>;
-using Sha256Compress = void (*)(Sha256State&, const unsigned char* block);
+using Sha256Block = std::array<unsigned char, 64>;
+// Compresses n blocks, each into a state of its own.
+using Sha256Compress = void (*)(Sha256State* states, const Sha256Block* blocks, std::size_t n);
+
+inline constexpr std::size_t kSha256OneBlock = 64 - 1 - 8;  // bytes of text that a block holds with what follows them
 
 namespace sha256_detail {
 
@@ -45,9 +50,9 @@ inline std::uint32_t load_be32(const unsigned char* p) {
 }
 
 // FIPS 180-4, section 6.2.2.
-inline void compress_portable(Sha256State& state, const unsigned char* block) {
+inline void compress_block(Sha256State& state, const Sha256Block& block) {
   std::array<std::uint32_t, 64> w;
-  for (std::size_t i = 0; i < 16; ++i) w[i] = load_be32(block + 4 * i);
+  for (std::size_t i = 0; i < 16; ++i) w[i] = load_be32(block.data() + 4 * i);
   for (std::size_t i = 16; i < 64; ++i) {
     const std::uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
     const std::uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
@@ -72,9 +77,14 @@ inline void compress_portable(Sha256State& state, const unsigned char* block) {
   for (std::size_t i = 0; i < 8; ++i) state[i] += round[i];
 }
 
+inline void compress_portable(Sha256State* states, const Sha256Block* blocks, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) compress_block(states[i], blocks[i]);
+}
+
 #ifdef ZIPFIT_SHA_X86
-inline void compress_x86(Sha256State& state, const unsigned char* block) {
-  x86::sha256_block(state.data(), block, kRound.data());
+inline void compress_x86(Sha256State* states, const Sha256Block* blocks, std::size_t n) {
+  static_assert(sizeof *states == 32 && sizeof *blocks == 64);
+  x86::sha256_blocks(states->data(), blocks->data(), n, kRound.data());
 }
 #endif
 
@@ -90,23 +100,22 @@ inline Sha256Compress best_sha256_compress() {
 
 // SHA-256 of `text`, as eight 32-bit words, most significant first.
 inline Sha256State sha256(std::string_view text, Sha256Compress compress) {
-  constexpr std::size_t kBlock = 64;
-  constexpr std::size_t kLengthBytes = 8;
   Sha256State state = sha256_detail::kInitial;
-  std::size_t done = 0;
-  for (; text.size() - done >= kBlock; done += kBlock) {
-    compress(state, reinterpret_cast<const unsigned char*>(text.data()) + done);
+  const auto whole = text.size() / sizeof(Sha256Block);
+  Sha256Block block;
+  for (std::size_t i = 0; i < whole; ++i) {
+    std::memcpy(block.data(), text.data() + i * sizeof block, sizeof block);
+    compress(&state, &block, 1);
   }
   // What is left, a 1 bit, zeros, and the length in bits in the last eight bytes: one block, or two if it is too long.
-  std::array<unsigned char, 2 * kBlock> tail{};
-  const std::size_t rest = text.size() - done;
-  if (rest != 0) std::memcpy(tail.data(), text.data() + done, rest);
-  tail[rest] = 0x80;
-  const std::size_t padded = rest + 1 + kLengthBytes <= kBlock ? kBlock : 2 * kBlock;
+  const std::string_view rest = text.substr(whole * sizeof block);
+  std::array<Sha256Block, 2> tail{};
+  std::copy(rest.begin(), rest.end(), tail[0].begin());
+  tail[0][rest.size()] = 0x80;
+  const std::size_t last = rest.size() > kSha256OneBlock;
   const std::uint64_t bits = std::uint64_t{text.size()} * 8;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) tail[padded - 1 - i] = static_cast<unsigned char>(bits >> (8 * i));
-  compress(state, tail.data());
-  if (padded == 2 * kBlock) compress(state, tail.data() + kBlock);
+  for (std::size_t i = 0; i < 8; ++i) tail[last][sizeof block - 1 - i] = static_cast<unsigned char>(bits >> (8 * i));
+  for (std::size_t i = 0; i <= last; ++i) compress(&state, &tail[i], 1);
   return state;
 }
 
@@ -115,6 +124,7 @@ class Sha256Bucket {
  public:
   // Eight products of a 32-bit word and a power under 2^28 sum to less than 2^63.
   static constexpr std::uint32_t kMaxBuckets = std::uint32_t{1} << 28;
+  static constexpr std::size_t kTogether = 32;
 
   explicit Sha256Bucket(std::uint32_t buckets, Sha256Compress compress = best_sha256_compress())
       : buckets_(buckets), compress_(compress) {
@@ -125,16 +135,31 @@ class Sha256Bucket {
     }
   }
 
-  std::uint32_t operator()(std::string_view text) const {
-    const Sha256State digest = sha256(text, compress_);
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < digest.size(); ++i) sum += digest[i] * powers_[i];
-    return static_cast<std::uint32_t>(sum % buckets_);
+  std::uint32_t operator()(std::string_view text) const { return of(sha256(text, compress_)); }
+
+  // The same of n texts of one block each, n at most kTogether: text i is the first sizes[i] bytes, at most
+  // kSha256OneBlock, of a block that is 0 behind them.
+  void operator()(Sha256Block* texts, const std::size_t* sizes, std::size_t n, std::uint32_t* buckets) const {
+    std::array<Sha256State, kTogether> states;
+    for (std::size_t i = 0; i < n; ++i) {
+      states[i] = sha256_detail::kInitial;
+      texts[i][sizes[i]] = 0x80;
+      texts[i][62] = static_cast<unsigned char>(sizes[i] * 8 >> 8);
+      texts[i][63] = static_cast<unsigned char>(sizes[i] * 8);
+    }
+    compress_(states.data(), texts, n);
+    for (std::size_t i = 0; i < n; ++i) buckets[i] = of(states[i]);
   }
 
   std::uint32_t buckets() const { return buckets_; }
 
  private:
+  std::uint32_t of(const Sha256State& digest) const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < digest.size(); ++i) sum += digest[i] * powers_[i];
+    return static_cast<std::uint32_t>(sum % buckets_);
+  }
+
   std::uint32_t buckets_;
   Sha256Compress compress_;
   std::array<std::uint64_t, 8> powers_;

@@ -1,16 +1,13 @@
 // NLTK's WordPunctTokenizer, the regular expression \w+|[^\w\s]+, over UTF-8.
 //
-// What \w and \s mean depends on the Unicode version of the Python that runs, so their table is not compiled in: whoever
-// builds a tokenizer hands it the class of each code point as that Python's own `re` sees it.
-//
-// The tokens are written one after the other with single spaces between. No token contains a space, and an n-gram's key
-// is its tokens joined by spaces: so every n-gram is a contiguous piece of that text, with nothing to build or copy.
+// What \w and \s mean depends on the Unicode version of the Python that runs, so their table is not compiled in:
+// whoever builds a tokenizer hands it the class of each code point as that Python's own `re` sees it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,19 +15,11 @@ namespace zipfit::features {
 
 enum class CharClass : unsigned char { space = 0, word = 1, punctuation = 2 };
 
-// A text's tokens: `joined` holds them with single spaces between, token i at [starts[i], starts[i + 1] - 1).
-struct Tokens {
-  static constexpr std::size_t kSlack = 32;  // bytes that may be read after the last token
+// Where a token lies in its text, in bytes.
+struct Token {
+  std::size_t begin, end;
 
-  std::string joined;               // the tokens, then kSlack zeros
-  std::vector<std::size_t> starts;  // one for each token, and one where the next would start
-
-  std::size_t size() const { return starts.size() - 1; }
-
-  // Tokens first .. first + n - 1, joined by spaces.
-  std::string_view ngram(std::size_t first, std::size_t n) const {
-    return {joined.data() + starts[first], starts[first + n] - 1 - starts[first]};
-  }
+  std::string_view of(std::string_view text) const { return text.substr(begin, end - begin); }
 };
 
 class WordPunct {
@@ -45,24 +34,34 @@ class WordPunct {
     }
   }
 
-  // Split `text`, which is UTF-8 (surrogates encoded like other code points are fine), into `out`.
-  // A byte that belongs to no code point is taken as U+FFFD would be; only callers other than Python's str can have one.
-  void operator()(std::string_view text, Tokens& out) const {
-    out.joined.clear();
-    out.starts.clear();
+  // Split `text`, which is UTF-8 (surrogates encoded like other code points are fine), into the first of
+  // `tokens`, a scratch that grows as need be, and return how many they are.
+  // A byte that belongs to no code point is taken as U+FFFD would be; only callers other than Python's str can have
+  // one.
+  std::size_t operator()(std::string_view text, std::vector<Token>& tokens) const {
+    // Words are short, so a branch at their ends would be guessed wrong each time: every place is written down as a
+    // begin and as an end, and counts only if it was one.
+    std::size_t begun = 0, ended = 0;
+    CharClass before = CharClass::space;
     for (std::size_t i = 0; i < text.size();) {
-      const std::size_t begin = i;
-      const CharClass run = take(text, i);
-      for (std::size_t next = i; next < text.size() && take(text, next) == run;) i = next;
-      if (run == CharClass::space) continue;
-      out.starts.push_back(out.joined.size());
-      out.joined.append(text, begin, i - begin).push_back(' ');
+      if (tokens.size() < begun + kRoom) tokens.resize(2 * begun + kRoom);
+      Token* const out = tokens.data();
+      for (const std::size_t stop = std::min(text.size(), i + kRoom - 1); i < stop;) {
+        const std::size_t at = i;
+        const CharClass here = take(text, i);
+        out[ended].end = at;
+        ended += here != before && before != CharClass::space;
+        out[begun].begin = at;
+        begun += here != before && here != CharClass::space;
+        before = here;
+      }
     }
-    out.starts.push_back(out.joined.size());
-    out.joined.append(Tokens::kSlack, '\0');
+    if (ended < begun) tokens[ended].end = text.size();
+    return begun;
   }
 
  private:
+  static constexpr std::size_t kRoom = 4096;  // tokens that fit in before there is need to look again
   static constexpr std::uint32_t kReplacement = 0xFFFD;
 
   // The class of the code point at text[i]; moves i past it.

@@ -61,7 +61,8 @@ class Lz4PairSizer final : public PairSizer {
  public:
   explicit Lz4PairSizer(const Lz4Pairs& pairs) : targets_(pairs.targets()), table_(1) {}
 
-  std::int64_t sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* sizes) override {
+  void sizes(Text x, const std::int32_t* columns, std::size_t count, std::int64_t* source,
+             std::int64_t* sizes) override {
     text_.reserve(x.size + targets_.longest());
     entered_.reserve(2 * smaller_of(kBlockSize, text_.size()));  // a parse enters at most two positions at each
     if (x.size) std::memcpy(text_.data(), x.data, x.size);
@@ -75,8 +76,10 @@ class Lz4PairSizer final : public PairSizer {
       if (target.size) std::memcpy(text_.data() + x.size, target.data, target.size);
       sizes[i] = static_cast<std::int64_t>(pair(x.size, x.size + target.size));
     }
-    return static_cast<std::int64_t>(x.size <= kBlockSize ? size({x.data, x.size}) : linked(x.size));
+    *source = static_cast<std::int64_t>(x.size <= kBlockSize ? size({x.data, x.size}) : linked(x.size));
   }
+
+  void finish() override {}
 
  private:
   void parse_prefix(std::size_t prefix) {

@@ -6,7 +6,7 @@ not `Texts`, arrays of another dtype, dimension or layout than said.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +127,7 @@ class CoverGreedy:
 # Hashed n-grams: core/features.
 
 class HashedNgrams:
-    """Counts of word 1- to n-grams over SHA-256 buckets. Safe to use from several threads at once."""
+    """Word 1- to n-grams in SHA-256 buckets. Safe to use from several threads at once."""
 
     def __init__(self, classes: bytes, order: int, buckets: int, portable: bool = False) -> None:
         """Take the class of each code point: 0 parts tokens, and runs of 1 and runs of 2 are tokens.
@@ -136,13 +136,19 @@ class HashedNgrams:
         leaves the processor's SHA instructions alone, as tests want it.
         """
 
-    def count(self, texts: _Texts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
+    def buckets(self, texts: _Texts) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the bucket of each n-gram, text after text, and the number of n-grams of each text, shape (n,).
 
-    def dot(self, texts: _Texts, tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return each text's counts times each row of tables, shape (n, t), and n-grams of each text, shape (n,).
+        Buckets are uint16 or, where there are more than 65,536, uint32.
+        """
 
-        ValueError unless tables has the shape (t, buckets).
+    def count(self, buckets: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how often each bucket is among those that `buckets` returned; ValueError for one out of range."""
+
+    def dot(self, buckets: NDArray[Any], totals: NDArray[np.int64], tables: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return each text's counts times each row of tables, shape (n, t), out of what `buckets` returned.
+
+        ValueError unless tables has the shape (t, buckets), the totals add up to the buckets, and these are in range.
         """
 
 # The n-gram model: core/ngram.

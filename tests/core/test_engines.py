@@ -354,22 +354,26 @@ def test_what_the_greedy_refuses() -> None:
 
 @many
 @given(
-    st.lists(any_text, max_size=5), st.integers(1, 5), st.sampled_from([1, 2, 63, 64, 65, 10_000]), st.integers(0, 3)
+    st.lists(any_text, max_size=5),
+    st.integers(1, 5),
+    st.sampled_from([1, 2, 63, 64, 65, 10_000, 65_536, 65_537]),
+    st.integers(0, 3),
 )
 def test_hashed_ngrams(some: list[str], order: int, buckets: int, tables: int) -> None:
     weights = np.random.default_rng(0).normal(size=(tables, buckets))
 
     def case(engine: Any) -> Any:
         counter = engine.HashedNgrams(character_classes(), order, buckets)
-        return counter.count(Texts.of(some)), counter.dot(Texts.of(some), weights)
+        found, totals = counter.buckets(Texts.of(some))
+        return found, totals, counter.count(found), counter.dot(found, totals, weights)
 
-    assert len(agree(case)) == 2
+    assert len(agree(case)) == 4
 
 
 @given(st.text("abc .-", max_size=30), st.lists(st.integers(0, 2), min_size=128, max_size=128))
 def test_hashed_ngrams_of_other_classes(text: str, classes: list[int]) -> None:
     table = bytes(classes) + b"\0" * (0x110000 - 128)
-    agree(lambda engine: engine.HashedNgrams(table, 2, 97).count(Texts.of([text])))
+    agree(lambda engine: engine.HashedNgrams(table, 2, 97).buckets(Texts.of([text])))
 
 
 def test_what_hashed_ngrams_refuse() -> None:
@@ -385,18 +389,30 @@ def test_what_hashed_ngrams_refuse() -> None:
     refuses(sound, 1, 0, ValueError, f"buckets must lie in 1..{2**28}, not 0")
     refuses(sound, 1, 2**28 + 1, ValueError, f"buckets must lie in 1..{2**28}, not {2**28 + 1}")
     refuses(sound, 1, 1.0, TypeError, "'float' object cannot be interpreted as an integer")
-    one = Texts.of(["x"])
-    words = "tables must be a contiguous array of float64 with 2 dimensions, not "
+    refused(lambda engine: engine.HashedNgrams(sound, 1, 7).buckets(["x"]), TypeError, "texts must be Texts, not list")
+    one, total, weights = np.array([3], np.uint16), np.array([1]), np.ones((1, 7))
+
+    def refuses_sums(buckets: Any, totals: Any, tables: Any, error: type[Exception], words: str) -> None:
+        refused(lambda engine: engine.HashedNgrams(sound, 1, 7).dot(buckets, totals, tables), error, words)
+
+    words = "must be a contiguous array of"
     for tables in (np.ones(7), np.ones((1, 7), np.float32), [[1.0] * 7], np.ones((7, 2)).T):
-        refused(
-            lambda engine, tables=tables: engine.HashedNgrams(sound, 1, 7).dot(one, tables),
-            TypeError,
-            words + type(tables).__name__,
-        )
-    words = "a table needs one weight for each bucket"
-    refused(lambda engine: engine.HashedNgrams(sound, 1, 7).dot(one, np.ones((1, 6))), ValueError, words)
-    refused(lambda engine: engine.HashedNgrams(sound, 1, 7).count(["x"]), TypeError, "texts must be Texts, not list")
-    refused(lambda engine: engine.HashedNgrams(sound, 1, 7).dot("x", 1), TypeError, "texts must be Texts, not str")
+        wanted = f"tables {words} float64 with 2 dimensions, not {type(tables).__name__}"
+        refuses_sums(one, total, tables, TypeError, wanted)
+    refuses_sums("x", 1, 1, TypeError, f"buckets {words} uint16 with 1 dimensions, not str")
+    refuses_sums(
+        one.astype(np.uint32), total, weights, TypeError, f"buckets {words} uint16 with 1 dimensions, not ndarray"
+    )
+    refuses_sums(one, [1], weights, TypeError, f"totals {words} int64 with 1 dimensions, not list")
+    refuses_sums(one, total, np.ones((1, 6)), ValueError, "a table needs one weight for each bucket")
+    for uneven in ([], [2], [2, -1], [0]):
+        words = "totals must be the n-grams of each text, and add up to the buckets"
+        refuses_sums(one, np.array(uneven, np.int64), weights, ValueError, words)
+    refuses_sums(one + np.uint16(4), total, weights, ValueError, "a bucket is out of range")
+    refused(lambda engine: engine.HashedNgrams(sound, 1, 3).count(one), ValueError, "a bucket is out of range")
+    words = "buckets must be a contiguous array of uint32 with 1 dimensions, not ndarray"
+    refused(lambda engine: engine.HashedNgrams(sound, 1, 1 << 17).count(one), TypeError, words)
+    agree(lambda engine: engine.HashedNgrams(sound, 1, 7).dot(one[:0], total[:0], weights))
 
 
 # The n-gram model.

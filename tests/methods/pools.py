@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ class MemoryPool:
         for start in range(0, len(self.texts), self.batch_size):
             yield list(self.texts[start : start + self.batch_size])
 
-    def map(self, function: Callable[[list[str]], T]) -> Iterator[T]:
+    def map(self, function: Callable[[list[str]], T], only: Sequence[bool] | None = None) -> Iterator[T]:
+        pool = self if only is None else MemoryPool([*compress(self.texts, only)], self.batch_size)
         if self.threads == 1:
-            yield from map(function, self)
+            yield from map(function, pool)
             return
         with ThreadPoolExecutor(self.threads) as executor:
-            yield from executor.map(function, self)
+            yield from executor.map(function, pool)

@@ -152,6 +152,20 @@ def test_batches_and_threads_change_nothing(options):
     assert runs[0] == runs[1] == runs[2]
 
 
+@pytest.mark.parametrize("room", [0, 2_000, 20_000])
+def test_what_is_kept_changes_nothing(monkeypatch, room):
+    pool, target = pool_of("latin")
+    expected = ranking(Dsir(), target, MemoryPool(pool, 7))
+    monkeypatch.setattr("zipfit.methods.dsir._KEPT_BYTES", room)
+    method = Dsir()
+    assert ranking(method, target, MemoryPool(pool, 7)) == expected
+    source = MemoryPool(pool, 7)
+    method.fit(target, source)
+    assert method._kept.documents < method._kept.of == len(pool)
+    assert list(method.rank(MemoryPool(pool[::-1]))) == list(method.rank(MemoryPool(pool[::-1]))) != expected
+    assert list(method.rank(source)) == expected
+
+
 def test_python_features_give_the_same_bits(monkeypatch):
     pool, target = pool_of("scripts")
     native = ranking(Dsir(), target, MemoryPool(pool))

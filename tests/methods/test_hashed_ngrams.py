@@ -44,11 +44,17 @@ def test_tokens_are_those_of_the_expression(text):
 @given(texts, st.integers(1, 4), st.sampled_from([1, 2, 7, 64, 10_000, 65_537]))
 def test_native_equals_python_to_the_bit(texts, order, buckets):
     native, plain = HashedNgrams(order, buckets), python(order, buckets)
-    for ours, theirs in zip(native.count(texts), plain.count(lowered(texts)), strict=True):
-        np.testing.assert_array_equal(ours, theirs, strict=True)
+    ours, theirs = native.hashed(texts), plain.buckets(lowered(texts))
+    for array, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(array, expected, strict=True)
+    np.testing.assert_array_equal(native.count(ours), plain.count(theirs[0]), strict=True)
     tables = np.random.default_rng(0).normal(size=(2, buckets))
-    for ours, theirs in zip(native.dot(texts, tables), plain.dot(lowered(texts), tables), strict=True):
-        np.testing.assert_array_equal(ours, theirs, strict=True)
+    np.testing.assert_array_equal(native.dot(ours, tables), plain.dot(*theirs, tables), strict=True)
+
+
+@given(texts)
+def test_lower_case_is_that_of_each_text(texts):
+    assert list(lowered(texts)) == [text.lower() for text in texts]
 
 
 @pytest.mark.parametrize("portable", [False, True])
@@ -56,31 +62,42 @@ def test_hash_at_every_length_around_its_block_boundaries(portable):
     tokens = ["é" * (n // 2) + "z" * (n % 2) for n in range(1, 400)]
     native = _core.HashedNgrams(character_classes(), 1, 1 << 14, portable)
     plain = python(1, 1 << 14)
-    for token in map(Texts.of, ([token] for token in tokens)):
-        np.testing.assert_array_equal(native.count(token)[0].nonzero(), plain.count(token)[0].nonzero())
+    together = [" ".join(tokens), " ".join(reversed(tokens))]
+    for some in map(Texts.of, [*([token] for token in tokens), together]):
+        np.testing.assert_array_equal(native.buckets(some)[0], plain.buckets(some)[0])
+
+
+def test_head():
+    features = HashedNgrams(2, 100)
+    texts = ["a b c", "", "d", "e f"]
+    for n in range(5):
+        for ours, theirs in zip(features.hashed(texts).head(n), features.hashed(texts[:n]), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_memo_is_exact_when_it_overflows():
-    # Three hundred thousand distinct n-grams, twice over, through a memo of a quarter of a million slots.
-    text = " ".join(str(i) for i in range(150_000))
-    native, plain = HashedNgrams(2, 1000), python(2, 1000)
+    # Three times two hundred thousand distinct n-grams, twice over, through memos of a hundred and two hundred thousand.
+    text = " ".join(str(i) for i in range(200_000))
+    native, plain = HashedNgrams(3, 1000), python(3, 1000)
+    expected = plain.buckets(Texts.of([text]))[0]
     for _ in range(2):
-        np.testing.assert_array_equal(native.count([text])[0], plain.count(Texts.of([text]))[0])
+        np.testing.assert_array_equal(native.hashed([text]).buckets, expected)
 
 
 def test_equal_counts_give_equal_bits_whatever_the_order_of_words():
     table = np.random.default_rng(1).normal(size=(1, 10_000))
-    dots, _ = HashedNgrams(1, 10_000).dot(["a b c d e f g", "g f e d c b a", "G\tF e d   b c a"], table)
+    features = HashedNgrams(1, 10_000)
+    dots = features.dot(features.hashed(["a b c d e f g", "g f e d c b a", "G\tF e d   b c a"]), table)
     assert len(set(dots[:, 0].tolist())) == 1
 
 
 def test_bytes_that_are_not_utf8_are_words_of_their_own_kind():
     native = _core.HashedNgrams(character_classes(), 1, 100)
-    _, totals = native.count(Texts.join([b"ab\xffcd", b"\xe3\x81", b"\xf7\xbf\xbf\xbf x", b"\xc3"]))
+    _, totals = native.buckets(Texts.join([b"ab\xffcd", b"\xe3\x81", b"\xf7\xbf\xbf\xbf x", b"\xc3"]))
     assert totals.tolist() == [3, 1, 2, 1]
 
 
 def test_python_takes_over_without_the_native_core(monkeypatch):
-    assert isinstance(HashedNgrams(2, 100)._counter, _core.HashedNgrams)
+    assert isinstance(HashedNgrams(2, 100)._core, _core.HashedNgrams)
     monkeypatch.setattr("zipfit.system.runtime.native_core", lambda: None)
-    assert isinstance(HashedNgrams(2, 100)._counter, hashed_ngrams_reference.HashedNgrams)
+    assert isinstance(HashedNgrams(2, 100)._core, hashed_ngrams_reference.HashedNgrams)

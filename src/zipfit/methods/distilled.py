@@ -103,12 +103,15 @@ class Distilled(Estimator):
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the score of each text, shape (len(texts),)."""
-        sums, totals = self._features.dot(texts, self._weights[None])
+        hashed = self._features.hashed(texts)
+        sums, totals = self._features.dot(hashed, self._weights[None]), hashed.totals
         scores: NDArray[np.float64] = np.where(totals > 0, self._mean + sums[:, 0] / np.maximum(totals, 1), 0.0)
         return scores
 
     def _counts(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return np.array([self._features.count([text])[0] for text in texts], np.float64).reshape(-1, self.buckets)
+        features = self._features
+        counts = [features.count(features.hashed([text])) for text in texts]
+        return np.array(counts, np.float64).reshape(-1, self.buckets)
 
     def _learn(self, counts: NDArray[np.float64], taught: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Mean and weights, by the dual problem (K + r k I) a = y - mean, w = sum_i a_i c_i / |x_i|."""

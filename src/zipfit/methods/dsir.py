@@ -20,7 +20,7 @@ import numpy as np
 
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.estimator import Estimator
-from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
+from zipfit.methods.hashed_ngrams import MAX_BUCKETS, Hashed, HashedNgrams
 from zipfit.system.logarithm import natural_log
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SMOOTHING = 1e-8
 _FIT_NGRAMS_PER_BUCKET = 100_000  # data-selection's "auto"
+_KEPT_BYTES = 1 << 26  # of n-grams that are kept from the first pass over the pool for the second
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Dsir(Estimator):
         [2, 0]
     """
 
-    prepared = ("_features",)
+    prepared = ("_features", "_kept")
 
     ngrams: int = 2
     buckets: int = 10_000
@@ -116,7 +117,8 @@ class Dsir(Estimator):
         by_label: dict[str, list[str]] = {}
         for text, label in zip(target, groups, strict=True):
             by_label.setdefault(label, []).append(text)
-        counts = {label: self._features.count(texts)[0] for label, texts in by_label.items()}
+        features = self._features
+        counts = {label: features.count(features.hashed(texts)) for label, texts in by_label.items()}
         for label, of_target in counts.items():
             words = f"dsir found no words in the target {label!r}" if label else "the target has no words"
             need(bool(of_target.any()), words)
@@ -131,10 +133,14 @@ class Dsir(Estimator):
 
     def _prepare(self) -> None:
         self._features = HashedNgrams(self.ngrams, self.buckets)
+        self._kept: _Kept | None = None
 
     def log_weights(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the log-importance weights of texts, shape (n, number of targets), and their lengths in tokens."""
-        weights, totals = self._features.dot(texts, self._log_ratios)
+        return self._log_weights(self._features.hashed(texts))
+
+    def _log_weights(self, hashed: Hashed) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        weights, totals = self._features.dot(hashed, self._log_ratios), hashed.totals
         if self.per_ngram:
             weights = weights / np.maximum(totals, 1)[:, None]
         return weights, (totals + self.ngrams * (self.ngrams - 1) // 2) // self.ngrams
@@ -146,12 +152,22 @@ class Dsir(Estimator):
         target named first), which takes its own best among those left: any prefix holds the shares to within one
         document each.
         """
-        yield from self.rank_measured(pool.map(self.measure), pool)
+        yield from self.rank_measured(self._measures(pool), pool)
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the log-importance weights of texts and their lengths in tokens, shape (n, number of targets + 1)."""
-        weights, lengths = self.log_weights(texts)
-        return np.column_stack([weights, lengths])
+        return np.column_stack(self.log_weights(texts))
+
+    def _measures(self, pool: Pool) -> Iterator[NDArray[np.float64]]:
+        """The measures of the pool's documents, in batches: of those whose n-grams `fit` kept, and of the others."""
+        kept, self._kept = self._kept, None
+        if kept is None or kept.pool is not pool:
+            yield from pool.map(self.measure)
+            return
+        for hashed in kept.hashed:
+            yield np.column_stack(self._log_weights(hashed))
+        if kept.documents < kept.of:
+            yield from pool.map(self.measure, np.arange(kept.of) >= kept.documents)
 
     def rank_measured(self, measures: Iterable[NDArray[np.float64]], pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002
         """The ranking of documents with these measures, batches of shape (n, number of targets + 1), as of `rank`."""
@@ -189,15 +205,50 @@ class Dsir(Estimator):
     def _count_pool(self, pool: Pool) -> NDArray[np.int64]:
         """Return the n-gram counts of the pool's first documents, up to and with the one that passes the limit."""
         limit = self.fit_ngrams or _FIT_NGRAMS_PER_BUCKET * self.buckets
+        features = self._features
+
+        def look(batch: Sequence[str]) -> tuple[Hashed, NDArray[np.int64]]:
+            hashed = features.hashed(batch)
+            return hashed, features.count(hashed)
+
         counts = np.zeros(self.buckets, np.int64)
         total = 0
-        for batch, batch_counts, totals in pool.map(lambda batch: (batch, *self._features.count(batch))):
-            if total + totals.sum() > limit:
-                last = int(np.searchsorted(total + np.cumsum(totals), limit, side="right"))
-                return counts + self._features.count(batch[: last + 1])[0]
+        kept = _Kept(pool)
+        for hashed, batch_counts in pool.map(look):
+            if total + hashed.totals.sum() > limit:
+                last = int(np.searchsorted(total + np.cumsum(hashed.totals), limit, side="right"))
+                return counts + features.count(hashed.head(last + 1))
             counts += batch_counts
-            total += int(totals.sum())
+            total += int(hashed.totals.sum())
+            kept.add(hashed)
+        self._kept = kept
         return counts
+
+
+class _Kept:
+    """The n-grams of a pool's first documents, as many as there is room for, so that they are hashed once.
+
+    Attributes:
+        pool: whose they are.
+        hashed: in batches.
+        documents: how many documents they are of.
+        of: how many documents the pool has.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.hashed: list[Hashed] = []
+        self.documents = self.of = 0
+        self._bytes = 0
+
+    def add(self, hashed: Hashed) -> None:
+        """Take in the pool's next documents."""
+        is_next = self.documents == self.of
+        self.of += len(hashed.totals)
+        self._bytes += hashed.buckets.nbytes + hashed.totals.nbytes
+        if is_next and self._bytes <= _KEPT_BYTES:
+            self.hashed.append(hashed)
+            self.documents = self.of
 
 
 def _log_distribution(counts: NDArray[np.int64]) -> NDArray[np.float64]:

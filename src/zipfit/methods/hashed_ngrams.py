@@ -1,4 +1,4 @@
-r"""DSIR's features: counts of a text's word 1- to n-grams, hashed into buckets.
+r"""DSIR's features: a text's word 1- to n-grams, hashed into buckets.
 
 A text is lower-cased and split by NLTK's WordPunctTokenizer, the regular expression ``\w+|[^\w\s]+``; an n-gram's
 tokens are joined by a space; its bucket is SHA-256 of that, as a big-endian integer, modulo the number of buckets. So
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,25 @@ _CODE_POINTS = hashed_ngrams_reference.CODE_POINTS
 _SPACE, _WORD, _PUNCTUATION = 0, 1, 2
 
 
+class Hashed(NamedTuple):
+    """The n-grams of some texts.
+
+    Attributes:
+        buckets: of each, text after text, uint16 or uint32.
+        totals: the number of n-grams of each text, int64, shape (n,).
+    """
+
+    buckets: NDArray[Any]
+    totals: NDArray[np.int64]
+
+    def head(self, texts: int) -> Hashed:
+        """The n-grams of the first so many texts."""
+        totals = self.totals[:texts]
+        return Hashed(self.buckets[: int(totals.sum())], totals)
+
+
 class HashedNgrams:
-    """Counts hashed n-grams of texts; safe to call from several threads.
+    """Hashes n-grams of texts, and sums over them; safe to call from several threads.
 
     Args:
         order: n; features are word 1- to n-grams.
@@ -40,32 +57,38 @@ class HashedNgrams:
     """
 
     def __init__(self, order: int, buckets: int) -> None:
-        self._counter = engine(hashed_ngrams_reference).HashedNgrams(character_classes(), order, buckets)
+        self._core = engine(hashed_ngrams_reference).HashedNgrams(character_classes(), order, buckets)
 
-    def count(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
-        counts: tuple[NDArray[np.int64], NDArray[np.int64]] = self._counter.count(lowered(texts))
+    def hashed(self, texts: Sequence[str]) -> Hashed:
+        """Return the n-grams of texts, by far the most of the work."""
+        return Hashed(*self._core.buckets(lowered(texts)))
+
+    def count(self, hashed: Hashed) -> NDArray[np.int64]:
+        """Return how many n-grams of all texts together are in each bucket, shape (buckets,)."""
+        counts: NDArray[np.int64] = self._core.count(hashed.buckets)
         return counts
 
-    def dot(self, texts: Sequence[str], tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return each text's counts times each of the tables, and the number of n-grams of each text.
+    def dot(self, hashed: Hashed, tables: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return each text's counts times each of the tables.
 
         Sums run over the buckets that the text touches, in ascending order, so texts with equal counts get equal bits.
 
         Args:
-            texts: n texts.
+            hashed: of n texts.
             tables: weights, shape (t, buckets).
 
         Returns:
-            The sums, shape (n, t), and the number of n-grams, shape (n,).
+            Shape (n, t).
         """
-        dots: tuple[NDArray[np.float64], NDArray[np.int64]] = self._counter.dot(lowered(texts), tables)
+        dots: NDArray[np.float64] = self._core.dot(*hashed, tables)
         return dots
 
 
 def lowered(texts: Sequence[str]) -> Texts:
     """Return the texts in lower case; ZipfitError if one holds a lone surrogate."""
-    return Texts.of([text.lower() for text in Texts.of(texts)])
+    # Bytes that are ASCII need no decoding: there, both kinds of lower case are the same.
+    encoded = Texts.of(texts).encoded()
+    return Texts.join([text.lower() if text.isascii() else text.decode().lower().encode() for text in encoded])
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Hashed n-gram counts in plain Python: the twin of the native core's class (see `zipfit.system.runtime`)."""
+"""Hashed n-grams in plain Python: the twin of the native core's class (see `zipfit.system.runtime`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ CODE_POINTS = 0x110000
 
 
 class HashedNgrams:
-    """Counts of word 1- to n-grams over SHA-256 buckets.
+    """Word 1- to n-grams in SHA-256 buckets.
 
     Args:
         classes: the class of each code point, one byte each: 0 parts tokens, and runs of 1 and runs of 2 are tokens.
@@ -43,32 +43,47 @@ class HashedNgrams:
             raise ValueError("a character class is 0, 1 or 2")
         self._order = arguments.integer(order, "order", 1, 2**31 - 1)
         self._buckets = arguments.integer(buckets, "buckets", 1, MAX_BUCKETS)
+        self._type = np.uint16 if self._buckets <= 1 << 16 else np.uint32
         self._tokens = _tokens_of(classes).findall
         self._bucket = lru_cache(maxsize=1 << 18)(self._hash)
 
-    def count(self, texts: Texts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the counts over all texts, shape (buckets,), and the number of n-grams of each, shape (n,)."""
-        found = [self._buckets_of(text) for text in arguments.batch(texts, "texts")]
-        counts = np.bincount(np.fromiter(chain.from_iterable(found), np.int64), minlength=self._buckets)
-        return counts.astype(np.int64), np.array([len(buckets) for buckets in found], np.int64)
+    def buckets(self, texts: Texts) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Return the bucket of each n-gram, text after text, and the number of n-grams of each text, shape (n,).
 
-    def dot(self, texts: Texts, tables: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return each text's counts times each row of tables, shape (n, t), and n-grams of each text, shape (n,).
+        Buckets are uint16 or, where there are more than 65,536, uint32.
+        """
+        found = [self._buckets_of(text) for text in arguments.batch(texts, "texts")]
+        return np.fromiter(chain.from_iterable(found), self._type), np.array([len(each) for each in found], np.int64)
+
+    def count(self, buckets: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how often each bucket is among those that `buckets` returned; ValueError for one out of range."""
+        return np.bincount(self._in_range(buckets), minlength=self._buckets).astype(np.int64)
+
+    def dot(self, buckets: NDArray[Any], totals: NDArray[np.int64], tables: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return each text's counts times each row of tables, shape (n, t), out of what `buckets` returned.
 
         Raises:
-            ValueError: a table has not one weight for each bucket.
+            ValueError: a table has not one weight for each bucket, the totals do not add up, a bucket is out of range.
         """
-        arguments.batch(texts, "texts")
+        arguments.array(buckets, "buckets", self._type, 1)
+        arguments.array(totals, "totals", np.int64, 1)
         if arguments.array(tables, "tables", np.float64, 2).shape[1] != self._buckets:
             raise ValueError("a table needs one weight for each bucket")
-        dots = np.zeros((len(texts), len(tables)))
-        totals = np.zeros(len(texts), np.int64)
-        for i, text in enumerate(texts):
-            buckets, counts = np.unique(np.array(self._buckets_of(text), np.int64), return_counts=True)
-            totals[i] = counts.sum()
-            if len(buckets):
-                dots[i] = np.cumsum(tables[:, buckets] * counts, axis=1)[:, -1]  # cumsum, unlike sum, adds in order
-        return dots, totals
+        if (totals < 0).any() or sum(totals.tolist()) != len(buckets):
+            raise ValueError("totals must be the n-grams of each text, and add up to the buckets")
+        self._in_range(buckets)
+        dots = np.zeros((len(totals), len(tables)))
+        ends = np.cumsum(totals)
+        for i, (end, total) in enumerate(zip(ends.tolist(), totals.tolist(), strict=True)):
+            held, counts = np.unique(buckets[end - total : end], return_counts=True)
+            if total:
+                dots[i] = np.cumsum(tables[:, held] * counts, axis=1)[:, -1]  # cumsum, unlike sum, adds in order
+        return dots
+
+    def _in_range(self, buckets: NDArray[Any]) -> NDArray[Any]:
+        if (arguments.array(buckets, "buckets", self._type, 1) >= self._buckets).any():
+            raise ValueError("a bucket is out of range")
+        return buckets
 
     def _buckets_of(self, text: str) -> list[int]:
         return [self._bucket(ngram) for ngram in self._ngrams(text)]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from zipfit.compression.base import Pairs
     from zipfit.methods.base import Pool
 
 # Targets seen after each round: 4, 8, 16, ..., all.
@@ -94,7 +95,7 @@ class Racing(Estimator):
         done, until = 0, min(_FIRST, n)
         while done < n:
             columns = order[done:until]
-            compared = list(pool.map(partial(self._distances, columns=columns), race.alive))
+            compared = list(pool.map(partial(_distances, self._exact.pairs_with(columns)), race.alive))
             if compared:  # not where no document is left
                 race.run(columns, *(np.concatenate(arrays) for arrays in zip(*compared, strict=True)))
             if until < n:
@@ -110,10 +111,9 @@ class Racing(Estimator):
         best = np.argsort(-scores, kind="stable")
         yield from zip(positions[best].tolist(), scores[best].tolist(), strict=True)
 
-    def _distances(
-        self, batch: Sequence[str], columns: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return self._exact.pairs.distances(Texts.of(batch), columns)
+
+def _distances(pairs: Pairs, batch: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    return pairs.distances(Texts.of(batch), np.arange(len(pairs.target_sizes), dtype=np.int32))
 
 
 class _Race:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from zipfit.compression.base import Pairs
+    from zipfit.compression.base import Compressor, Pairs
     from zipfit.methods.base import Pool
 
 
@@ -46,7 +46,7 @@ class ZipFit(Reduced, Estimator):
         array([0.77, 0.41])
     """
 
-    prepared = ("_pairs",)
+    prepared = ("_compressor", "_pairs")
 
     compressor: str = "gzip"
     level: int | None = None
@@ -54,6 +54,7 @@ class ZipFit(Reduced, Estimator):
     engine: str = field(default="", init=False, compare=False)
     pairs_per_document: int = field(default=0, init=False, repr=False, compare=False)
     _target: Texts | None = field(default=None, init=False, repr=False, compare=False)
+    _compressor: Compressor | None = field(default=None, init=False, repr=False, compare=False)
     _pairs: Pairs | None = field(default=None, init=False, repr=False, compare=False)
 
     def fit(self, target: Sequence[str], pool: Pool | None = None) -> Self:  # noqa: ARG002 - the pool is not needed
@@ -73,6 +74,7 @@ class ZipFit(Reduced, Estimator):
         compressor = get_compressor(self.compressor, self.level)
         self.engine = f"{compressor.name} level {compressor.level}, {compressor.engine}"
         assert self._target is not None
+        self._compressor = compressor
         self._pairs = compressor.pairs(self._target)
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -94,3 +96,9 @@ class ZipFit(Reduced, Estimator):
         if self._pairs is None:
             raise ZipfitError("call fit with the target examples first")
         return self._pairs
+
+    def pairs_with(self, examples: NDArray[np.int32]) -> Pairs:
+        """The same with some of the examples, by their numbers; for so few the pool is prepared more quickly."""
+        if self._compressor is None or self._target is None:
+            raise ZipfitError("call fit with the target examples first")
+        return self._compressor.pairs(self._target.take(examples.tolist()))
