@@ -7,14 +7,15 @@ import importlib
 import inspect
 import re
 import reprlib
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister
+from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister, calling
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from zipfit.methods.base import Method
 
@@ -48,23 +49,43 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method:
     Raises:
         ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
     """
+    _check_name(name)
+    need(isinstance(options, Mapping), f"options must be names with their values, not {reprlib.repr(options)}")
     method_class = _method_class(name)
     need(isinstance(method_class, type), f"method {name!r}: is no class")
-    check_method(method_class)
-    try:
-        method = method_class(**_converted(name, method_class, options))
-    except TypeError as error:
-        raise ZipfitError(f"method {name!r}: {error}") from error
-    return method  # type: ignore[no-any-return]
+    _check_protocol(method_class, method_class.__name__)
+    given = _converted(name, method_class, options)
+    with calling(method_class, "__init__"):
+        try:
+            return method_class(**given)  # type: ignore[no-any-return]
+        except TypeError as error:
+            raise ZipfitError(f"method {name!r}: {error}") from error
+
+
+def _check_name(name: str) -> None:
+    """Check that a name is that of a method and no more; what it should have been is easily said."""
+    named, given = name_and_options(name)
+    if given:
+        params = " ".join(f"--param {option}={value}" for option, value in given.items())
+        raise ZipfitError(f"method {name!r}: its options go apart: {named} with {params} (in Python: options={given})")
+    module, colon, class_name = name.partition(":")
+    if colon and module.endswith(".py"):
+        written = module.removesuffix(".py").replace("/", ".")
+        raise ZipfitError(f"method {name!r}: is a module and no file: write {written}:{class_name}")
 
 
 def check_method(method: object) -> None:
-    """Check that an object, or a class before it is called, has a method's protocol.
+    """Check that an object has a method's protocol.
 
     Raises:
-        ZipfitError: it has not.
+        ZipfitError: it has not, or is a class.
     """
-    name = method.__name__ if isinstance(method, type) else type(method).__name__
+    if isinstance(method, type):
+        raise ZipfitError(f"{method.__name__} is a class, and a method is an object: write {method.__name__}()")
+    _check_protocol(method, type(method).__name__)
+
+
+def _check_protocol(method: object, name: str) -> None:
     need(
         isinstance(method, (Scorer, Selector, Shortlister)),
         f"{name} is no method: it needs fit(target, pool) and score(texts), rank(pool) or shortlist(pool, reach)",
