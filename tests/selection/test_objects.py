@@ -5,7 +5,9 @@ from __future__ import annotations
 import decimal
 import multiprocessing
 import pickle
+import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support import pool_records, target_texts
@@ -30,8 +32,10 @@ def test_a_selection_is_a_sequence_of_records():
     assert selection[::-2] == records[::-2]
     assert selection[9:] == []
     for beyond in (5, -6):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match=f"^there is no document {beyond}: the selection has 5, from 0$"):
             selection[beyond]
+    with pytest.raises(TypeError, match=r"^a selection is indexed by ranks from 0, or a slice, not 'a'$"):
+        selection["a"]
 
 
 def test_tables_of_every_kind_have_the_same_rows():
@@ -56,8 +60,39 @@ def test_a_document_is_explained_from_the_object_as_from_the_file(tmp_path, monk
     assert len(zipfit.verify(selection)) == 1
     with pytest.raises(zipfit.ZipfitError, match="there is no document of rank 6: the selection has 5"):
         selection.explain(6)
-    with pytest.raises(zipfit.ZipfitError, match="is explained by rank"):
-        zipfit.explain(selection, position=0)
+    with pytest.raises(zipfit.ZipfitError, match="give either a rank or a position"):
+        selection.explain(2, position=3)
+
+
+def test_a_document_of_the_source_is_explained_chosen_or_not():
+    selection = zipfit.select([{"n": 1}, *pool_records()], target_texts(), top=5, skip_bad=True)
+    best, other = int(selection.indices[0]), int(np.setdiff1d(np.arange(1, 41), selection.indices)[0])
+    assert selection.explain(position=best) == selection.explain() == zipfit.explain(selection, position=best)
+    explained = zipfit.explain(selection, position=other)
+    assert explained.text == pool_records()[other - 1]["text"]
+    assert explained.fields == {"zipfit_score": selection.pool_scores[other - 1]}
+    for nowhere in (0, 41, -1):
+        with pytest.raises(zipfit.ZipfitError, match="positions 0 to 40 less those passed over, not "):
+            selection.explain(position=nowhere)
+    assert zipfit.select(["a", "b"], ["a"], top=1, method="random").explain(position=1).text in "ab"
+
+
+def test_an_explanation_is_a_page_of_a_notebook():
+    text = "<script>alert(1)</script> and more of it"
+    page = zipfit.select([text, "b"], [text[:-3]], top=2).explain()._repr_html_()
+    assert page.startswith("<p>alignment 0.")
+    assert "zipfit_rank 1" in page
+    assert "<code>&lt;script&gt;alert(1)&lt;/script&gt; and more of</code>" in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(("method", "package"), [("to_polars", "polars"), ("to_pandas", "pandas")])
+def test_a_package_that_is_not_installed_is_named(monkeypatch, method, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        zipfit.ZipfitError, match=f"^{method} needs {package}, which is not installed: pip install {package}$"
+    ):
+        getattr(selected(), method)()
 
 
 def test_pages_and_summaries_escape_what_others_wrote():

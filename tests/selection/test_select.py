@@ -262,8 +262,9 @@ def test_an_error_in_a_thread_comes_out():
 
     method = Length()
     method.score = score
-    with pytest.raises(RuntimeError, match="oops"):
+    with pytest.raises(zipfit.ZipfitError, match="failed in score: RuntimeError: oops") as caught:
         zipfit.select(["a"] * 5000, ["x"], top=1, method=method, threads=4)
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_tokens_of_the_bytes(chosen):

@@ -8,11 +8,12 @@ import inspect
 import re
 import reprlib
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need
 from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister, calling
+from zipfit.methods.estimator import Estimator
+from zipfit.system.plain_types import PLAIN, check_arguments, is_one_of, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -34,8 +35,6 @@ METHODS = {
     "distilled": "zipfit.methods.distilled:Distilled",
     "mmr": "zipfit.methods.mmr:Mmr",
 }
-
-_PLAIN = {"int": Integral, "float": Real, "bool": bool, "str": str, "None": type(None)}
 
 
 def build_method(name: str, options: Mapping[str, Any]) -> Method:
@@ -74,8 +73,21 @@ def _check_name(name: str) -> None:
         raise ZipfitError(f"method {name!r}: is a module and no file: write {written}:{class_name}")
 
 
+def as_method(method: str | Method, options: Mapping[str, Any] | None) -> Method:
+    """A method by its name and options, or the one that was given.
+
+    Raises:
+        ZipfitError: as `build_method` and `check_method`; or there are options for a method that is built already.
+    """
+    if isinstance(method, str):
+        return build_method(method, options or {})
+    check_method(method)
+    need(not options, "options are for a method given by name; this one is built already")
+    return method
+
+
 def check_method(method: object) -> None:
-    """Check that an object has a method's protocol.
+    """Check that an object has a method's protocol and, of a method of zipfit's own, options of the right types.
 
     Raises:
         ZipfitError: it has not, or is a class.
@@ -83,6 +95,8 @@ def check_method(method: object) -> None:
     if isinstance(method, type):
         raise ZipfitError(f"{method.__name__} is a class, and a method is an object: write {method.__name__}()")
     _check_protocol(method, type(method).__name__)
+    if isinstance(method, Estimator):
+        check_arguments(type(method).__init__, method.get_params())
 
 
 def _check_protocol(method: object, name: str) -> None:
@@ -220,21 +234,13 @@ def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict
         if option not in known:
             choice = f"it has {', '.join(known)}" if known else "it has none"
             raise ZipfitError(f"method {name!r} has no option {option!r}: {choice}")
-        kinds = _kinds(known[option].annotation)
+        kinds = kinds_of(known[option].annotation)
         if isinstance(value, str):
             value = _parse(name, option, value, kinds)
-        elif kinds and kinds <= _PLAIN.keys() and not any(_is_a(value, kind) for kind in kinds):
+        elif kinds and kinds <= PLAIN and not is_one_of(value, kinds):
             raise _wrong_type(name, option, value, kinds)
         converted[option] = value
     return converted
-
-
-def _kinds(annotation: Any) -> set[str]:
-    """The names of the plain types that an annotation such as `int | None` allows; empty if there is none."""
-    if annotation is inspect.Parameter.empty:
-        return set()
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    return {kind.strip() for kind in text.split("|")}
 
 
 def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
@@ -254,11 +260,6 @@ def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
     if not kinds & {"int", "float", "bool"} or "str" in kinds:
         return text
     raise _wrong_type(name, option, text, kinds)
-
-
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a value is of a plain type; a bool is no number, and an int is a float."""
-    return isinstance(value, _PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
 
 
 def _wrong_type(name: str, option: str, value: Any, kinds: set[str]) -> ZipfitError:
