@@ -123,6 +123,42 @@ def test_a_selection_travels_to_a_spawned_process(tmp_path):
         assert pool.apply(zipfit.Selection.summary, (selection,)) == selection.summary()
 
 
+@pytest.mark.parametrize("method", ["zipfit", "cover"])
+def test_scores_are_drawn_with_the_cut(method):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    selection = selected(method)
+    _, ax = pyplot.subplots()
+    assert selection.plot(ax) is ax
+    *pool, chosen = ax.containers
+    assert sum(bar.get_height() for bar in chosen) == 5
+    assert [sum(bar.get_height() for bar in bars) for bars in pool] == ([40] if method == "zipfit" else [])
+    assert ax.lines[0].get_xdata()[0] == selection.scores[-1]
+    own = selection.plot()
+    assert {text.get_text() for text in own.get_legend().get_texts()} >= {"cut", "selected"}
+    assert own.figure is not ax.figure
+    pyplot.close("all")
+
+
+def test_scores_that_are_infinite_are_not_drawn():
+    pytest.importorskip("matplotlib.pyplot").switch_backend("agg")
+
+    class Infinite:
+        def fit(self, target, pool=None):
+            return self
+
+        def score(self, texts):
+            return [float("inf") if text == "a" else float("-inf") for text in texts]
+
+    assert not zipfit.select(["a", "b"], ["a"], top=2, method=Infinite()).plot().lines
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(zipfit.MissingExtraError, match=r"^plot needs an extra .*'zipfit\[plots\]'$"):
+        selected().plot()
+
+
 def test_errors_travel():
     for error in (zipfit.ZipfitError("a"), zipfit.MissingExtraError("reading", "hub")):
         again = pickle.loads(pickle.dumps(error))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from zipfit.corpus.outputs import Writing
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _LABELS = 15
 _SHOWN = 10
 _CHARACTERS = 200
+_BINS = 30
 
 
 class Selection:
@@ -177,9 +179,34 @@ class Selection:
         """What `zipfit select` says of a selection, as text."""
         facts = self._pool.facts
         labels = Counter(facts.label(index) for index in self.cut.indices.tolist())
-        scores = f"scores from {self.scores[0]:.4f} to {self.scores[-1]:.4f} at the cut"
+        scores = f"scores from {self.scores[0]:.4g} to {self.scores[-1]:.4g} at the cut"
         counts = (f"{count:>7,}  {label}" for label, count in labels.most_common(_LABELS))
         return "\n".join([f"{len(self):,} of {len(facts.lengths):,} documents, {scores}", *counts])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw a histogram of the scores, of the pool (where the method scores it) and of the selection, with the cut.
+
+        Args:
+            ax: where to draw; None for a figure of its own.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        if ax is None:
+            with needing("plot", "plots"):
+                import matplotlib.pyplot as plt
+            ax = plt.subplots(figsize=(6, 3), layout="constrained")[1]
+        chosen = self.scores[np.isfinite(self.scores)]
+        pool = chosen if self.pool_scores is None else self.pool_scores[np.isfinite(self.pool_scores)]
+        edges = np.histogram_bin_edges(pool, bins=_BINS).tolist()
+        if self.pool_scores is not None:
+            ax.hist(pool, bins=edges, color="silver", label="pool")
+        ax.hist(chosen, bins=edges, color="tab:blue", label="selected")
+        if np.isfinite(self.scores[-1]):
+            ax.axvline(self.scores[-1], color="black", linewidth=1, label="cut")
+        ax.set(xlabel="score", ylabel="documents")
+        ax.legend()
+        return ax
 
     def _repr_html_(self) -> str:
         """The best documents as a table, for notebooks."""
@@ -188,7 +215,7 @@ class Selection:
         shown = range(min(len(self), _SHOWN))
         texts = self._pool.texts(self.cut.indices[list(shown)]) if shown else []
         rows = "".join(
-            f"<tr><td>{rank + 1}</td><td>{self.scores[rank]:.4f}</td><td>{escape(text[:_CHARACTERS])}</td></tr>"
+            f"<tr><td>{rank + 1}</td><td>{self.scores[rank]:.4g}</td><td>{escape(text[:_CHARACTERS])}</td></tr>"
             for rank, text in zip(shown, texts, strict=True)
         )
         rest = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
