@@ -418,7 +418,8 @@ def test_a_refusal_of_the_target_names_the_options_of_the_target(zipfit, folder,
     assert ran.status == 2
     assert ran.err == (
         "zipfit: error: target.jsonl, line 1: no text found; the record has 'q' (name one with a text field or a "
-        "template); the target has its own options, --target-field and --target-template\n"
+        "template); the target has its own options, --target-field and --target-template (target_field and "
+        "target_template in Python)\n"
     )
     ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", 1, "-o", "out.jsonl")
     assert ran.err.endswith("(name one with a text field or a template)\n")

@@ -157,7 +157,11 @@ def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwr
         need(not others, f"{work.path}: holds parts of another number ({', '.join(others[:3])})")
         return
     there = MANIFEST in names or own in work.names() or others
-    need(not there, f"{store.path}: holds scores already (give --resume to go on, or --overwrite to begin anew)")
+    need(
+        not there,
+        f"{store.path}: holds scores already (give --resume to go on, or --overwrite to begin anew; in Python "
+        "if_exists='resume' or 'overwrite')",
+    )
 
 
 def _score_whole(sources: Sources, method: Method, store: Store) -> dict[str, Any]:
