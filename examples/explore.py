@@ -34,13 +34,8 @@ selection  # in a notebook, a table of the best
 # ## Where the cut is
 
 # %%
-figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-_, edges, _ = axes.hist(selection.pool_scores, bins=30, color="silver", label="pool")
-axes.hist(selection.scores, bins=edges, color="tab:blue", label="selected")
-axes.axvline(selection.scores[-1], color="black", linewidth=1)
-axes.set(xlabel="alignment", ylabel="documents")
-axes.legend()
-figure.savefig("scores.png")
+axes = selection.plot()
+axes.figure.savefig("scores.png")
 
 # %% [markdown]
 # ## What is chosen more often than the pool has it

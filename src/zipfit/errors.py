@@ -41,6 +41,19 @@ def needing(feature: str, extra: str) -> Iterator[None]:
         raise MissingExtraError(feature, extra) from error
 
 
+@contextmanager
+def needing_package(feature: str, package: str) -> Iterator[None]:
+    """Import a package that hands results over to who uses it already, so that no extra of ours has it.
+
+    Raises:
+        ZipfitError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ZipfitError(f"{feature} needs {package}, which is not installed: pip install {package}") from error
+
+
 def need(holds: bool, message: str) -> None:
     """Raise ZipfitError with the message unless a condition holds, such as that an option is within its range."""
     if not holds:

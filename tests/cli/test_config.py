@@ -76,7 +76,10 @@ def test_a_whole_selection(zipfit, folder):
     assert (ran.status, ran.out, ran.err) == (0, "", "")
     assert len(read_jsonl(folder / "out.jsonl")) == 3
     ran = zipfit("select", "--config", "job.yaml")
-    assert ran.err == "zipfit: error: out.jsonl: exists already (give --overwrite to replace it)\n"
+    assert (
+        ran.err
+        == "zipfit: error: out.jsonl: exists already (give --overwrite, or overwrite=True in Python, to replace it)\n"
+    )
     assert zipfit("select", "--config", "job.yaml", "--overwrite").status == 0
     (folder / "cuts.yaml").write_text("pool: pool.jsonl\ntarget: target.jsonl\ncut: [a.jsonl=top=2, b.jsonl=top=4]\n")
     assert zipfit("select", "-q", "--config", "cuts.yaml").status == 0

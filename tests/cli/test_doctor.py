@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,12 @@ def test_an_installation_without_its_kernel_exits_with_1(zipfit, monkeypatch):
     ran = zipfit("doctor")
     assert ran.status == 1
     assert "zipfit was built without its native kernel" in ran.out
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+def test_every_extra_is_told_of() -> None:
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    of_developers = {"test", "test-trl", "docs", "lint"}
+    assert doctor.diagnose().extras.keys() == project["optional-dependencies"].keys() - of_developers

@@ -85,7 +85,7 @@ def test_rows_whose_first_was_taken_for_a_header(fails, zipfit, folder, suffix):
         (selecting(target="blank.jsonl"), "blank.jsonl, line 1: the text is empty"),
         (selecting(pool="-"), "the source is empty: it holds no document"),
         (selecting(pool="noise"),
-         "noise: neither its name nor its content tells its format (give --format)"),
+         "noise: neither its name nor its content tells its format (give --format, or format of zipfit.Files in Python)"),
         (selecting(budget=()), "give a budget: top, fraction, tokens or min-score"),
         (selecting(budget=("--top", 41)), "41 documents were asked for, but the pool of 40 gives only 40: ask"),
         (selecting(budget=("--top", 0)), "top must be at least 1, not 0"),
@@ -142,8 +142,8 @@ def test_rows_whose_first_was_taken_for_a_header(fails, zipfit, folder, suffix):
          "5 documents were asked for, but the pool of 40 gives only 0 (40 short passed over)"),
         (selecting(output="missing/out.jsonl"), "missing/out.jsonl: the folder missing does not exist"),
         (selecting(output="out.xml"), "out.xml: its extension names no output format"),
-        (selecting(output="there.jsonl"), "there.jsonl: exists already (give --overwrite to replace it)"),
-        (selecting(output="kept.csv"), "kept.manifest.json: exists already (give --overwrite to replace it)"),
+        (selecting(output="there.jsonl"), "there.jsonl: exists already (give --overwrite, or overwrite=True in Python, to replace it)"),
+        (selecting(output="kept.csv"), "kept.manifest.json: exists already (give --overwrite, or overwrite=True in Python, to replace it)"),
         ([*selecting(output="pool.jsonl"), "--overwrite"], "pool.jsonl: is one of the inputs"),
         ([*selecting(output="./target.jsonl"), "--overwrite"], "./target.jsonl: is one of the inputs"),
         (["select", "-", "--target", "-", "--top", 1, "-o", "out.jsonl"],
@@ -418,7 +418,8 @@ def test_a_refusal_of_the_target_names_the_options_of_the_target(zipfit, folder,
     assert ran.status == 2
     assert ran.err == (
         "zipfit: error: target.jsonl, line 1: no text found; the record has 'q' (name one with a text field or a "
-        "template); the target has its own options, --target-field and --target-template\n"
+        "template); the target has its own options, --target-field and --target-template (target_field and "
+        "target_template in Python)\n"
     )
     ran = zipfit("select", "pool.jsonl", "-t", "target.jsonl", "-k", 1, "-o", "out.jsonl")
     assert ran.err.endswith("(name one with a text field or a template)\n")

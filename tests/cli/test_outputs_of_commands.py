@@ -75,14 +75,17 @@ def test_whatever_exists_is_told_before_anything_is_read(zipfit, folder, request
     (folder / name).write_text("precious")
     ran = zipfit(*arguments[command])
     assert (ran.status, ran.out) == (2, "")
-    assert ran.err == f"zipfit: error: {name}: exists already (give --overwrite to replace it)\n"
+    assert (
+        ran.err
+        == f"zipfit: error: {name}: exists already (give --overwrite, or overwrite=True in Python, to replace it)\n"
+    )
     assert (folder / name).read_text() == "precious"
 
 
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        ("there.html", "there.html: exists already (give --overwrite to replace it)"),
+        ("there.html", "there.html: exists already (give --overwrite, or overwrite=True in Python, to replace it)"),
         ("nowhere/a.html", "nowhere/a.html: the folder nowhere does not exist"),
         ("a.jsonl", "a.jsonl: a report is a page of HTML: name it .html"),
         ("-", "-: a report is a page of HTML: name it .html"),
@@ -218,7 +221,11 @@ def test_commands_that_run_at_once(started, folder):
         manifest = json.loads((folder / f"at-once-{number}.manifest.json").read_text())
         assert len(read_jsonl(folder / output)) == manifest["selection"]["documents"] == won
         assert hashlib.sha256((folder / output).read_bytes()).hexdigest() == manifest["output"]["sha256"]
-        assert all("exists already (give --overwrite to replace it)" in each for each in said if each)
+        assert all(
+            "exists already (give --overwrite, or overwrite=True in Python, to replace it)" in each
+            for each in said
+            if each
+        )
         assert len([path for path in folder.iterdir() if f"at-once-{number}" in path.name]) == 2
 
 

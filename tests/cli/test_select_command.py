@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 import pytest
 from support import COMPRESS, plain_alignment, pool_records, read_jsonl, target_texts, write_jsonl
@@ -189,7 +190,7 @@ def test_two_runs_that_write_the_same_output_at_once(started, folder):
 
 
 def test_help_and_version(zipfit):
-    assert zipfit("--version").out.strip().count(".") == 2
+    assert zipfit("--version").out.strip() == version("zipfit")
     for command in ([], ["select"], ["score"], ["explain"], ["verify"], ["rerun"]):
         ran = zipfit(*command, "--help")
         assert ran.status == 0

@@ -74,7 +74,7 @@ def test_too_many_unreadable_files_are_an_error(zipfit, folder, pool):
     ran = zipfit(*selecting("--skip-bad-files", "--max-bad-files", 0.4))
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith(
-        "zipfit: error: 5 of 10 files cannot be read, which is more than a share of 0.4 (--max-bad-files); the first: "
+        "zipfit: error: 5 of 10 files cannot be read, which is more than a share of 0.4 (--max-bad-files, or max_bad_files in Python); the first: "
     )
     assert not (folder / "out.jsonl").exists()
     ran = zipfit("select", "pool.jsonl", "-t", "pool/5.json", "-k", 1, "-o", "out.jsonl", "--skip-bad-files")

@@ -34,7 +34,9 @@ def test_rerun(zipfit, folder):
     assert ran.err == "reads pool.jsonl for target.jsonl, and writes again.jsonl.zst\n"
     assert (folder / "again.jsonl.zst").read_bytes() == (folder / "out.jsonl.zst").read_bytes()
     assert zipfit("verify", "again.manifest.json").status == 0
-    assert zipfit("rerun", "out.manifest.json").err.endswith("exists already (give --overwrite to replace it)\n")
+    assert zipfit("rerun", "out.manifest.json").err.endswith(
+        "exists already (give --overwrite, or overwrite=True in Python, to replace it)\n"
+    )
     before = (folder / "out.jsonl.zst").read_bytes()
     ran = zipfit("rerun", "out.manifest.json", "--overwrite", "--json", "--quiet")
     assert (json.loads(ran.out), ran.err) == ({"identical": True}, "")

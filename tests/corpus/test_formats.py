@@ -59,7 +59,7 @@ def test_json_by_name_may_be_json_lines(tmp_path):
 
 
 def test_a_format_that_cannot_be_told_is_an_error(tmp_path):
-    with pytest.raises(ZipfitError, match=r"neither its name nor its content tells its format \(give --format\)"):
+    with pytest.raises(ZipfitError, match=r"neither its name nor its content tells its format \(give --format, or"):
         chunks(saved(tmp_path, b"hello"))
     with pytest.raises(ZipfitError, match="is neither a JSON array nor JSON Lines"):
         chunks(saved(tmp_path, b"hello", "a.json"))

@@ -56,7 +56,8 @@ def here(tmp_path, monkeypatch):
         ("out.txt", "its extension names no output format"),
         ("out.parquet.gz", "its extension names no output format"),
         ("missing/out.jsonl", "the folder missing does not exist"),
-        ("there.jsonl", r"exists already \(give --overwrite to replace it\)"),
+        ("out2/", r"which takes shards: give their size \(--shard-records, or shard_records in Python\)$"),
+        ("there.jsonl", r"exists already \(give --overwrite, or overwrite=True in Python, to replace it\)"),
         ("folder.jsonl", "is a folder"),
         ("memory://written/there.jsonl", "exists already"),
         ("there.jsonl/out.jsonl", "the folder there.jsonl does not exist"),
@@ -140,7 +141,9 @@ def test_a_command_knows_all_files_that_it_may_write():
 @pytest.mark.parametrize("name", ["out.jsonl", *BESIDE])
 def test_each_file_that_exists_is_named(here, name):
     (here / name).write_text("kept")
-    with pytest.raises(ZipfitError, match=rf"^{name}: exists already \(give --overwrite to replace it\)$"):
+    with pytest.raises(
+        ZipfitError, match=rf"^{name}: exists already \(give --overwrite, or overwrite=True in Python, to replace it\)$"
+    ):
         selection().check()
     selection(overwrite=True).check()
 
@@ -404,7 +407,8 @@ def test_processes_with_one_output(here, processes, overwrite):
         else:
             assert said.count(None) == 1, said
             assert {each for each in said if each} <= {
-                f"{number}/{name}: exists already (give --overwrite to replace it)" for name in ("out.jsonl", *BESIDE)
+                f"{number}/{name}: exists already (give --overwrite, or overwrite=True in Python, to replace it)"
+                for name in ("out.jsonl", *BESIDE)
             }
         of_one_run(folder)
 

@@ -134,7 +134,7 @@ def test_parts_are_scored_merged_and_cut_where_they_lie(zipfit, folder, store, p
         assert zipfit("verify", f"s3://data/{name}.manifest.json").status == 0
     ran = zipfit("select", *cut, "-o", "s3://data/shards/", "--shard-records", "15")
     assert (ran.status, ran.err) == (
-        2, "zipfit: error: s3://data/shards: exists already (give --overwrite to replace it)\n",
+        2, "zipfit: error: s3://data/shards: exists already (give --overwrite, or overwrite=True in Python, to replace it)\n",
     )  # fmt: skip
     ran = zipfit("select", *cut, "-o", "s3://data/shards/", "--shard-records", "30", "--overwrite")
     assert ran.status == 0, ran.err

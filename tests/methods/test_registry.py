@@ -75,7 +75,7 @@ def test_values_that_are_no_text_are_taken_as_they_are():
         ("test_registry:NotOne", {}, "NotOne is no method: it needs fit"),
         ("test_registry:Own", {"depth": 1}, "has no option 'depth': it has count, weight, flag, name, either"),
         ("test_registry:Own", {"count": "many"}, "option count takes int, not 'many'"),
-        ("test_registry:Own", "x", "options go by name, and are not 'x'"),
+        ("test_registry:Own", "x", "options must be names with their values, not 'x'"),
         ("test_registry:Own", {"flag": "maybe"}, "option flag takes bool, not 'maybe'"),
         ("test_registry:Own", {"count": "1.5"}, "option count takes int, not '1.5'"),
     ],

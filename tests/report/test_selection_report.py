@@ -17,7 +17,7 @@ UNSEEN = "right\u202eleft \u2066isolate \x00 nul \x1b[31m escape \ud800 surrogat
 
 
 def page_of(selection, path):
-    selection.report(path)
+    assert selection.report(path) == str(path)
     text = path.read_text("utf-8")
     return text, needs_nothing_but_itself(text)
 

@@ -185,6 +185,15 @@ def test_files_of_the_same_name_in_another_folder_are_others(folder, saved, monk
     assert zipfit.verify("../out.manifest.json") == []
 
 
+def test_the_output_beside_the_manifest_is_looked_for_from_here(folder, monkeypatch):
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "out.jsonl").write_text("of another selection")
+    monkeypatch.chdir(folder / "a")
+    zipfit.select("../pool.jsonl", "../target.jsonl", top=3).save("out.jsonl")
+    monkeypatch.chdir(folder / "a" / "b")
+    assert zipfit.verify("../out.manifest.json") == []
+
+
 def test_rerun_names_what_changed(folder, saved):
     saved()
     with open("pool.jsonl", "a") as stream:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import decimal
 import multiprocessing
 import pickle
+import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from support import pool_records, target_texts
@@ -30,8 +32,10 @@ def test_a_selection_is_a_sequence_of_records():
     assert selection[::-2] == records[::-2]
     assert selection[9:] == []
     for beyond in (5, -6):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match=f"^there is no document {beyond}: the selection has 5, from 0$"):
             selection[beyond]
+    with pytest.raises(TypeError, match=r"^a selection is indexed by ranks from 0, or a slice, not 'a'$"):
+        selection["a"]
 
 
 def test_tables_of_every_kind_have_the_same_rows():
@@ -56,8 +60,39 @@ def test_a_document_is_explained_from_the_object_as_from_the_file(tmp_path, monk
     assert len(zipfit.verify(selection)) == 1
     with pytest.raises(zipfit.ZipfitError, match="there is no document of rank 6: the selection has 5"):
         selection.explain(6)
-    with pytest.raises(zipfit.ZipfitError, match="is explained by rank"):
-        zipfit.explain(selection, position=0)
+    with pytest.raises(zipfit.ZipfitError, match="give either a rank or a position"):
+        selection.explain(2, position=3)
+
+
+def test_a_document_of_the_source_is_explained_chosen_or_not():
+    selection = zipfit.select([{"n": 1}, *pool_records()], target_texts(), top=5, skip_bad=True)
+    best, other = int(selection.indices[0]), int(np.setdiff1d(np.arange(1, 41), selection.indices)[0])
+    assert selection.explain(position=best) == selection.explain() == zipfit.explain(selection, position=best)
+    explained = zipfit.explain(selection, position=other)
+    assert explained.text == pool_records()[other - 1]["text"]
+    assert explained.fields == {"zipfit_score": selection.pool_scores[other - 1]}
+    for nowhere in (0, 41, -1):
+        with pytest.raises(zipfit.ZipfitError, match="positions 0 to 40 less those passed over, not "):
+            selection.explain(position=nowhere)
+    assert zipfit.select(["a", "b"], ["a"], top=1, method="random").explain(position=1).text in "ab"
+
+
+def test_an_explanation_is_a_page_of_a_notebook():
+    text = "<script>alert(1)</script> and more of it"
+    page = zipfit.select([text, "b"], [text[:-3]], top=2).explain()._repr_html_()
+    assert page.startswith("<p>alignment 0.")
+    assert "zipfit_rank 1" in page
+    assert "<code>&lt;script&gt;alert(1)&lt;/script&gt; and more of</code>" in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize(("method", "package"), [("to_polars", "polars"), ("to_pandas", "pandas")])
+def test_a_package_that_is_not_installed_is_named(monkeypatch, method, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        zipfit.ZipfitError, match=f"^{method} needs {package}, which is not installed: pip install {package}$"
+    ):
+        getattr(selected(), method)()
 
 
 def test_pages_and_summaries_escape_what_others_wrote():
@@ -86,6 +121,42 @@ def test_a_selection_travels_to_a_spawned_process(tmp_path):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         selection = selected()
         assert pool.apply(zipfit.Selection.summary, (selection,)) == selection.summary()
+
+
+@pytest.mark.parametrize("method", ["zipfit", "cover"])
+def test_scores_are_drawn_with_the_cut(method):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    selection = selected(method)
+    _, ax = pyplot.subplots()
+    assert selection.plot(ax) is ax
+    *pool, chosen = ax.containers
+    assert sum(bar.get_height() for bar in chosen) == 5
+    assert [sum(bar.get_height() for bar in bars) for bars in pool] == ([40] if method == "zipfit" else [])
+    assert ax.lines[0].get_xdata()[0] == selection.scores[-1]
+    own = selection.plot()
+    assert {text.get_text() for text in own.get_legend().get_texts()} >= {"cut", "selected"}
+    assert own.figure is not ax.figure
+    pyplot.close("all")
+
+
+def test_scores_that_are_infinite_are_not_drawn():
+    pytest.importorskip("matplotlib.pyplot").switch_backend("agg")
+
+    class Infinite:
+        def fit(self, target, pool=None):
+            return self
+
+        def score(self, texts):
+            return [float("inf") if text == "a" else float("-inf") for text in texts]
+
+    assert not zipfit.select(["a", "b"], ["a"], top=2, method=Infinite()).plot().lines
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(zipfit.MissingExtraError, match=r"^plot needs an extra .*'zipfit\[plots\]'$"):
+        selected().plot()
 
 
 def test_errors_travel():

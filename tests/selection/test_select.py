@@ -82,6 +82,8 @@ def test_cutting_again_does_not_score_again(chosen, monkeypatch):
     assert chosen.at(top=3).indices.tolist() == chosen.indices[:3].tolist()
     assert len(chosen.at(fraction=0.29)) == 11
     assert len(chosen.at(top=50, allow_fewer=True)) == 40
+    with pytest.raises(zipfit.ZipfitError, match=r"\(--allow-fewer, or allow_fewer=True in Python\)$"):
+        chosen.at(top=50)
     assert chosen.at(min_score=chosen.scores[4]).indices.tolist() == chosen.indices[:5].tolist()
     assert chosen.at(top=3).manifest["parameters"]["top"] == 3
     with pytest.raises(zipfit.ZipfitError, match="a budget of tokens needs a tokenizer"):
@@ -262,8 +264,9 @@ def test_an_error_in_a_thread_comes_out():
 
     method = Length()
     method.score = score
-    with pytest.raises(RuntimeError, match="oops"):
+    with pytest.raises(zipfit.ZipfitError, match="failed in score: RuntimeError: oops") as caught:
         zipfit.select(["a"] * 5000, ["x"], top=1, method=method, threads=4)
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_tokens_of_the_bytes(chosen):

@@ -112,7 +112,10 @@ def _detect_format(file: HashedFile, encoding: str | None) -> str:
         return named or "jsonl"
     if named == "json":
         raise ZipfitError(f"{file.path}: is neither a JSON array nor JSON Lines")
-    raise ZipfitError(f"{file.path}: neither its name nor its content tells its format (give --format)")
+    raise ZipfitError(
+        f"{file.path}: neither its name nor its content tells its format "
+        "(give --format, or format of zipfit.Files in Python)"
+    )
 
 
 def read_chunks(

@@ -156,7 +156,10 @@ class Outputs:
             return
         need("\0" not in self.path, f"{self.path!r}: no file can have this name")
         if self.path.endswith("/") and self.sharding is None:
-            raise ZipfitError(f"{self.path}: is the name of a folder, which takes shards: give their size")
+            raise ZipfitError(
+                f"{self.path}: is the name of a folder, which takes shards: give their size "
+                "(--shard-records, or shard_records in Python)"
+            )
         kind = None if self.is_page else output_format(self.records)
         if kind in ("csv", "tsv") and self.convert not in (None, "text"):
             raise ZipfitError(

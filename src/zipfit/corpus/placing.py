@@ -350,7 +350,7 @@ def _kind(path: str) -> int | None:
 
 
 def _exists(path: str) -> ZipfitError:
-    return ZipfitError(f"{path}: exists already (give --overwrite to replace it)")
+    return ZipfitError(f"{path}: exists already (give --overwrite, or overwrite=True in Python, to replace it)")
 
 
 @contextmanager

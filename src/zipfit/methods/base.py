@@ -16,12 +16,18 @@ bar (`HasPairs`). A class has it by having the attribute.
 
 from __future__ import annotations
 
+import inspect
+import operator
+import os
+import reprlib
+import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from zipfit.errors import ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -155,16 +161,70 @@ def is_measurer(method: Method) -> TypeGuard[Measurer]:
     return isinstance(method, Measurer) and not is_scorer(method)
 
 
+@contextmanager
+def calling(method: object, step: str) -> Iterator[None]:
+    """Say which method failed, and where, if a user's own raises anything while one of its functions is called.
+
+    A mistake in a method of zipfit's own is none of the user's, and is raised as it is.
+
+    Args:
+        method: the method, or its class.
+        step: the name of the function.
+
+    Raises:
+        ZipfitError: the method is a user's own and failed; its exception is the cause.
+    """
+    try:
+        yield
+    except (ZipfitError, BadRecordError, MemoryError):
+        raise
+    except Exception as error:
+        kind = method if isinstance(method, type) else type(method)
+        if kind.__module__.partition(".")[0] == "zipfit":
+            raise
+        files = {each.__code__.co_filename for each in vars(kind).values() if inspect.isfunction(each)}
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        place = f" ({os.path.basename(own[-1].filename)}, line {own[-1].lineno})" if own else ""
+        refused = step == "fit" and not own and isinstance(error, TypeError)
+        hint = ": its signature is fit(target, pool)" if refused else ""
+        what = f"{type(error).__name__}: {one_line(error)}" if str(error) else type(error).__name__
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        raise ZipfitError(f"method {name} failed in {step}: {what}{hint}{place}") from error
+
+
 def scores_of(method: Scorer, texts: Sequence[str]) -> NDArray[np.float64]:
     """The scores of a batch, shape (len(texts),).
 
     Raises:
-        ZipfitError: the method does not give one for each text.
+        ZipfitError: the method fails, or does not give a number for each text.
     """
-    scores = np.asarray(method.score(texts), dtype=np.float64)
+    with calling(method, "score"):
+        given = method.score(texts)
+    try:
+        scores = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ZipfitError(f"the method gave scores that are not numbers: {one_line(error)}") from error
     if scores.shape != (len(texts),):
         raise ZipfitError(f"the method gave scores of shape {scores.shape} for {len(texts)} texts")
     return scores
+
+
+def ranking_of(method: Selector | Shortlister, pool: Pool, reach: Reach) -> Iterator[tuple[int, float]]:
+    """Position and score of each document, best first, as far as `reach` at least.
+
+    Raises:
+        ZipfitError: the method fails, or gives anything but pairs of numbers.
+    """
+    is_shortlister = isinstance(method, Shortlister)
+    with calling(method, "shortlist" if is_shortlister else "rank"):
+        for item in method.shortlist(pool, reach) if isinstance(method, Shortlister) else method.rank(pool):
+            try:
+                position, score = item
+                pair = operator.index(position), float(score)
+            except (TypeError, ValueError) as error:
+                what = reprlib.repr(item)
+                raise ZipfitError(f"the method must rank by a position and a score, not {what}") from error
+            yield pair
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import Reach, Seeded
+from zipfit.methods.base import Reach, Seeded, calling
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
 from zipfit.methods.registry import build_method, name_and_options
@@ -88,7 +88,8 @@ class Distilled(Estimator):
         marked = np.zeros(documents, dtype=bool)
         marked[drawn] = True
         part = Part(pool, marked)
-        teacher.fit(target, part)
+        with calling(teacher, "fit"):
+            teacher.fit(target, part)
         taught = np.zeros(len(drawn))
         for place, (position, _) in enumerate(ranked(teacher, part, Reach(documents=len(drawn)))):
             taught[position] = 1 - place / len(drawn)

@@ -10,11 +10,12 @@ import re
 import reprlib
 import sys
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister
+from zipfit.methods.base import HasGiven, Scorer, Selector, Shortlister, calling
+from zipfit.methods.estimator import Estimator
+from zipfit.system.plain_types import PLAIN, check_arguments, is_one_of, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,8 +39,6 @@ METHODS = {
     "mmr": "zipfit.methods.mmr:Mmr",
 }
 
-_PLAIN = {"int": Integral, "float": Real, "bool": bool, "str": str, "None": type(None)}
-
 
 def build_method(name: str, options: Mapping[str, Any]) -> Method:
     """Return a new method.
@@ -52,24 +51,58 @@ def build_method(name: str, options: Mapping[str, Any]) -> Method:
     Raises:
         ZipfitError: the name is unknown, an option is unknown or of the wrong type, or the class is no method.
     """
+    _check_name(name)
+    need(isinstance(options, Mapping), f"options must be names with their values, not {reprlib.repr(options)}")
     method_class = _method_class(name)
     need(isinstance(method_class, type), f"method {name!r}: is no class")
-    need(isinstance(options, Mapping), f"method {name!r}: options go by name, and are not {reprlib.repr(options)}")
-    check_method(method_class)
-    try:
-        method = method_class(**_converted(name, method_class, options))
-    except TypeError as error:
-        raise ZipfitError(f"method {name!r}: {error}") from error
-    return method  # type: ignore[no-any-return]
+    _check_protocol(method_class, method_class.__name__)
+    given = _converted(name, method_class, options)
+    with calling(method_class, "__init__"):
+        try:
+            return method_class(**given)  # type: ignore[no-any-return]
+        except TypeError as error:
+            raise ZipfitError(f"method {name!r}: {error}") from error
+
+
+def _check_name(name: str) -> None:
+    """Check that a name is that of a method and no more; what it should have been is easily said."""
+    named, given = name_and_options(name)
+    if given:
+        params = " ".join(f"--param {option}={value}" for option, value in given.items())
+        raise ZipfitError(f"method {name!r}: its options go apart: {named} with {params} (in Python: options={given})")
+    module, colon, class_name = name.partition(":")
+    if colon and module.endswith(".py"):
+        written = module.removesuffix(".py").replace("/", ".")
+        raise ZipfitError(f"method {name!r}: is a module and no file: write {written}:{class_name}")
+
+
+def as_method(method: str | Method, options: Mapping[str, Any] | None) -> Method:
+    """A method by its name and options, or the one that was given.
+
+    Raises:
+        ZipfitError: as `build_method` and `check_method`; or there are options for a method that is built already.
+    """
+    if isinstance(method, str):
+        return build_method(method, options or {})
+    check_method(method)
+    need(not options, "options are for a method given by name; this one is built already")
+    return method
 
 
 def check_method(method: object) -> None:
-    """Check that an object, or a class before it is called, has a method's protocol.
+    """Check that an object has a method's protocol and, of a method of zipfit's own, options of the right types.
 
     Raises:
-        ZipfitError: it has not.
+        ZipfitError: it has not, or is a class.
     """
-    name = method.__name__ if isinstance(method, type) else type(method).__name__
+    if isinstance(method, type):
+        raise ZipfitError(f"{method.__name__} is a class, and a method is an object: write {method.__name__}()")
+    _check_protocol(method, type(method).__name__)
+    if isinstance(method, Estimator):
+        check_arguments(type(method).__init__, method.get_params())
+
+
+def _check_protocol(method: object, name: str) -> None:
     need(
         isinstance(method, (Scorer, Selector, Shortlister)),
         f"{name} is no method: it needs fit(target, pool) and score(texts), rank(pool) or shortlist(pool, reach)",
@@ -217,21 +250,13 @@ def _converted(name: str, method_class: Any, options: Mapping[str, Any]) -> dict
         if option not in known:
             choice = f"it has {', '.join(known)}" if known else "it has none"
             raise ZipfitError(f"method {name!r} has no option {option!r}: {choice}")
-        kinds = _kinds(known[option].annotation)
+        kinds = kinds_of(known[option].annotation)
         if isinstance(value, str):
             value = _parse(name, option, value, kinds)
-        elif kinds and kinds <= _PLAIN.keys() and not any(_is_a(value, kind) for kind in kinds):
+        elif kinds and kinds <= PLAIN and not is_one_of(value, kinds):
             raise _wrong_type(name, option, value, kinds)
         converted[option] = value
     return converted
-
-
-def _kinds(annotation: Any) -> set[str]:
-    """The names of the plain types that an annotation such as `int | None` allows; empty if there is none."""
-    if annotation is inspect.Parameter.empty:
-        return set()
-    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    return {kind.strip() for kind in text.split("|")}
 
 
 def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
@@ -251,11 +276,6 @@ def _parse(name: str, option: str, text: str, kinds: set[str]) -> Any:
     if not kinds & {"int", "float", "bool"} or "str" in kinds:
         return text
     raise _wrong_type(name, option, text, kinds)
-
-
-def _is_a(value: Any, kind: str) -> bool:
-    """Whether a value is of a plain type; a bool is no number, and an int is a float."""
-    return isinstance(value, _PLAIN[kind]) and (kind == "bool" or not isinstance(value, bool))
 
 
 def _wrong_type(name: str, option: str, value: Any, kinds: set[str]) -> ZipfitError:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need, needing
-from zipfit.methods.base import is_scorer, scores_of
+from zipfit.methods.base import calling, is_scorer, scores_of
 from zipfit.methods.registry import build_method, check_method, short_name
 from zipfit.system.texts import Texts
 
@@ -63,7 +63,8 @@ class TextScorer(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         check_method(method)
         if not is_scorer(method):
             raise ZipfitError(f"{short_name(method)} ranks a pool and scores no text on its own: use zipfit.select")
-        self.method_ = method.fit(_texts(X))
+        with calling(method, "fit"):
+            self.method_ = method.fit(_texts(X))
         return self
 
     def score_samples(self, X: Sequence[str]) -> NDArray[np.float64]:  # noqa: N803

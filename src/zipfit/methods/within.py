@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import Grouped, HasEngine, HasNotes, Reach, Seeded, Shortlister, is_scorer, scores_of
+from zipfit.methods.base import (
+    Grouped,
+    HasEngine,
+    HasNotes,
+    Reach,
+    Seeded,
+    calling,
+    is_scorer,
+    ranking_of,
+    scores_of,
+)
 from zipfit.methods.registry import (
     build_method,
     check_method,
@@ -64,8 +74,9 @@ class Within:
             method = _seeded(method, options or {}, seed)
         check_method(method)
         self.method = method
-        self._shortlists = [_shortlist(each, seed) for each in ([within] if isinstance(within, str) else within)]
-        need(bool(self._shortlists), _HOW)
+        named = [within] if isinstance(within, str) else within
+        need(isinstance(named, (list, tuple)) and bool(named), _HOW)
+        self._shortlists = [_shortlist(each, seed) for each in named]
         self._pools: list[_Shortlist] = []
 
     @property
@@ -117,10 +128,12 @@ class Within:
             raise ZipfitError("a shortlist is made of the pool, so fit needs the pool")
         self._pools = []
         for method, share in self._shortlists:
-            fit(method, pool)
+            with calling(method, "fit"):
+                fit(method, pool)
             pool = _Shortlist(pool, method, share)
             self._pools.append(pool)
-        fit(self.method, pool)
+        with calling(self.method, "fit"):
+            fit(self.method, pool)
         return self
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:  # noqa: ARG002 - the one that it was fitted with
@@ -241,4 +254,4 @@ def ranked(method: Method, pool: Pool, reach: Reach) -> Iterable[tuple[int, floa
             raise ZipfitError(f"the method's score of document {bad[0]} is not a number")
         order = np.argsort(-scores, kind="stable")
         return zip(order.tolist(), scores[order].tolist(), strict=True)
-    return method.shortlist(pool, reach) if isinstance(method, Shortlister) else method.rank(pool)
+    return ranking_of(method, pool, reach)

@@ -18,6 +18,7 @@ from zipfit.report.wording import count, excerpt, percent, plural, tidy
 from zipfit.selection.findings import Observer
 from zipfit.selection.nearness import nearness
 from zipfit.selection.rivals import methods_of, rivals_of
+from zipfit.system.plain_types import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +46,7 @@ def report_selection(
     *,
     against: Against = (),
     overwrite: bool = False,
-) -> None:
+) -> str:
     """Write a page about a selection: one file that asks nothing of the network.
 
     The same selection gives the same bytes.
@@ -59,10 +60,14 @@ def report_selection(
             those that `select` asked. Each reads the pool and scores it.
         overwrite: replace what is there.
 
+    Returns:
+        The page's path.
+
     Raises:
         ZipfitError: the page cannot be written, exists, or would replace one of the inputs; an input changed; or as
             `zipfit.select` of another method.
     """
+    check_arguments(report_selection, locals())
     others = methods_of(against)
     outputs = Outputs.of_page(os.fspath(path), overwrite)
     test_sets = [each for each in (selection.terms.exclude, selection.check) if each is not None]
@@ -71,6 +76,7 @@ def report_selection(
     content = _page(selection, _observed(selection) if manifest is None else manifest, rivals).encode("utf-8")
     with outputs.writing() as files, files.open(outputs.path) as written:
         written.file.write(content)
+    return outputs.path
 
 
 def _observed(selection: Selection) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.corpus.folders import split_of
+from zipfit.corpus.outputs import REJECTED
+from zipfit.methods.registry import Named
 from zipfit.system.terminal import harmless
 
 if TYPE_CHECKING:
@@ -49,7 +53,9 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         "files_unreadable": manifest.get("files_unreadable", []),
         "text_files": sum(item["format"] == "text" for item in manifest["source"]["inputs"]),
         "files": len(manifest["source"]["inputs"]),
-        "skipped": sum(sum(item["skipped"].values()) for item in manifest["source"]["inputs"]),
+        **_skipped(manifest),
+        "duplicates_chosen": len(selection) - len(np.unique(facts.hashes[selection.cut.indices])),
+        "scored_in": _scored_in(selection),
         "scores": _score_bins(selection.scores, selection.pool_scores),
         "labels": [
             {
@@ -63,6 +69,26 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         "labels_in_pool": len(pool_counts),
         "examples": _examples(selection),
     }
+
+
+def _skipped(manifest: dict[str, Any]) -> dict[str, Any]:
+    """How many records of the source were passed over, for what most of them, and where they are."""
+    reasons: Counter[str] = Counter()
+    for item in manifest["source"]["inputs"]:
+        reasons.update(item["skipped"])
+    reason, count = next(iter(reasons.most_common(1)), (None, 0))
+    path = manifest["output"]["path"] if manifest["output"] else "-"
+    return {
+        "skipped": reasons.total(),
+        "skipped_most": reason and {"reason": reason, "records": count},
+        "rejected": None if path == "-" else f"{path}{REJECTED}",
+    }
+
+
+def _scored_in(selection: Selection) -> float | None:
+    """Seconds that making the scores took, where they were made before they were cut; None where both were one work."""
+    ranking = selection.ranking
+    return sum(ranking.sources.seconds.values()) if isinstance(ranking.method, Named) else None
 
 
 def _corpora(selection: Selection) -> list[tuple[str, Corpus]]:
@@ -119,17 +145,24 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         + ")"
     )
     ties = chosen["ties_at_cut"]
-    at_cut = f"scores from {chosen['best_score']:.4f} to {chosen['score_at_cut']:.4f} at the cut"
+    at_cut = f"scores from {chosen['best_score']:.4g} to {chosen['score_at_cut']:.4g} at the cut"
     if ties is not None and ties["left"]:
         tied = ties["taken"] + ties["left"]
         at_cut += f", where {tied:,} documents tie: the first {ties['taken']:,} in source order were taken"
     console.print(at_cut, highlight=False)
-    counts = {"duplicates in the pool": pool["duplicates"], "empty documents": pool["empty"]}
-    counts["bad records skipped"] = summary["skipped"]
+    duplicates = "duplicates in the pool"
+    if repeated := summary["duplicates_chosen"]:
+        duplicates += f", {repeated:,} of them chosen (--dedup exact leaves them out)"
+    counts = {duplicates: pool["duplicates"], "empty documents": pool["empty"]}
     notes = [f"{count:,} {what}" for what, count in counts.items() if count]
     notes += [f"{count:,} passed over ({reason})" for reason, count in chosen["dropped"].items()]
     if notes:
         console.print("; ".join(notes), highlight=False)
+    if (most := summary["skipped_most"]) is not None:
+        share = "" if most["records"] == summary["skipped"] else f"{most['records']:,} of them: "
+        what = f"{summary['skipped']:,} bad records skipped ({share}{most['reason']})"
+        what += "" if summary["rejected"] is None else f"; all are in {summary['rejected']}"
+        console.print(harmless(what), highlight=False, markup=False, soft_wrap=True)
     if 0 < summary["text_files"] < summary["files"]:
         what = f"text and records are mixed: {summary['text_files']:,} of {summary['files']:,} files are text"
         console.print(what, highlight=False)
@@ -160,10 +193,11 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
         if examples:
             console.print(f"\n[bold]{title.replace('_', ' ')}[/]")
         for example in examples:
-            line = f"{example['rank']:>7,}  {example['score']:.4f}  {example['text']}"
+            line = f"{example['rank']:>7,}  {example['score']:<9.4g} {example['text']}"
             console.print(line, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
-    seconds = sum(summary["seconds"].values())
-    console.print(f"\nwritten to {harmless(output['path'])} in {seconds:.1f} s", highlight=False, markup=False)
+    seconds, scored_in = sum(summary["seconds"].values()), summary["scored_in"]
+    took = f"{seconds - (scored_in or 0):.1f} s" + ("" if scored_in is None else f"; the scores took {scored_in:.1f} s")
+    console.print(f"\nwritten to {harmless(output['path'])} in {took}", highlight=False, markup=False)
 
 
 def _chosen_method(auto: dict[str, Any]) -> str:
@@ -229,11 +263,19 @@ def _print_histogram(scores: dict[str, Any], console: Console) -> None:
     totals: Sequence[int] = scores["pool"] or scores["selected"]
     largest = max(max(totals), 1)
     console.print(f"\n[bold]scores[/] ([green]█[/] selected{', ░ pool' if scores['pool'] else ''}; √ scale)")
-    for low, total, chosen in zip(scores["edges"], totals, scores["selected"], strict=False):
+    for low, total, chosen in zip(_said(scores["edges"]), totals, scores["selected"], strict=False):
         whole = _bar(total, largest)
         part = min(_bar(chosen, largest), whole)
         counts = f"{chosen:,} of {total:,}" if scores["pool"] else f"{chosen:,}"
-        console.print(f"{low:>8.3f} [green]{'█' * part}[/]{'░' * (whole - part)} {counts}", highlight=False)
+        console.print(f"{low:>8} [green]{'█' * part}[/]{'░' * (whole - part)} {counts}", highlight=False)
+
+
+def _said(edges: Sequence[float]) -> list[str]:
+    """The edges of bins of one width, with as many decimals as tell them apart."""
+    step = edges[1] - edges[0]
+    plain = len(edges) > 2 and 1e-7 < step < np.inf  # a single bin has no width to go by
+    decimals = max(3, 1 - floor(log10(step))) if plain else None
+    return [f"{edge:.3g}" if decimals is None else f"{round(edge, decimals) + 0.0:.{decimals}f}" for edge in edges]
 
 
 def _bar(count: int, largest: int) -> int:

@@ -12,10 +12,11 @@ from zipfit.corpus.outputs import Outputs
 from zipfit.corpus.write import SCORE_FIELD, write_records
 from zipfit.errors import need
 from zipfit.methods.base import HasEngine, is_scorer
-from zipfit.methods.registry import class_path, short_name
+from zipfit.methods.registry import check_method, class_path, short_name
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.ranking import rank
 from zipfit.selection.reading_options import check_options, open_with
+from zipfit.system.plain_types import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,7 +123,9 @@ def alignment(
         (0.6, 1)
     """
     method = ZipFit(compressor, level) if method is None else method
+    check_arguments(alignment, locals())
     check_options(reading)
+    check_method(method)
     need(is_scorer(method), f"{class_path(method)} ranks the pool without a score for each document")
     outputs = None if output is None else Outputs.of_scores(output, overwrite)
     if outputs is not None:

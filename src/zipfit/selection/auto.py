@@ -60,7 +60,7 @@ class Choice:
         }
 
 
-def check_auto(options: Mapping[str, Any] | None, within: object, work: str | None, target_by: str | None) -> None:
+def check_auto(options: Mapping[str, Any] | None, within: object, work: object, target_by: str | None) -> None:
     """Check that nothing is asked for that depends on which method is chosen.
 
     Raises:

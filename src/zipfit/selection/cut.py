@@ -207,7 +207,7 @@ class Cut:
             raise ZipfitError(
                 f"{wanted} documents were asked for, but the pool of {pool_size} gives only {taken}"
                 + (f" ({passed_over} passed over)" if passed_over else "")
-                + ": ask for fewer, or allow fewer (--allow-fewer)"
+                + ": ask for fewer, or allow fewer (--allow-fewer, or allow_fewer=True in Python)"
             )
         if taken == 0 and budget.min_score is not None:
             raise ZipfitError(f"no document of the pool scores {budget.min_score} or more")

@@ -13,7 +13,7 @@ from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.reading import Reading
 from zipfit.corpus.write import SCORE_FIELD
 from zipfit.errors import need, needing
-from zipfit.methods.base import is_scorer, scores_of
+from zipfit.methods.base import calling, is_scorer, scores_of
 from zipfit.methods.registry import build_method, class_path
 from zipfit.system.texts import Texts
 
@@ -63,7 +63,9 @@ class ScoreStep(PipelineStep):  # type: ignore[misc]  # datatrove has no types
         """Pass the documents of a task on, in their order."""
         built = build_method(self.method, self.options)
         need(is_scorer(built), f"{class_path(built)} ranks a pool, so it cannot score documents as they pass")
-        built.fit([text for text, _ in read_documents("target", self.target, Reading())])
+        examples = [text for text, _ in read_documents("target", self.target, Reading())]
+        with calling(built, "fit"):
+            built.fit(examples)
         documents = iter(data)
         while batch := list(islice(documents, _BATCH)):
             with self.track_time("batch"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import os
+import reprlib
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +17,11 @@ from zipfit.corpus.corpus import Corpus
 from zipfit.corpus.inputs import Files
 from zipfit.corpus.outputs import manifest_path
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD
-from zipfit.errors import BadRecordError, ZipfitError
+from zipfit.errors import BadRecordError, ZipfitError, need
 from zipfit.methods.registry import METHODS, build_method
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.manifest import files_of, read_manifest, readings_of
+from zipfit.system.plain_types import check_arguments
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 _NEAREST = 5
 _SUBSTRINGS = 5
+_CHARACTERS = 1200
+"""Of a text, in a notebook."""
 
 # A DEFLATE match has at least 3 bytes, but what short ones share is the language, not the matter.
 _SHORTEST = 6
@@ -69,6 +74,21 @@ class Explanation:
     fields: dict[str, Any]
     neighbours: list[Neighbour]
 
+    def _repr_html_(self) -> str:
+        """The document and its neighbours, for notebooks."""
+        said = "".join(f", {name} {value}" for name, value in self.fields.items())
+        rows = "".join(
+            f"<tr><td>{each.index}</td><td>{each.distance:.4f}</td><td>{escape(each.text[:_CHARACTERS])}</td><td>"
+            + "<br>".join(f"<code>{escape(shared[:_CHARACTERS])}</code>" for shared in each.shared)
+            + "</td></tr>"
+            for each in self.neighbours
+        )
+        head = "<tr><th>target example</th><th>NCD</th><th>text</th><th>shared</th></tr>"
+        return (
+            f"<p>alignment {self.alignment:.4f} ({escape(self.compressor + said)})</p>"
+            f"<pre>{escape(self.text[:_CHARACTERS])}</pre><table>{head}{rows}</table>"
+        )
+
 
 def explain(
     selected: str | os.PathLike[str] | Selection, *, rank: int | None = None, position: int | None = None
@@ -88,10 +108,10 @@ def explain(
     """
     if (rank is None) == (position is None):
         raise ZipfitError("give either a rank or a position")
+    check_arguments(explain, {"rank": rank, "position": position})
     if not isinstance(selected, (str, os.PathLike)):
-        if rank is None:
-            raise ZipfitError("a selection that Python holds is explained by rank")
-        return selected.explain(rank)
+        need(hasattr(selected, "explain"), f"explain takes a selection or its path, not {reprlib.repr(selected)}")
+        return selected.explain(rank, position=position)
     selected = os.fspath(selected)
     manifest = read_manifest(manifest_path(selected))
     reading, target_reading = readings_of(manifest)
@@ -153,12 +173,21 @@ def _record_at(files: Files, reading: Reading, position: int) -> dict[str, Any]:
     documents = sum(len(batch.texts) for batch in corpus.read())
     if not documents:
         raise ZipfitError("the source holds no document")
+    return next(corpus.dicts(np.array([index_of(corpus, documents, position)])))
+
+
+def index_of(corpus: Corpus, documents: int, position: int) -> int:
+    """Which document of a corpus that was read, from 0, is at a position of its source.
+
+    Raises:
+        ZipfitError: there is none.
+    """
     positions = corpus.source_positions(np.arange(documents))
     found = np.flatnonzero(positions == position)
     if not len(found):
         passed_over = "" if len(positions) == positions[-1] + 1 else " less those passed over"
         raise ZipfitError(f"the source has positions 0 to {positions[-1]}{passed_over}, not {position}")
-    return next(corpus.dicts(found))
+    return int(found[0])
 
 
 def _source_of(record: dict[str, Any], files: Files, reading: Reading, form: str) -> dict[str, Any]:

@@ -242,7 +242,7 @@ def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     problems = []
     for role in ROLES:
         for item in manifest[role]["inputs"] if role in manifest else ():
-            problems += _compare(item["name"], item, manifest)
+            problems += _compare(item["name"], item, whereabouts(item["name"], manifest))
     output = manifest["output"]
     if not isinstance(selected, (str, os.PathLike)):
         return problems
@@ -251,9 +251,7 @@ def verify(selected: str | os.PathLike[str] | Selection) -> list[str]:
     else:
         beside = beside_manifest(os.fspath(selected), output["path"])
         name = beside if _exists(beside) else whereabouts(output["path"], manifest)
-        problems += (
-            _compare(name, output, manifest) if output.get("shards") is None else _compare_shards(name, manifest)
-        )
+        problems += _compare(name, output, name) if output.get("shards") is None else _compare_shards(name, manifest)
     return problems
 
 
@@ -262,17 +260,16 @@ def _compare_shards(folder: str, manifest: dict[str, Any]) -> list[str]:
     shards = {each["path"]: each for each in manifest["output"]["shards"]}
     problems = []
     for name, shard in shards.items():
-        problems += _compare(f"{folder}/{name}", shard, manifest)
+        problems += _compare(f"{folder}/{name}", shard, f"{folder}/{name}")
     if os.path.isdir(folder):
         others = [name for name in sorted(os.listdir(folder)) if name not in shards and not name.startswith(".")]
         problems += [f"{folder}/{name}: is not of the selection" for name in others]
     return problems
 
 
-def _compare(name: str, expected: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+def _compare(name: str, expected: dict[str, Any], path: str) -> list[str]:
     if expected.get("format") in ("objects", "table", "dataset") or name == "-":
         return [f"{name}: was not read from a file, so it cannot be checked"]
-    path = whereabouts(name, manifest)
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # a device may never end
         return [f"{name}: is not a regular file, so it cannot be checked"]
     file = HashedFile(path)

@@ -10,7 +10,18 @@ import numpy as np
 
 from zipfit.corpus.reading import NO_LABEL
 from zipfit.errors import ZipfitError
-from zipfit.methods.base import Grouped, HasEngine, HasNotes, HasPairs, Reach, Shortlister, is_scorer, scores_of
+from zipfit.methods.base import (
+    Grouped,
+    HasEngine,
+    HasNotes,
+    HasPairs,
+    Reach,
+    Shortlister,
+    calling,
+    is_scorer,
+    ranking_of,
+    scores_of,
+)
 from zipfit.methods.registry import Named, class_path, method_options
 from zipfit.selection.cut import walk
 from zipfit.selection.sources import Stopwatch
@@ -89,7 +100,7 @@ class Ranking:
             return self._whole, True
         assert isinstance(self.method, Shortlister)
         with self.stopwatch.stage("score"):
-            found = list(_checked(self.method.shortlist(self.sources.pool, reach), self.sources))
+            found = list(_checked(ranking_of(self.method, self.sources.pool, reach), self.sources))
         if reach.documents is None:  # all that score enough
             return found, True
         ends_there = len(found) < reach.documents or reach.documents >= len(self.sources.pool.facts.lengths)
@@ -100,22 +111,24 @@ def fit(method: Method, sources: Sources, pool: Pool) -> None:
     """Fit a method to the target.
 
     Raises:
-        ZipfitError: the method refuses its options or the target, or it cannot tell several targets apart.
+        ZipfitError: the method refuses its options or the target, fails, or cannot tell several targets apart.
     """
-    if sources.target_reading.by is None:
-        method.fit(sources.texts, pool)
-    elif isinstance(method, Grouped):
-        method.fit_groups(sources.texts, pool, sources.groups)
-    else:
+    by = sources.target_reading.by
+    if by is not None and not isinstance(method, Grouped):
         raise ZipfitError(f"target-by is for methods that weigh several targets, not {class_path(method)}")
+    with calling(method, "fit"):
+        if by is None:
+            method.fit(sources.texts, pool)
+        elif isinstance(method, Grouped):
+            method.fit_groups(sources.texts, pool, sources.groups)
 
 
 def rank(sources: Sources, method: Method, *, fitted: bool = False) -> Ranking:
     """Fit a method to the target, unless it is fitted, and have it rank the pool.
 
     Raises:
-        ZipfitError: the method refuses its options or the target; it cannot tell several targets apart; it gives a
-            score that is not a number, or not one for each text; no document has the field that is to label it.
+        ZipfitError: the method refuses its options or the target; it fails; it cannot tell several targets apart; it
+            gives a score that is not a number, or not one for each text; no document has the field that is to label it.
     """
     stopwatch, pool = Stopwatch(), sources.pool
     if not fitted:
@@ -129,7 +142,7 @@ def rank(sources: Sources, method: Method, *, fitted: bool = False) -> Ranking:
             scores = _scores(method, sources)
             whole = InOrder.descending(scores)
         elif not isinstance(method, Shortlister):
-            whole = _Lazy(_checked(method.rank(pool), sources))
+            whole = _Lazy(_checked(ranking_of(method, pool, Reach()), sources))
             next(iter(whole), None)  # so that the method's own first pass gathers the facts, which a cut needs
     if sources.reading.by is not None and pool.facts.label_names == [NO_LABEL]:
         raise ZipfitError(f"no document has the field {sources.reading.by!r} that is to label it")

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from zipfit.errors import ZipfitError, need, needing, one_line
-from zipfit.methods.registry import build_method
+from zipfit.methods.registry import as_method
 from zipfit.selection.merge import merge_scores
 from zipfit.selection.parts import check_can_be_parted
 from zipfit.selection.reading_options import bad_files_share
@@ -69,7 +69,7 @@ def score_on_ray(
             does not see the driver's folder, or was lost too often.
     """
     need(parts is None or parts >= 1, f"parts must be at least 1, not {parts}")
-    built = build_method(method, options or {}) if isinstance(method, str) else method
+    built = as_method(method, options)
     check_can_be_parted(built, 2)
     with needing("scoring on a cluster", "ray"):
         import ray

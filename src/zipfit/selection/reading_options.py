@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from zipfit.corpus.reading import Reading
 from zipfit.selection.sources import open_sources
+from zipfit.system.plain_types import check_arguments
 
 if TYPE_CHECKING:
     from zipfit.corpus.inputs import Documents
@@ -35,10 +36,12 @@ def check_options(options: ReadingOptions) -> None:
 
     Raises:
         TypeError: one is not.
+        ZipfitError: one is of another type than it must be.
     """
     unknown = options.keys() - ReadingOptions.__optional_keys__
     if unknown:
         raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
+    check_arguments(ReadingOptions, options)
 
 
 def bad_files_share(options: ReadingOptions) -> float | None:

@@ -32,6 +32,7 @@ from zipfit.selection.selection import Selection
 from zipfit.selection.sources import CorpusPool, Facts, Stopwatch, codes_of, open_sources
 from zipfit.selection.test_set import open_test_sets
 from zipfit.selection.tokens import token_counter
+from zipfit.system.plain_types import check_arguments
 from zipfit.system.progress import TerminalProgress
 from zipfit.system.runtime import available_cores
 
@@ -73,7 +74,7 @@ class Scores:
         tokens: int | None = None,
         min_score: float | None = None,
         allow_fewer: bool = False,
-        tokenizer: str | None = None,
+        tokenizer: str | os.PathLike[str] | None = None,
         min_bytes: int = 0,
         max_bytes: int | None = None,
         dedup: str | None = None,
@@ -88,10 +89,11 @@ class Scores:
 
         Arguments and errors are those of `zipfit.select`.
         """
+        check_arguments(Scores.select, locals())
         terms = Terms(
             Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer),
             Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
-            None if tokenizer is None else token_counter(tokenizer),
+            None if tokenizer is None else token_counter(os.fspath(tokenizer)),
         )
         others, sources = methods_of(against), self.ranking.sources
         excluded, checked = open_test_sets(exclude, check, sources.target_reading, overlap, sources.rejected)
@@ -114,6 +116,7 @@ def open_scores(folder: str | os.PathLike[str], *, threads: int | None = None, p
     Raises:
         ZipfitError: the folder holds no whole scores, or those of another version; a file has changed since.
     """
+    check_arguments(open_scores, locals())
     store = Store(os.fspath(folder))
     names = store.names()
     need(bool(names), f"{store.path}: there is no such folder of scores")

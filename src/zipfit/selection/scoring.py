@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,7 @@ from zipfit.corpus.pieces import stamp
 from zipfit.corpus.store import Store
 from zipfit.errors import need
 from zipfit.methods.base import Shortlister
-from zipfit.methods.registry import build_method
+from zipfit.methods.registry import as_method
 from zipfit.selection.manifest import describe_input
 from zipfit.selection.merge import merge_scores, part_name
 from zipfit.selection.parts import can_be_parted, describe, score_part
@@ -28,6 +29,7 @@ from zipfit.selection.score_tables import (
     is_final_table,
     write_scores,
 )
+from zipfit.system.plain_types import check_arguments, is_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,8 +80,13 @@ def score_pool(
         f"if_exists must be error, resume or overwrite, not {if_exists!r}",
     )
     check_options(reading)
+    check_arguments(score_pool, locals())
+    is_pair = part is None or (isinstance(part, tuple) and len(part) == 2)
+    need(is_pair, f"part must be (i, n) for the i-th of n parts, not {reprlib.repr(part)}")
+    for number in part or ():
+        need(is_one_of(number, {"int"}), f"part must be of whole numbers, not {reprlib.repr(part)}")
+    built = as_method(method, options)
     sources = open_with(reading, source, target, find_bad_files=False)
-    built = build_method(method, options or {}) if isinstance(method, str) else method
     how = {"resume": if_exists == "resume", "overwrite": if_exists == "overwrite"}
     return score(sources, built, os.fspath(folder), part=part, **how, max_bad_files=bad_files_share(reading))
 
@@ -156,7 +163,11 @@ def _check_folder(store: Store, number: int, parts: int, *, resume: bool, overwr
     need(parts == 1 or not others, wrong_number)
     there = MANIFEST in names or own in work.names() or others
     what = f"part {number} of {parts}" if own in work.names() and parts > 1 else "scores"
-    need(not there, f"{store.path}: holds {what} already (give --resume to go on, or --overwrite to begin {what} anew)")
+    need(
+        not there,
+        f"{store.path}: holds {what} already (give --resume to go on, or --overwrite to begin {what} anew; in Python "
+        "if_exists='resume' or 'overwrite')",
+    )
 
 
 def _score_whole(sources: Sources, method: Method, store: Store) -> dict[str, Any]:

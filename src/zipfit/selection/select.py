@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.reading import Reading
-from zipfit.errors import ZipfitError
-from zipfit.methods.registry import build_method, check_method
+from zipfit.methods.registry import as_method
 from zipfit.methods.within import Within
 from zipfit.selection.auto import AUTO, check_auto, choose_method
 from zipfit.selection.cut import Budget, Rules, Terms
@@ -20,6 +20,7 @@ from zipfit.selection.selection import Selection
 from zipfit.selection.sources import need_one_standard_input, open_sources
 from zipfit.selection.test_set import open_test_sets
 from zipfit.selection.tokens import token_counter
+from zipfit.system.plain_types import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def select(
     method: str | Method = "zipfit",
     options: Mapping[str, Any] | None = None,
     within: str | Sequence[str | Mapping[str, Any]] = (),
-    tokenizer: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
     text_field: str | None = None,
     template: str | None = None,
     target_field: str | None = None,
@@ -64,7 +65,7 @@ def select(
     skip_bad: bool = False,
     skip_bad_files: bool = False,
     max_bad_files: float = 0.5,
-    work: str | None = None,
+    work: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     progress: bool = False,
 ) -> Selection:
@@ -136,19 +137,16 @@ def select(
         >>> selection.indices.tolist()
         [0, 2]
     """
+    check_arguments(select, locals())
     terms = Terms(
         Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer),
         Rules(min_bytes, max_bytes, dedup, dedup_threshold, max_share),
-        None if tokenizer is None else token_counter(tokenizer),
+        None if tokenizer is None else token_counter(os.fspath(tokenizer)),
     )
     if method == AUTO:
         check_auto(options, within, work, target_by)
-    elif isinstance(method, str):
-        method = build_method(method, options or {})
     else:
-        check_method(method)
-        if options:
-            raise ZipfitError("options are for a method given by name; this one is built already")
+        method = as_method(method, options)
     if within:
         method = Within(method, within)
     if work is not None and not isinstance(method, str):
@@ -177,8 +175,9 @@ def select(
     if work is None:
         ranking = rank(sources, method)
     else:
-        manifest = score(sources, method, work, resume=True, max_bad_files=bad_files)
-        ranking = kept_ranking(work, manifest, sources)
+        folder = os.fspath(work)
+        manifest = score(sources, method, folder, resume=True, max_bad_files=bad_files)
+        ranking = kept_ranking(folder, manifest, sources)
     selection = Selection(ranking, replace(terms, exclude=excluded), checked)
     if choice is not None:
         selection.notes["auto"] = choice.describe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections import Counter
 from contextlib import suppress
 from copy import deepcopy
@@ -15,13 +16,14 @@ from zipfit.corpus.outputs import Outputs, check_order
 from zipfit.corpus.records import all_types, dump_record, without_nan
 from zipfit.corpus.shards import Sharding
 from zipfit.corpus.write import RANK_FIELD, SCORE_FIELD, as_table, write_records, write_shards
-from zipfit.errors import MissingExtraError, ZipfitError, need, one_line
+from zipfit.errors import ZipfitError, need, needing, needing_package, one_line
 from zipfit.methods.base import HasNotes
 from zipfit.methods.registry import METHODS, class_path, method_options
 from zipfit.methods.zipfit import ZipFit
 from zipfit.selection.cut import Budget, Terms
 from zipfit.selection.findings import Observer
 from zipfit.selection.manifest import build_manifest, dump_manifest
+from zipfit.system.plain_types import check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from zipfit.corpus.outputs import Writing
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 _LABELS = 15
 _SHOWN = 10
 _CHARACTERS = 200
+_BINS = 30
 
 
 class Selection:
@@ -85,7 +89,12 @@ class Selection:
     def __getitem__(self, ranks: slice) -> list[dict[str, Any]]: ...
     def __getitem__(self, ranks: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         """The chosen record of a rank, from 0, or those of a slice of ranks, with score and rank added."""
-        chosen = range(len(self))[ranks]
+        try:
+            chosen = range(len(self))[ranks]
+        except TypeError:
+            raise TypeError(f"a selection is indexed by ranks from 0, or a slice, not {reprlib.repr(ranks)}") from None
+        except IndexError:
+            raise IndexError(f"there is no document {ranks}: the selection has {len(self)}, from 0") from None
         found = self._at([chosen] if isinstance(chosen, int) else chosen)
         return found[0] if isinstance(chosen, int) else found
 
@@ -135,28 +144,69 @@ class Selection:
     def _manifest(self, output: dict[str, Any] | None = None) -> dict[str, Any]:
         return build_manifest(self.ranking, self.terms, self.cut, self.notes, output, self.check)
 
-    def explain(self, rank: int = 1) -> Explanation:
-        """Why the document of a rank, from 1, scores as it does: its nearest target examples, and what they share.
+    def explain(self, rank: int | None = None, *, position: int | None = None) -> Explanation:
+        """Why a document scores as it does: its nearest target examples, and what they share.
+
+        Args:
+            rank: the document's in the selection, from 1; the best one's if neither is given.
+            position: instead, the document's in the source, from 0, chosen or not.
 
         Raises:
-            ZipfitError: there is no such rank.
+            ZipfitError: there is no such document.
         """
-        need(1 <= rank <= len(self), f"there is no document of rank {rank}: the selection has {len(self)}")
-        from zipfit.selection.explain import explain_text
+        check_arguments(Selection.explain, locals())
+        need(rank is None or position is None, "give either a rank or a position")
+        from zipfit.selection.explain import explain_text, index_of
 
         sources, method = self.ranking.sources, self.ranking.method
+        if position is None:
+            rank = 1 if rank is None else rank
+            need(1 <= rank <= len(self), f"there is no document of rank {rank}: the selection has {len(self)}")
+            index = int(self.cut.indices[rank - 1])
+        else:
+            index = index_of(self._pool.corpus, len(self._pool.facts.lengths), position)
+            rank = next((int(place) + 1 for place in np.flatnonzero(self.cut.indices == index)), None)
+        fields: dict[str, Any] = {}
+        if rank is not None:
+            fields = {SCORE_FIELD: float(self.scores[rank - 1]), RANK_FIELD: rank}
+        elif self.pool_scores is not None:
+            fields = {SCORE_FIELD: float(self.pool_scores[index])}
         own = method_options(method) if class_path(method) == METHODS["zipfit"] else None
-        fields = {SCORE_FIELD: float(self.scores[rank - 1]), RANK_FIELD: rank}
-        text = self._pool.texts(self.cut.indices[[rank - 1]])[0]
+        text = self._pool.texts([index])[0]
         return explain_text(text, list(sources.texts), ZipFit(**(own or {})), fields)
 
     def summary(self) -> str:
         """What `zipfit select` says of a selection, as text."""
         facts = self._pool.facts
         labels = Counter(facts.label(index) for index in self.cut.indices.tolist())
-        scores = f"scores from {self.scores[0]:.4f} to {self.scores[-1]:.4f} at the cut"
+        scores = f"scores from {self.scores[0]:.4g} to {self.scores[-1]:.4g} at the cut"
         counts = (f"{count:>7,}  {label}" for label, count in labels.most_common(_LABELS))
         return "\n".join([f"{len(self):,} of {len(facts.lengths):,} documents, {scores}", *counts])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw a histogram of the scores, of the pool (where the method scores it) and of the selection, with the cut.
+
+        Args:
+            ax: where to draw; None for a figure of its own.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        if ax is None:
+            with needing("plot", "plots"):
+                import matplotlib.pyplot as plt
+            ax = plt.subplots(figsize=(6, 3), layout="constrained")[1]
+        chosen = self.scores[np.isfinite(self.scores)]
+        pool = chosen if self.pool_scores is None else self.pool_scores[np.isfinite(self.pool_scores)]
+        edges = np.histogram_bin_edges(pool, bins=_BINS).tolist()
+        if self.pool_scores is not None:
+            ax.hist(pool, bins=edges, color="silver", label="pool")
+        ax.hist(chosen, bins=edges, color="tab:blue", label="selected")
+        if np.isfinite(self.scores[-1]):
+            ax.axvline(self.scores[-1], color="black", linewidth=1, label="cut")
+        ax.set(xlabel="score", ylabel="documents")
+        ax.legend()
+        return ax
 
     def _repr_html_(self) -> str:
         """The best documents as a table, for notebooks."""
@@ -165,7 +215,7 @@ class Selection:
         shown = range(min(len(self), _SHOWN))
         texts = self._pool.texts(self.cut.indices[list(shown)]) if shown else []
         rows = "".join(
-            f"<tr><td>{rank + 1}</td><td>{self.scores[rank]:.4f}</td><td>{escape(text[:_CHARACTERS])}</td></tr>"
+            f"<tr><td>{rank + 1}</td><td>{self.scores[rank]:.4g}</td><td>{escape(text[:_CHARACTERS])}</td></tr>"
             for rank, text in zip(shown, texts, strict=True)
         )
         rest = f"<p>and {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
@@ -192,6 +242,7 @@ class Selection:
             >>> selection.at(top=1).texts
             ['def sub(a, b)']
         """
+        check_arguments(Selection.at, locals())
         budget = Budget(top, fraction, tokens, min_score, allow_fewer=allow_fewer)
         return Selection(self.ranking, replace(self.terms, budget=budget), self.check)
 
@@ -203,9 +254,12 @@ class Selection:
         """The chosen records with `zipfit_score` and `zipfit_rank`, one row each, best first.
 
         Where a column of pandas cannot hold the values (lone surrogates, say), all are columns of Python objects.
-        """
-        import pandas as pd
 
+        Raises:
+            ZipfitError: pandas is not installed.
+        """
+        with needing_package("to_pandas", "pandas"):
+            import pandas as pd
         records = list(self)
         try:
             return pd.DataFrame(records)
@@ -218,9 +272,10 @@ class Selection:
         """The same as a polars frame (needs polars).
 
         Raises:
-            ZipfitError: as `to_arrow`, or polars has no type for a column.
+            ZipfitError: polars is not installed; as `to_arrow`; or polars has no type for a column.
         """
-        import polars as pl
+        with needing_package("to_polars", "polars"):
+            import polars as pl
         from pyarrow import types
 
         def frame(table: pa.Table) -> Any:
@@ -248,10 +303,8 @@ class Selection:
             MissingExtraError: `datasets` is not installed.
             ZipfitError: as `to_arrow`, or `datasets` has no type for a column.
         """
-        try:
+        with needing("to_dataset", "hub"):
             import datasets
-        except ImportError as error:
-            raise MissingExtraError("to_dataset", "hub") from error
         return self._made("data set", datasets.Dataset, (Exception,))
 
     def _made(self, what: str, make: Callable[[pa.Table], Any], errors: tuple[type[BaseException], ...]) -> Any:
@@ -309,6 +362,7 @@ class Selection:
             ZipfitError: one of the files cannot be written, exists, or is one of the inputs; or a record cannot be
                 converted, which `select` finds before it scores if it is told of it (`convert`, `convert_to_table`).
         """
+        check_arguments(Selection.save, locals())
         path = os.fspath(path)
         check_order(order)
         form = self.ranking.sources.reading.convert if convert is None else convert
@@ -338,11 +392,11 @@ class Selection:
                     written.file.write(dump_manifest(manifest))
         return manifest
 
-    def report(self, path: str | os.PathLike[str], *, against: Against = (), overwrite: bool = False) -> None:
-        """Write a page about the selection; see `zipfit.report_selection`."""
+    def report(self, path: str | os.PathLike[str], *, against: Against = (), overwrite: bool = False) -> str:
+        """Write a page about the selection, and return its path; see `zipfit.report_selection`."""
         import zipfit  # the door: what draws pages is above this room
 
-        zipfit.report_selection(self, path, against=against, overwrite=overwrite)
+        return zipfit.report_selection(self, path, against=against, overwrite=overwrite)
 
     def _write(self, files: Writing, outputs: Outputs, output: Mapping[str, Any], observer: Observer) -> dict[str, Any]:
         path, form = outputs.records, outputs.convert

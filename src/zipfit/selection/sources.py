@@ -45,7 +45,10 @@ _OTHER_LABELS = "(other)"
 KEPT_BYTES = 1 << 26
 
 
-_TARGET_ADVICE = "; the target has its own options, --target-field and --target-template"
+_TARGET_ADVICE = (
+    "; the target has its own options, --target-field and --target-template "
+    "(target_field and target_template in Python)"
+)
 
 
 class RejectedRecords:
@@ -114,7 +117,7 @@ class UnreadableFiles:
         if len(found) > self._share * (len(found) + readable):
             raise ZipfitError(
                 f"{len(found)} of {len(found) + readable} files cannot be read, which is more than a share of "
-                f"{self._share:g} (--max-bad-files); the first: {found[0]['reason']}"
+                f"{self._share:g} (--max-bad-files, or max_bad_files in Python); the first: {found[0]['reason']}"
             )
         return found
 

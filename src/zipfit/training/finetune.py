@@ -208,7 +208,11 @@ def _earlier(folder: Path, described: dict[str, Any], resume: bool) -> Earlier |
     events = _read_events(results)
     if not any(event["event"] == "train" for event in events):  # what failed at once is no run
         return None
-    need(resume, f"{folder}: holds a run already (give --resume to go on with it, or --overwrite)")
+    need(
+        resume,
+        f"{folder}: holds a run already (give --resume to go on with it, or --overwrite; in Python resume=True or "
+        "overwrite=True)",
+    )
     now = {"chat_template": None, **json.loads(json.dumps(described))}
     changed = [name for name, value in now.items() if events[0].get(name) != value]
     need(not changed, f"{folder}: cannot be resumed, as it was started with other {' and '.join(changed)}")
