@@ -260,8 +260,8 @@ def _coverage(near: Nearness, documents: int, examples: int) -> dict[str, Any]:
     unserved = sorted((each for each in near.served if each.by_nothing), key=lambda each: -each.distance)
     looked_at = len(near.served)
     words = (
-        "An example is served if a chosen document is as near to it as any of equally many documents that are spread "
-        "evenly over the whole pool."
+        "An example is served if some chosen document is at least as near to it as the nearest of a sample: as many "
+        "documents, taken evenly from the whole pool. Distance is from 0 (the same) to about 1."
     )
     if looked_at < examples or near.documents < documents:
         words += (
