@@ -19,49 +19,19 @@ import sys
 import tempfile
 import time
 import warnings
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-class FilePool:
-    """The texts of a file of JSON lines, mapped over by a few threads with a few batches in flight."""
-
-    def __init__(self, path: Path, threads: int, batch: int = 500) -> None:
-        self.path = path
-        self.threads = threads
-        self.batch = batch
-
-    def __iter__(self) -> Iterator[list[str]]:
-        with self.path.open(encoding="utf-8") as lines:
-            while batch := [json.loads(line)["text"] for line in islice(lines, self.batch)]:
-                yield batch
-
-    def map(self, function: Callable[[list[str]], object]) -> Iterator[object]:
-        """Yield the results in order."""
-        with ThreadPoolExecutor(self.threads) as executor:
-            in_flight: deque = deque()
-            for batch in self:
-                in_flight.append(executor.submit(function, batch))
-                if len(in_flight) > 2 * self.threads:
-                    yield in_flight.popleft().result()
-            while in_flight:
-                yield in_flight.popleft().result()
 
 
 def run_zipfit(pool: Path, target: Path, processes: int, out: Path) -> None:
     from zipfit.methods.dsir import Dsir
+    from zipfit.selection.ranking import rank, ranks_and_scores
+    from zipfit.selection.sources import open_sources
 
-    source = FilePool(pool, processes)
-    method = Dsir().fit([text for batch in FilePool(target, 1) for text in batch], source)
-    np.save(out, np.concatenate([weights[:, 0] for weights, _ in source.map(method.log_weights)]))
+    sources = open_sources(str(pool), str(target), threads=processes)
+    ranking = rank(sources, Dsir(min_length=0))
+    np.save(out, ranks_and_scores(ranking.whole(), len(sources.pool.facts.lengths))[1])
 
 
 def run_data_selection(pool: Path, target: Path, processes: int, out: Path) -> None:
