@@ -150,7 +150,6 @@ def select_command(
     from zipfit.corpus.outputs import Outputs, check_order, check_outputs
     from zipfit.corpus.shards import Sharding
     from zipfit.corpus.store import Store
-    from zipfit.report.selection import report_selection
     from zipfit.report.summary import print_summary, summarise
     from zipfit.selection.cut import Budget, Rules, Terms
     from zipfit.selection.rivals import methods_of
@@ -273,6 +272,8 @@ def select_command(
     for number, ((path, _), selection) in enumerate(zip(cuts, selections, strict=True)):
         manifest = selection.save(path, **how, overwrite=overwrite)
         if report is not None and number == 0:
+            from zipfit.report.selection import report_selection
+
             report_selection(selection, report, manifest, overwrite=overwrite)
         if as_json:
             text = json.dumps(summarise(selection, manifest), ensure_ascii=False, default=str)

@@ -54,7 +54,7 @@ def summarise(selection: Selection, manifest: dict[str, Any]) -> dict[str, Any]:
         "text_files": sum(item["format"] == "text" for item in manifest["source"]["inputs"]),
         "files": len(manifest["source"]["inputs"]),
         **_skipped(manifest),
-        "duplicates_chosen": len(selection) - len(np.unique(facts.hashes[selection.cut.indices])),
+        "duplicates_chosen": len(selection) - len(set(facts.hashes[selection.cut.indices].tolist())),
         "scored_in": _scored_in(selection),
         "scores": _score_bins(selection.scores, selection.pool_scores),
         "labels": [

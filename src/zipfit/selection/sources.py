@@ -161,7 +161,8 @@ class Facts:
     @property
     def duplicates(self) -> int:
         """Number of documents that equal an earlier one."""
-        return len(self.hashes) - len(np.unique(self.hashes))
+        ordered = np.sort(self.hashes)  # np.unique would import numpy.ma, in 20 ms
+        return int(np.count_nonzero(ordered[1:] == ordered[:-1]))
 
     @property
     def empty(self) -> int:
