@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import os
@@ -130,6 +129,8 @@ def _read(path: str, options: Mapping[str, _Option]) -> dict[str, Any]:
         if key in _BY_HAND:
             node.fail("is taken from the command line alone")
         if key not in options:
+            import difflib
+
             near = difflib.get_close_matches(key, options, n=1)
             node.fail(f"there is no such option: {f'did you mean {near[0]}?' if near else 'see zipfit select --help'}")
         found[options[key].name] = readers[options[key].kind](node)
@@ -149,20 +150,16 @@ def _parse(path: str) -> Node:
 
 def _parse_toml(path: str) -> Node:
     from zipfit.study.yaml_file import Node
-    from zipfit.system.whole_file import read_whole
+    from zipfit.system.whole_file import read_text
 
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
+    text = read_text(path)
     try:
-        text = read_whole(path).decode("utf-8-sig")
         value = tomllib.loads(f"{text}\n")  # so that the last line too is told by its number
-    except OSError as error:
-        raise ZipfitError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ZipfitError(f"{path}: is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
         raise ZipfitError(f"{path}: is not TOML that can be read ({one_line(error)})") from error
     # The parser tells no places: a key stands where a line begins with it, if one line alone does.

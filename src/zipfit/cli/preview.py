@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from statistics import stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,6 +59,8 @@ def preview_command(
     The target is split in two. Each method selects for one half; the other half is predicted by a byte n-gram model
     trained on what was selected. Fewer bits per byte are better.
     """
+    from statistics import stdev
+
     from zipfit.corpus.inputs import Files
     from zipfit.corpus.reading import Reading
     from zipfit.methods.within import method_of

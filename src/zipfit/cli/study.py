@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -211,6 +210,8 @@ class TerminalStudy:
         return f" ({'about' if is_all else 'more than'} {seconds(sum(known))} left)"
 
     def _expected(self, cell: PlannedCell) -> float | None:
+        from statistics import fmean
+
         model = cell.model.label
         if (own := self._spent.get((model, cell.budget))) is not None:
             return fmean(own)

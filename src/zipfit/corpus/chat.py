@@ -167,7 +167,9 @@ def content_text(content: Any, name: str) -> str:
     Raises:
         BadRecordError: something in it is not text.
     """
-    return _content(content, name)
+    if isinstance(content, (list, tuple, dict)):
+        return "\n".join(text for part in _items(content) for text in _part(part, name))
+    return plain(content, name)
 
 
 def tools_text(tools: Any, name: str) -> str:
@@ -325,14 +327,14 @@ def _turns(turn: Any, name: str) -> Iterator[Turn]:
         if Turn(turn_role, "").speaker == "tool" and _is_data(said):
             text = _json(said, f"{name}.{content}")
         else:
-            text = _content(said, f"{name}.{content}")
+            text = content_text(said, f"{name}.{content}")
     if said is not None or reasoning or calls or beside:
         yield Turn(turn_role, "\n".join(_differing([text, *beside])), reasoning, calls, turn)
 
 
 def _exchange(turn: dict[str, Any], keys: Sequence[str], beside: Turn, name: str) -> Iterator[Turn]:
     """A turn for each role that is a key; what stands beside them is the last of the assistant's, or comes last."""
-    turns = [Turn(key, _content(turn[key], f"{name}.{key}"), _reasoning({}, turn[key], name)) for key in keys]
+    turns = [Turn(key, content_text(turn[key], f"{name}.{key}"), _reasoning({}, turn[key], name)) for key in keys]
     if beside.text:
         place = next((place for place in reversed(range(len(turns))) if turns[place].speaker == "assistant"), None)
         if place is None:
@@ -406,13 +408,6 @@ def _role(role: Any, name: str) -> str:
     return "" if role is None else str(role) if isinstance(role, (int, float)) else plain(role, name)
 
 
-def _content(content: Any, name: str) -> str:
-    """The text of a message: a string, a part, or a list of these."""
-    if isinstance(content, (list, tuple, dict)):
-        return "\n".join(text for part in _items(content) for text in _part(part, name))
-    return plain(content, name)
-
-
 def _part(part: Any, name: str) -> Iterator[str]:
     if not isinstance(part, dict):
         if part is not None:
@@ -423,7 +418,7 @@ def _part(part: Any, name: str) -> Iterator[str]:
     if _is_reasoning(part):
         return  # which stands before the content
     if key is not None:
-        yield _content(part[key], f"{name}.{key}")
+        yield content_text(part[key], f"{name}.{key}")
     elif "name" in filled and any(key in filled for key in _ARGUMENT_KEYS):
         yield _call(part, name).text
     elif _is_media(part):

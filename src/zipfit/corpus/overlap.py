@@ -25,7 +25,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -126,7 +126,7 @@ class TestExamples:
             for text in dict.fromkeys(alternatives):
                 self._equal.setdefault(_digest(text), []).append(len(texts))
                 self._owners.append(example)
-                found = words(_one_form(text))
+                found = _words(text)
                 texts.append(np.fromiter((numbers.setdefault(w, len(numbers) + 1) for w in found), np.uint32))
         self._numbers = numbers
         self._spelt = list(numbers)
@@ -203,7 +203,7 @@ class TestExamples:
         """Where the runs that a document shares begin among the words of all examples, ascending."""
         shared: set[int] = set()
         if self._runs:
-            numbers = np.fromiter((self._numbers.get(word, 0) for word in words(_one_form(text))), np.uint32)
+            numbers = _numbered(text, self._numbers)
             for length in self._run_lengths:
                 shared.update(
                     number for run in _windows(numbers, length) if (number := self._runs.get(run)) is not None
@@ -228,6 +228,16 @@ def _windows(numbers: NDArray[np.uint32], length: int) -> Iterator[bytes]:
     return (data[start : start + width] for start in range(0, len(data) - width + 1 if width else 0, 4))
 
 
+def _words(text: str) -> list[str]:
+    """The words by which texts are compared."""
+    return words(_one_form(text))
+
+
+def _numbered(text: str, numbers: Mapping[str, int]) -> NDArray[np.uint32]:
+    """A document's words by their numbers; 0 for those that no example has."""
+    return np.fromiter((numbers.get(word, 0) for word in _words(text)), np.uint32)
+
+
 def _one_form(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
@@ -250,7 +260,7 @@ class Verbatim:
         self._by_head: dict[bytes, set[bytes]] = {}
         for text in examples:
             self._equal.add(_digest(text))
-            found = words(_one_form(text))
+            found = _words(text)
             if len(found) >= SHORTEST:
                 numbers = (self._numbers.setdefault(word, len(self._numbers) + 1) for word in found)
                 whole = np.fromiter(numbers, np.uint32).tobytes()
@@ -265,7 +275,7 @@ class Verbatim:
         """Whether a document holds all words of an example in a row, if those are `SHORTEST` or more."""
         if not self._by_head:
             return False
-        numbers = np.fromiter((self._numbers.get(word, 0) for word in words(_one_form(text))), np.uint32)
+        numbers = _numbered(text, self._numbers)
         data = numbers.tobytes()
         return any(
             data.startswith(whole, 4 * place)

@@ -7,7 +7,7 @@ import re
 import string
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zipfit.corpus.chat import (
@@ -412,10 +412,8 @@ def _turns(record: Mapping[str, Any], shape: tuple[str, ...], before: Sequence[s
         if is_chat(record.get("chosen")):
             turns = joined(turns, chat_turns(record["chosen"], "chosen"))
         elif turns and turns[-1].speaker == "user":
-            answers = (
-                Turn("assistant", text) for name in _ANSWERS if isinstance(text := record.get(name), str) and text
-            )
-            turns = [*turns, *islice(answers, 1)]
+            answer = next((text for name in _ANSWERS if isinstance(text := record.get(name), str) and text), None)
+            turns = turns if answer is None else [*turns, Turn("assistant", answer)]
     else:
         chat = any(is_chat(record.get(name)) for name in shape)
         asked = [turn for name in shape[:-1] for turn in _field(record, name, "user")]

@@ -439,12 +439,13 @@ def _without_fields(text: bytes) -> bytes:
     import msgspec
 
     text = _FIELDS_AT_END.sub(b"", text)  # where zipfit writes them
-    if parse_record(text).keys().isdisjoint(_ADDED):
+    record = parse_record(text)
+    if record.keys().isdisjoint(_ADDED):
         return text
     try:
         fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:  # of NaN, say, which is no JSON
-        return dump_record({name: value for name, value in parse_record(text).items() if name not in _ADDED})
+        return dump_record({name: value for name, value in record.items() if name not in _ADDED})
     kept = (dump_record({name: None})[1:-5] + bytes(value) for name, value in fields.items() if name not in _ADDED)
     return b"{" + b", ".join(kept) + b"}"
 

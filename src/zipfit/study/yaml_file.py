@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from zipfit.errors import ZipfitError, one_line
 from zipfit.study.problems import Problems
-from zipfit.system.whole_file import read_whole
+from zipfit.system.whole_file import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -172,18 +172,14 @@ def read_yaml(path: str | os.PathLike[str]) -> Node:
             return node
 
     name = os.fspath(path)
+    text = read_text(path)
     try:
-        text = read_whole(path).decode("utf-8-sig")
         loader = Loader(text)
         root = loader.get_single_node()
         value = None if root is None else loader.construct_document(root)
         keys = root.value if isinstance(root, yaml.MappingNode) else ()
         lines = {key.value: key.start_mark.line + 1 for key, _ in keys if isinstance(key, yaml.ScalarNode)}
         return Node(name, "", value, lines=lines)
-    except OSError as error:
-        raise ZipfitError(f"{name}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ZipfitError(f"{name}: is not UTF-8 text") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f"line {mark.line + 1}: "

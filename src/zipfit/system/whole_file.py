@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+import os
+from typing import BinaryIO
 
-from zipfit.errors import need
-
-if TYPE_CHECKING:
-    import os
+from zipfit.errors import ZipfitError, need
 
 _MOST = 1 << 28
 
@@ -21,6 +19,21 @@ def read_whole(path: str | os.PathLike[str]) -> bytes:
     """
     with open(path, "rb") as stream:
         return read_rest(stream, str(path))
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a local file in UTF-8, without a byte order mark.
+
+    Raises:
+        ZipfitError: it cannot be read, or is not UTF-8; or as `read_rest`.
+    """
+    name = os.fspath(path)
+    try:
+        return read_whole(path).decode("utf-8-sig")
+    except OSError as error:
+        raise ZipfitError(f"{name}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ZipfitError(f"{name}: is not UTF-8 text") from error
 
 
 def read_rest(stream: BinaryIO, name: str) -> bytes:
