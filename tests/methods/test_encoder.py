@@ -138,8 +138,11 @@ def test_linear_layers_by_onednn_are_the_same_layers():
     states = torch.randn(2, 5, 48)
     with torch.inference_mode():
         expected = layer(states)
-        linear_by_onednn(layer)
+        undo = linear_by_onednn(layer)
         assert torch.allclose(layer(states), expected, atol=1e-5)
+    undo()
+    assert layer(states).requires_grad
+    assert torch.equal(layer(states), expected)
 
 
 @pytest.mark.slow

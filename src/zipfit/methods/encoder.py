@@ -112,7 +112,7 @@ class Encoder:
         self._together, self._filled = TOGETHER_ON_A_CARD, True
         if self._device == "cpu":
             self._together, self._filled = TOGETHER, False
-            linear_by_onednn(self._network)
+        linear_by_onednn(self._network)
         ids = self._tokenize([PROBE])[0][0]
         with in_one_thread():
             if not self._is_the_same_in_company(ids):

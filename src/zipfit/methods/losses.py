@@ -18,7 +18,7 @@ import numpy as np
 from zipfit.errors import ZipfitError
 from zipfit.methods.encoder import PROBE
 from zipfit.methods.vector_cache import Row, VectorCache, cache_folder, key_of
-from zipfit.system.networks import in_one_thread
+from zipfit.system.networks import in_one_thread, linear_by_onednn
 from zipfit.system.texts import Texts
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Losses:
     """The losses of texts under one model; safe from several threads.
 
     Args:
-        model: it stays as it is.
+        model: its linear layers are done by oneDNN from then on, where that helps; it is not to be trained.
         max_tokens: longest prefix of a text that is read, at least 1; clipped to what the model can read.
         cache: keep losses on disk, in a file named after what the model makes of a probe text.
     """
@@ -73,6 +73,7 @@ class Losses:
         self._model = model
         self._limit = min(max_tokens, getattr(model.network.config, "max_position_embeddings", max_tokens + 1) - 1)
         self._turn = threading.Lock()
+        linear_by_onednn(model.network)
         self._cache: VectorCache | None = None
         if cache:
             probe = self.of(Texts.of([PROBE]))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def best_device() -> str:
@@ -59,24 +59,32 @@ def in_one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def linear_by_onednn(network: Any) -> None:
-    """Have oneDNN do the linear layers of a network of float32 that stays on an x86 processor.
+def linear_by_onednn(network: Any) -> Callable[[], None]:
+    """Have oneDNN do the linear layers of float32 of a network on an x86 processor, where no gradients are asked for.
 
-    Torch leaves them to MKL, which runs at half the speed of oneDNN on AMD's processors with AVX-512. The operators are
-    those that torch's own compiler puts in place of linear layers; where they are not there, nothing changes. The
-    weights are held twice, the second time as oneDNN lays them out.
+    Torch leaves them to MKL, which runs at half the speed of oneDNN on AMD's processors with AVX-512. The operator is
+    the one that torch's own compiler puts in place of linear layers; where it is not there, nothing changes.
+
+    Returns:
+        What gives the layers their own way back.
     """
     import torch
 
     operators = torch.ops.mkldnn
-    there = hasattr(operators, "_linear_pointwise") and hasattr(operators, "_reorder_linear_weight")
-    if not there or not torch.backends.mkldnn.is_available() or platform.machine() not in {"x86_64", "AMD64"}:
-        return
+    there = hasattr(operators, "_linear_pointwise") and torch.backends.mkldnn.is_available()
+    changed: list[Any] = []
 
-    def linear(weight: Any, bias: Any, states: Any) -> Any:
-        return operators._linear_pointwise(states, weight, bias, "none", [], "")
+    def linear(layer: Any, states: Any) -> Any:
+        return operators._linear_pointwise(states, layer.weight, layer.bias, "none", [], "")
 
-    with torch.inference_mode():
+    def undo() -> None:
+        for layer in changed:
+            del layer.forward
+
+    if there and platform.machine() in {"x86_64", "AMD64"}:
         for layer in network.modules():
-            if type(layer) is torch.nn.Linear and layer.weight.dtype == torch.float32:
-                layer.forward = partial(linear, operators._reorder_linear_weight(layer.weight), layer.bias)
+            plain = type(layer) is torch.nn.Linear and layer.weight.dtype == torch.float32
+            if plain and layer.weight.device.type == "cpu" and "forward" not in vars(layer):
+                layer.forward = partial(linear, layer)
+                changed.append(layer)
+    return undo

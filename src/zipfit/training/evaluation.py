@@ -12,12 +12,14 @@ tokens, whose letters nobody said: its bits a byte compare between models with o
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zipfit.errors import need
+from zipfit.system.networks import linear_by_onednn
 from zipfit.training.blocks import encode
 from zipfit.training.chats import Chat
 from zipfit.training.precision import in_float32
@@ -124,7 +126,8 @@ def cross_entropy(
     training = network.training
     network.eval()
     try:
-        with in_float32(network):
+        with in_float32(network), ExitStack() as stack:
+            stack.callback(linear_by_onednn(network))
             for batch in _batches(prepared):
                 costs = _nats(network, [prepared[index] for index in batch], start)
                 nats.update(zip(batch, costs, strict=True))
