@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
+
+import typer
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+from zipfit.cli.app import application
 
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
@@ -16,11 +20,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Put every command and option, as Typer describes them, at the end of the page of the commands."""
     if page.file.src_uri != _COMMANDS:
         return markdown
-    described = subprocess.run(
-        [sys.executable, "-m", "typer", "zipfit.cli.app", "utils", "docs", "--name", "zipfit"],
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
-    ).stdout
+    command = get_command(application())
+    described = get_docs_for_click(obj=command, ctx=typer.Context(command), name="zipfit")
     _, _, commands = described.partition("\n")  # without its heading: the page has one
     return markdown + commands

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from zipfit.cli.app import app
+from zipfit.cli.app import application
 from zipfit.errors import MissingExtraError, ZipfitError
 from zipfit.study import check
 from zipfit.study.check import check_study
@@ -84,9 +84,9 @@ def test_a_study_runs_no_code_without_consent(folder, monkeypatch):
             with pytest.raises(ZipfitError, match=message):
                 load_study("study.yaml", allow_code=consent)
         assert (folder / "imported").exists() == (message is None)
-    ran = CliRunner().invoke(app, ["study", "check", "study.yaml"])
+    ran = CliRunner().invoke(application(), ["study", "check", "study.yaml"])
     assert ran.exit_code == 2
-    assert CliRunner().invoke(app, ["study", "check", "study.yaml", "--allow-code", "own_arm"]).exit_code == 0
+    assert CliRunner().invoke(application(), ["study", "check", "study.yaml", "--allow-code", "own_arm"]).exit_code == 0
 
 
 def test_budgets_of_an_arm_count_instead_of_the_studys(checked):
@@ -136,7 +136,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, monkeypatch):
         "training": {"block_size": "wide", "epoch": 3},
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
-    ran = CliRunner().invoke(app, ["study", "check", "study.yaml"])
+    ran = CliRunner().invoke(application(), ["study", "check", "study.yaml"])
     assert ran.exit_code == 2
     lines = ran.stderr.splitlines()
     assert all(line.startswith("zipfit: error: study.yaml: ") for line in lines)
@@ -159,7 +159,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, monkeypatch):
     ):
         assert sum(line.startswith(wanted) for line in said) == 1, (wanted, said)
     assert len(said) == len(set(said)) == 14
-    report = json.loads(CliRunner().invoke(app, ["study", "check", "study.yaml", "--json"]).stdout)
+    report = json.loads(CliRunner().invoke(application(), ["study", "check", "study.yaml", "--json"]).stdout)
     assert report["study.yaml"]["error"].splitlines() == [f"study.yaml: {line}" for line in said]
 
 
@@ -205,15 +205,15 @@ def test_the_command_checks_all_files_and_fails_if_one_is_not_valid(folder):
     (folder / "good.yaml").write_text(yaml.safe_dump(STUDY))
     (folder / "bad.yaml").write_text(yaml.safe_dump(STUDY | {"budgets": [1]}))
     bad, good = str(folder / "bad.yaml"), str(folder / "good.yaml")
-    result = CliRunner().invoke(app, ["study", "check", bad, good])
+    result = CliRunner().invoke(application(), ["study", "check", bad, good])
     assert result.exit_code == 2
     assert f"error: {bad}: budgets: 1 tokens are less than one block" in result.stderr
     assert f"{good}: valid: 4 arms, 24 runs; documents: source 10, target 3, test 2\n" in result.stdout
-    result = CliRunner().invoke(app, ["study", "check", bad, good, "--json"])
+    result = CliRunner().invoke(application(), ["study", "check", bad, good, "--json"])
     reports = json.loads(result.stdout)
     assert reports[good]["cells"] == 24
     assert reports[bad]["error"].startswith(bad)
-    assert CliRunner().invoke(app, ["study", "check", good]).exit_code == 0
+    assert CliRunner().invoke(application(), ["study", "check", good]).exit_code == 0
 
 
 @pytest.fixture(scope="module")

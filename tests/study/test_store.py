@@ -9,7 +9,7 @@ import zstandard
 from synthetic_results import MAIN_ARMS, write_json, write_results
 from typer.testing import CliRunner
 
-from zipfit.cli.app import app
+from zipfit.cli.app import application
 from zipfit.errors import ZipfitError
 from zipfit.report.tables import cell_rows, loss_rows, selection_rows
 from zipfit.study.results import load_results
@@ -58,11 +58,11 @@ def test_what_is_packed_is_what_was_there(folder):
 
 
 def test_the_command_packs(folder):
-    ran = CliRunner().invoke(app, ["study", "pack", str(folder)])
+    ran = CliRunner().invoke(application(), ["study", "pack", str(folder)])
     assert ran.exit_code == 0
     assert ran.stdout == f"11 records lie in {folder / PACKED}\n"
     assert len(load_results(folder).cells) == 8
-    ran = CliRunner().invoke(app, ["study", "pack", str(folder.parent)])
+    ran = CliRunner().invoke(application(), ["study", "pack", str(folder.parent)])
     assert ran.exit_code == 2
 
 

@@ -70,14 +70,16 @@ def need_consent_for_file(context: typer.Context, allow_code: Collection[str]) -
 
 
 def config_command(
-    context: typer.Context,
     manifest: Annotated[str, typer.Argument(help="A selection's manifest.")],
     allow_code: common.AllowCode = None,
 ) -> None:
     """Print the options that made a selection, as a file for zipfit select --config."""
     import yaml
+    from typer.main import get_command
 
-    select = context.find_root().command.commands["select"]  # type: ignore[attr-defined]
+    from zipfit.cli.app import application
+
+    select = get_command(application(["select"])).commands["select"]  # type: ignore[attr-defined]
     defaults = {key: option.default for key, option in _options(select).items()}
     given = {key: value for key, value in _of_manifest(manifest, allow_code or ()).items() if value != defaults[key]}
     print(yaml.safe_dump(given, sort_keys=False, default_flow_style=None, width=sys.maxsize), end="")
