@@ -205,6 +205,7 @@ def table(found: dict[str, float]) -> str:
 
 
 def main() -> None:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a build without bytecode would be compiled in every run
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("old", "new", "pool", "target"):
         parser.add_argument(name)

@@ -84,6 +84,7 @@ def run(python, arguments, cores=None):
 
 
 def main():
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a build without bytecode would be compiled in every run
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("old", "new"):
         parser.add_argument(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def timed(command):
 
 
 def main():
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or a build without bytecode would be compiled in every run
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pool")
     parser.add_argument("target")
