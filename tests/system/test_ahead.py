@@ -29,6 +29,8 @@ def test_results_come_in_the_order_of_the_work(threads):
     sources = [counted(10 * n, 10 * n + n) for n in range(9)]
     found = [list(results) for results in read_ahead(slow_square, sources, threads)]
     assert found == [[number**2 for number in range(10 * n, 10 * n + n)] for n in range(9)]
+    sources = [counted(10 * n, 10 * n + n) for n in range(9)]
+    assert [list(items) for items in read_ahead(None, sources, threads)] == [[*range(10 * n, 11 * n)] for n in range(9)]
     assert list(read_ahead(slow_square, [], threads)) == []
 
 
