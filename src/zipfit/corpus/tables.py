@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 21
 _FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
 
-# A large file is read in parts of whole row groups of about so many bytes, which several threads read side by side.
+# A large file is read in parts of whole row groups of about so many bytes, which several threads read side by side: as
+# much as waits in chunks for its turn, see `zipfit.system.ahead`.
 _PART_BYTES = 1 << 24
 
 _INTERVAL_MONTHS = 21
