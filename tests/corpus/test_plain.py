@@ -32,6 +32,7 @@ def everything(paths, reading, *, slow=False, threads=1, block=1 << 20, allow_em
     """All that two passes over a corpus tell, or its error."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_lines, "BLOCK", block)
+        patch.setattr(tables, "_PART_BYTES", 1)  # several threads read each row group on its own
         if slow:
             patch.setattr(corpus_module, "plain_fields", lambda _: None)
         rejected = []
@@ -114,6 +115,25 @@ def test_blocks_of_files_that_are_compressed(tmp_path, suffix):
     assert everything([path], Reading(), threads=2) == everything([path], Reading(), slow=True)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("skip_bad", [False, True])
+@pytest.mark.parametrize("bad", [b'{"text": "a\xff"}', b'{"text": 1}', b'{"text": "a"', b'{"text": "a", "text": "b"}'])
+def test_lines_that_reach_over_many_blocks(tmp_path, end, skip_bad, bad):
+    long = b'{"text": "' + b"long " * 100 + b'"}'
+    lines = [b"\xef\xbb\xbf" + long, b"", long, b" \t", b'{"text": "a\\nb", "source": "s"}', bad, long, b"", bad, long]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(end.join(lines))
+    reading = Reading(skip_bad=skip_bad)
+    expected = everything([path, path], reading, slow=True)
+    assert (
+        f"{path}, line 6: " in expected
+        if not skip_bad
+        else [each.place for each in expected[2]][:2] == ["line 6", "line 9"]
+    )
+    for block in (1, 7, 64, 1000):
+        assert everything([path, path], reading, threads=3, block=block) == expected
+
+
 def test_labels_in_order_of_first_appearance(tmp_path):
     path = tmp_path / "a.jsonl"
     labels = ["b", None, "a", "b", 3, "c", None, str(path)]
@@ -161,6 +181,29 @@ def test_tables(tmp_path_factory, data, reading, skip_bad, kind, spoil):
     expected = everything([path], reading, slow=True)
     assert everything([path], reading) == expected
     assert everything([path, path], reading, threads=2) == everything([path, path], reading, slow=True)
+
+
+@pytest.mark.parametrize("groups", [1, 4, 40])
+def test_row_groups_side_by_side(tmp_path, groups):
+    path = tmp_path / "a.parquet"
+    texts = [None if n % 7 == 3 else f"{n} é" * (n % 50 + 1) for n in range(400)]
+    table = pa.table({"text": texts, "source": [str(n // 90) for n in range(400)]})
+    pq.write_table(table, path, row_group_size=400 // groups, write_page_checksum=True)
+    reading = Reading(skip_bad=True)
+    expected = everything([path, path], reading, slow=True)
+    assert len(expected[0]) == 2 * (400 - 57)
+    assert everything([path, path], reading, threads=3) == expected
+    message = everything([path], Reading(), slow=True)
+    assert f"{path}, record 4: " in message
+    assert everything([path], Reading(), threads=3) == message
+
+    raw = bytearray(path.read_bytes())
+    chunk = pq.read_metadata(path).row_group(groups - 1).column(0)
+    raw[chunk.dictionary_page_offset + chunk.total_compressed_size - 2] ^= 1
+    path.write_bytes(raw)
+    message = everything([path], reading, slow=True)
+    assert "checksum" in message
+    assert everything([path], reading, threads=3) == message
 
 
 def test_a_slice_of_a_table_has_its_own_texts():

@@ -29,6 +29,8 @@ def test_results_come_in_the_order_of_the_work(threads):
     sources = [counted(10 * n, 10 * n + n) for n in range(9)]
     found = [list(results) for results in read_ahead(slow_square, sources, threads)]
     assert found == [[number**2 for number in range(10 * n, 10 * n + n)] for n in range(9)]
+    sources = [counted(10 * n, 10 * n + n) for n in range(9)]
+    assert [list(items) for items in read_ahead(None, sources, threads)] == [[*range(10 * n, 11 * n)] for n in range(9)]
     assert list(read_ahead(slow_square, [], threads)) == []
 
 
@@ -78,3 +80,26 @@ def test_no_source_is_read_further_ahead_than_the_window():
     time.sleep(0.1)
     assert len(taken) < 20
     sources.close()
+
+
+def test_short_sources_beside_a_slow_one_are_read_to_their_end():
+    gate = threading.Event()
+    taken = []
+
+    def slow():
+        gate.wait(60)
+        yield -1
+
+    def short():
+        for number in range(7):
+            taken.append(number)
+            yield number
+
+    sources = read_ahead(None, [slow(), short(), short()], 3)
+    first = next(sources)
+    deadline = time.monotonic() + 60
+    while len(taken) < 14 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    gate.set()
+    assert (len(taken), list(first)) == (14, [-1])
+    assert [list(items) for items in sources] == [[*range(7)]] * 2

@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from zipfit.corpus.plain import PlainTexts
     from zipfit.corpus.reading import Reading
     from zipfit.corpus.records import Chunk, Records
+
+R = TypeVar("R")
 
 _PLACES = 1 << 16
 
@@ -166,8 +169,7 @@ class Corpus:
             is_whole = first_pass and plain is not None and (plain.numbers != NOT_PLAIN).all()
             return _Prepared(chunk, plain, text_digests(plain.texts) if is_whole and plain is not None else None)
 
-        chunks = [item.chunks(columns, progress) for item in self.inputs]
-        for index, prepared in enumerate(read_ahead(prepare, chunks, self._threads)):
+        for index, prepared in enumerate(self._read_ahead(prepare, self.inputs, columns, progress)):
             item = self.inputs[index]
             documents = 0
             reasons: Counter[str] = Counter()
@@ -181,6 +183,24 @@ class Corpus:
             elif item.documents != documents:
                 raise ZipfitError(f"{item.name}: the documents changed while they were being read")
         self._passes += 1
+
+    def _read_ahead(
+        self,
+        function: Callable[[Chunk], R] | None,
+        inputs: Sequence[Input],
+        columns: Sequence[str] | None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Iterator[R]]:
+        """Yield, for each input, an iterator of `function(chunk)`, or of its chunks, read by the threads in order."""
+        parts = [
+            item.parts(columns, progress)
+            if self._threads > 1 and isinstance(item, FileInput)
+            else [item.chunks(columns, progress)]
+            for item in inputs
+        ]
+        read = read_ahead(function, list(chain(*parts)), self._threads)
+        for each in parts:
+            yield chain.from_iterable(islice(read, len(each)))
 
     def _batch(self, index: int, prepared: _Prepared, reasons: Counter[str], first_pass: bool) -> Batch:
         chunk, plain, hashes = prepared
@@ -280,7 +300,7 @@ class Corpus:
         starts = np.cumsum([0, *(item.documents for item in self.inputs)])
         borders = np.searchsorted(positions, starts)
         wanted = np.flatnonzero(np.diff(borders)).tolist()
-        read = read_ahead(lambda chunk: chunk, [self.inputs[index].chunks(columns) for index in wanted], self._threads)
+        read: Iterator[Iterator[Chunk]] = self._read_ahead(None, [self.inputs[index] for index in wanted], columns)
         for index, chunks in zip(wanted, read, strict=True):
             item, start = self.inputs[index], int(starts[index])
             bad = np.array(sorted(self._bad_rows[index]), dtype=np.int64)

@@ -23,7 +23,7 @@ from zipfit.corpus.folders import expand
 from zipfit.corpus.formats import TABLES, Layout, read_chunks
 from zipfit.corpus.records import CHUNK_RECORDS, ObjectChunk, TableChunk
 from zipfit.corpus.streams import file_at, is_pipe
-from zipfit.corpus.tables import check_schema, need_distinct, schema_of
+from zipfit.corpus.tables import check_schema, need_distinct, parquet_parts, schema_of
 from zipfit.corpus.write import check_schemas, output_format
 from zipfit.errors import ZipfitError, need, needing, one_line
 
@@ -79,6 +79,12 @@ class FileInput(_Read):
 
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         return read_chunks(self.file, self.layout, columns, progress)
+
+    def parts(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> list[Iterator[Chunk]]:
+        """The same in parts, one after another, that several threads may read side by side."""
+        if self.layout.format == "parquet":
+            return list(parquet_parts(self.file, columns, progress))
+        return [self.chunks(columns, progress)]
 
     def identity(self) -> dict[str, object]:
         return {"format": self.layout.format, "bytes": self.file.bytes, "sha256": self.file.sha256}

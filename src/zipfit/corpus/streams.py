@@ -256,7 +256,7 @@ class _StreamsReader(io.RawIOBase):
         self._padding = padding
         self._stream: Any = None
         self._pending = b""
-        self._output = b""
+        self._output = memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -268,12 +268,12 @@ class _StreamsReader(io.RawIOBase):
             data = self._more() if self._stream.needs_input else b""
             if self._stream.needs_input and not data:
                 raise EOFError("the last stream is cut off")
-            self._output = self._stream.decompress(data, _BLOCK)
+            self._output = memoryview(self._stream.decompress(data, _BLOCK))
             if self._stream.eof:
                 self._pending = (self._stream.unused_data or b"") + self._pending
                 self._stream = None
         count = min(len(buffer), len(self._output))
-        buffer[:count] = memoryview(self._output)[:count]
+        buffer[:count] = self._output[:count]
         self._output = self._output[count:]
         return count
 

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from zipfit.corpus.streams import HashedFile, OnRead
 
 # A chunk's rows: of about so many bytes, but no fewer and no more.
 _CHUNK_BYTES = 1 << 21
 _FEWEST, _MOST = CHUNK_RECORDS // 8, 4 * CHUNK_RECORDS
+
+# A large file is read in parts of whole row groups of about so many bytes, which several threads read side by side: as
+# much as waits in chunks for its turn, see `zipfit.system.ahead`.
+_PART_BYTES = 1 << 24
 
 _INTERVAL_MONTHS = 21
 """As Arrow numbers its types; pyarrow before 22 has no name for this one."""
@@ -32,11 +37,15 @@ _HEAD = 512
 
 
 class RowGroups(NamedTuple):
-    """Row groups `start` to `stop` of a Parquet file, of which the first begins with the row `first_row`."""
+    """Row groups `start` to `stop` of a Parquet file, of which the first begins with the row `first_row`.
+
+    The file's metadata come with them where they were read already.
+    """
 
     start: int
     stop: int
     first_row: int
+    metadata: pq.FileMetaData | None = None
 
 
 @contextmanager
@@ -87,7 +96,7 @@ def read_tables(
     if groups is None:
         file.hash_contents()
     with naming(file.path), _without_keys(), _decompressed(file) as source:
-        size = file.bytes or 0
+        size = file.bytes or file.size() or 0
         done, row = 0, 0 if groups is None else groups.first_row
         try:
             if kind == "parquet":
@@ -105,6 +114,37 @@ def read_tables(
                     done = int(size * share)
         except (pa.ArrowException, UnicodeDecodeError) as error:
             raise _unreadable(file, kind, error) from error
+
+
+def parquet_parts(
+    file: HashedFile, columns: Sequence[str] | None, progress: OnRead | None
+) -> list[Iterator[TableChunk]]:
+    """What `read_tables` yields, in parts that may be read side by side; the first of several hashes the file."""
+    whole = [read_tables(file, "parquet", columns, progress)]
+    if is_remote(file.path) or (file.size() or 0) < 2 * _PART_BYTES:
+        return whole
+    try:
+        if is_compressed(file.local_path):
+            return whole
+        metadata = _metadata(file)
+    except ZipfitError:  # which is said when the file's turn comes
+        return whole
+    parts: list[RowGroups] = []
+    start = first_row = size = rows = 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        size, rows = size + group.total_byte_size, rows + group.num_rows
+        if size >= _PART_BYTES or index + 1 == metadata.num_row_groups:
+            parts.append(RowGroups(start, index + 1, first_row, metadata))
+            start, first_row, size, rows = index + 1, first_row + rows, 0, 0
+    if len(parts) < 2:
+        return whole
+    return [_hashed(file), *(read_tables(file, "parquet", columns, progress, groups) for groups in parts)]
+
+
+def _hashed(file: HashedFile) -> Iterator[TableChunk]:
+    file.hash_contents()
+    yield from ()
 
 
 def _rows_at_a_time(size: int, rows: int) -> int:
@@ -181,16 +221,20 @@ def row_groups(file: HashedFile) -> list[tuple[int, int]]:
     Raises:
         ZipfitError: the file cannot be read.
     """
+    metadata = _metadata(file)
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return [(group.num_rows, group.total_byte_size) for group in groups]
+
+
+def _metadata(file: HashedFile) -> pq.FileMetaData:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with naming(file.path), _without_keys(), _random_access(file) as source:
         try:
-            metadata = pq.read_metadata(source)
+            return pq.read_metadata(source)
         except pa.ArrowException as error:
             raise _unreadable(file, "parquet", error) from error
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    return [(group.num_rows, group.total_byte_size) for group in groups]
 
 
 def _parquet_batches(
@@ -198,16 +242,18 @@ def _parquet_batches(
 ) -> Iterator[tuple[Any, float]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(source, page_checksum_verification=True) as parquet:
+    known = None if groups is None else groups.metadata
+    with pq.ParquetFile(source, metadata=known, page_checksum_verification=True) as parquet:
         check_schema(name, parquet.schema_arrow)
         # All of them where no field is named, or the one named is missing: a message names the rest.
         wanted = [name for name in parquet.schema_arrow.names if name in (columns or ())] or None
         total = max(parquet.metadata.num_rows, 1)
         done = 0
-        some = None if groups is None else list(range(groups.start, groups.stop))
-        sizes = map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups))
+        some = range(parquet.metadata.num_row_groups) if groups is None else range(groups.start, groups.stop)
+        sizes = map(parquet.metadata.row_group, some)
         at_a_time = min((_rows_at_a_time(group.total_byte_size, group.num_rows) for group in sizes), default=_MOST)
-        for batch in parquet.iter_batches(batch_size=at_a_time, columns=wanted, row_groups=some):
+        # Arrow's own threads would take a column each; the reader's take files or row groups, which costs less.
+        for batch in parquet.iter_batches(at_a_time, list(some), wanted, use_threads=False):
             done += batch.num_rows
             yield batch, done / total
 

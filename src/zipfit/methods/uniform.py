@@ -42,7 +42,7 @@ class Random(Estimator):
 
     def rank(self, pool: Pool) -> Iterator[tuple[int, float]]:
         """Yield (position, 0.0) for every document, in random order."""
-        yield from self.rank_measured(pool.map(self.measure), pool)
+        yield from self.rank_measured(map(self.measure, pool), pool)
 
     def measure(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return nothing of each text, shape (len(texts), 0)."""

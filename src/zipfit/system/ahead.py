@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, Queue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +19,9 @@ R = TypeVar("R")
 
 # Results that may wait, or be in the making, for each thread: they bound memory.
 _WINDOW = 3
+
+# Those of each source that is read beside the first: while that is read to its end, the others get no further.
+_BESIDE = 8
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
@@ -37,7 +40,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
 
 
 def read_ahead(
-    function: Callable[[T], R], sources: Sequence[Iterator[T]], threads: int
+    function: Callable[[T], R] | None, sources: Sequence[Iterator[T]], threads: int
 ) -> Generator[Iterator[R], None, None]:
     """Yield, for each source, an iterator of `function(item)` for each of its items, in order.
 
@@ -45,19 +48,20 @@ def read_ahead(
     function. What a source raises is raised after the results before it.
 
     Args:
-        function: safe to call from several threads at once.
+        function: safe to call from several threads at once; None to yield the items.
         sources: each is read to its end before the next iterator is asked for.
         threads: if it is one, all is done by the caller's.
     """
     if threads == 1:
-        yield from (map(function, source) for source in sources)
+        yield from (cast("Iterator[R]", source) if function is None else map(function, source) for source in sources)
         return
     at_a_time = max(1, min(threads, len(sources)))
+    depth = max(_BESIDE, -(-_WINDOW * threads // at_a_time))
     begun: deque[_Reader[R]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="zipfit") as executor:
         try:
             for source in sources:
-                begun.append(_Reader(function, source, executor, -(-_WINDOW * threads // at_a_time)))
+                begun.append(_Reader(function, source, executor, depth))
                 if len(begun) == at_a_time:
                     yield begun[0].results()
                     begun.popleft()
@@ -74,7 +78,7 @@ class _Reader(Thread, Generic[R]):
     """Iterates over a source, and has a function of each item computed, no more items ahead than `depth`."""
 
     def __init__(
-        self, function: Callable[[Any], R], source: Iterator[Any], executor: ThreadPoolExecutor, depth: int
+        self, function: Callable[[Any], R] | None, source: Iterator[Any], executor: ThreadPoolExecutor, depth: int
     ) -> None:
         super().__init__(name="zipfit-reader", daemon=True)
         self._function = function
@@ -89,7 +93,7 @@ class _Reader(Thread, Generic[R]):
             for item in self._source:
                 if self._stopped.is_set():
                     break
-                self._results.put(self._executor.submit(self._function, item))
+                self._results.put(self._begun(item))
         except BaseException as error:
             failed: Future[R] = Future()
             failed.set_exception(error)
@@ -98,6 +102,13 @@ class _Reader(Thread, Generic[R]):
             if isinstance(self._source, Generator):
                 self._source.close()
             self._results.put(None)
+
+    def _begun(self, item: Any) -> Future[R]:
+        if self._function is not None:
+            return self._executor.submit(self._function, item)
+        done: Future[R] = Future()
+        done.set_result(item)
+        return done
 
     def results(self) -> Iterator[R]:
         """Yield them in order."""
