@@ -27,8 +27,6 @@ import zstandard
 
 SHARDS = 40
 MAIN = "from zipfit.cli import main; main()"
-# A checkout's modules would otherwise be compiled in every run, where those of an installed build are not.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def write_pools(pool, folder, size):
@@ -80,7 +78,7 @@ def run(python, arguments, cores=None):
     pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
     start = time.perf_counter()
     command = [python, "-c", MAIN, *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT, preexec_fn=pin)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=pin)
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"{arguments} failed"
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - start
