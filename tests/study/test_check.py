@@ -138,7 +138,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(folder, monkeypatch):
     (folder / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     ran = CliRunner().invoke(app, ["study", "check", "study.yaml"])
     assert ran.exit_code == 2
-    lines = ran.stderr.splitlines()
+    lines = ran.output.splitlines()
     assert all(line.startswith("zipfit: error: study.yaml: ") for line in lines)
     said = [line.removeprefix("zipfit: error: study.yaml: ") for line in lines]
     for wanted in (
@@ -207,7 +207,7 @@ def test_the_command_checks_all_files_and_fails_if_one_is_not_valid(folder):
     bad, good = str(folder / "bad.yaml"), str(folder / "good.yaml")
     result = CliRunner().invoke(app, ["study", "check", bad, good])
     assert result.exit_code == 2
-    assert f"error: {bad}: budgets: 1 tokens are less than one block" in result.stderr
+    assert f"error: {bad}: budgets: 1 tokens are less than one block" in result.output
     assert f"{good}: valid: 4 arms, 24 runs; documents: source 10, target 3, test 2\n" in result.stdout
     result = CliRunner().invoke(app, ["study", "check", bad, good, "--json"])
     reports = json.loads(result.stdout)
