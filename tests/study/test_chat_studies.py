@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("accelerate")
+pytest.importorskip("matplotlib")
 pytest.importorskip("yaml")
 from support import write_jsonl
 from tiny import TEXTS, save_chat_model, save_model
 
 import zipfit
 from zipfit.errors import ZipfitError
+from zipfit.report.figures.style import settings_line
 from zipfit.study.check import check_study
 from zipfit.study.plan import plan
+from zipfit.study.results import load_results
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
 from zipfit.training.chats import read_chats
@@ -117,6 +121,9 @@ def test_keys_change_with_the_template_alone(folder):
 
 def test_what_ran_is_finished_and_one_results_folder_takes_both(folder, tmp_path):
     first = run_study(study_of(folder), tmp_path / "results")
+    kept = load_results(tmp_path / "results")
+    assert (kept.study.chat_template, kept.study) == ("assistant", replace(study_of(folder), folder=""))
+    assert "chat template (assistant)" in settings_line(kept, "tiny", [384])
     assert run_study(study_of(folder), tmp_path / "results") == first
     plain = run_study(study_of(folder, STUDY.replace(", chat_template: assistant", "")), tmp_path / "results")
     assert all(a.losses != b.losses for a, b in zip(first, plain, strict=True))
