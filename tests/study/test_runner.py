@@ -147,9 +147,9 @@ def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_
     chosen = select(folder / "pool.jsonl", folder / "target.jsonl", top=len(kept["position"]))
     assert kept["position"] == chosen.indices.tolist()
     assert kept["score"] == chosen.scores.tolist()
-    assert kept["top"][0]["text"] == chosen.trained_on[0]
+    assert kept["top"][0]["text"] == chosen.texts[0]
     assert zipfit.alignment == pytest.approx(
-        alignment(chosen.trained_on[: zipfit.documents], folder / "target.jsonl").mean
+        alignment(chosen.texts[: zipfit.documents], folder / "target.jsonl").mean
     )
 
 
