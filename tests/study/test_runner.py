@@ -148,9 +148,7 @@ def test_every_cell_is_kept_with_its_losses_and_its_selection(folder: Path, tmp_
     assert kept["position"] == chosen.indices.tolist()
     assert kept["score"] == chosen.scores.tolist()
     assert kept["top"][0]["text"] == chosen.texts[0]
-    assert zipfit.alignment == pytest.approx(
-        alignment(chosen.texts[: zipfit.documents], folder / "target.jsonl").mean
-    )
+    assert zipfit.alignment == pytest.approx(alignment(chosen.texts[: zipfit.documents], folder / "target.jsonl").mean)
 
 
 def test_a_finished_study_runs_nothing_again_and_a_new_method_runs_alone(folder: Path, tmp_path: Path):
