@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import zipfit
 from zipfit.errors import ZipfitError
+from zipfit.methods.lossdrop import LossDrop
 from zipfit.study.check import check_study
 from zipfit.study.runner import run_study
 from zipfit.study.spec import load_study
@@ -217,6 +219,17 @@ def test_a_tiny_model_learns(architecture, localised, load, tmp_path):
     (result,) = run_study(load(contents), tmp_path / "results", trust_remote_code=True)
     assert (result.status, result.error) == ("done", None)
     assert result.losses[-1].loss < result.losses[0].loss - 1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES[:-1], ids=lambda architecture: architecture.model_type)
+def test_lossdrop_asks_a_tiny_model(architecture, model_of):
+    """All but InternLM2, whose own code runs for what is trained alone."""
+    pytest.importorskip("accelerate")
+    target, other = texts("exercise", 12), texts("c4", 12)
+    model = str(model_of(architecture.model_type, architecture.shape))
+    method = LossDrop(model, epochs=3, learning_rate=0.01, block_size=64, min_tokens=8, max_tokens=100)
+    selection = zipfit.select([*other, *texts("exercise", 6)], target, method=method, top=6)
+    assert set(selection.indices.tolist()) == set(range(12, 18))
 
 
 def test_the_papers_pass_at_k_runs_on_a_tiny_model(localised, load, tmp_path):

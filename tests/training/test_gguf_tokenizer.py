@@ -79,6 +79,8 @@ def test_the_rule_is_saved_with_the_model(tmp_path):
     again = load_tokenizer(str(_with_configuration(tmp_path)))
     text = "x   12 = 345"
     assert again(text)["input_ids"] == tokenizer(text)["input_ids"]
+    for each in (tokenizer, again):
+        assert (each.bos_token, each.eos_token) == ("<|im_start|>", "<|im_end|>")
 
 
 def _with_configuration(folder: Path) -> Path:

@@ -212,6 +212,8 @@ def _settings(results: Results) -> dict[str, dict[str, str]]:
         "Evaluated every": f"{count(study.evaluate_every)} tokens" if study.evaluate_every else "before and after",
     }
     training = {name.replace("_", " "): _value(value) for name, value in asdict(study.settings).items()}
+    if study.chat_template is not None:
+        training["chat template"] = f"the model's, loss on {study.chat_template}"
     made = [cell.made for cell in results.cells if cell.made]
     versions = dict(results.versions)
     for name in ("commit", "device", "precision"):

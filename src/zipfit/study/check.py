@@ -12,11 +12,14 @@ from zipfit.compression.compressors import get_compressor
 from zipfit.corpus.inputs import HUB_NAME
 from zipfit.corpus.remote import is_remote
 from zipfit.errors import MissingExtraError, ZipfitError, need
-from zipfit.study.data import read_part
+from zipfit.study.data import read_part, write_chats
 from zipfit.study.problems import Problems
-from zipfit.training.models import find_model
+from zipfit.training.chats import need_chat_template
+from zipfit.training.models import ModelSource, find_model, load_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zipfit.study.schema import Data, ModelSpec, Study
 
 # What the hub takes for the name of a repository: huggingface_hub.utils.validate_repo_id.
@@ -41,11 +44,14 @@ class Overview:
 
 
 def check_study(study: Study) -> Overview:
-    """Check a study as far as that goes without training or a network: local data is read once, to its end.
+    """Check a study as far as that goes without training or a network: local data is read, to its end.
+
+    Where chats go by a chat template, local models have one, and it writes all local documents.
 
     Raises:
         ZipfitError: the study cannot run: a record gives no text, a range holds no document, an arm asks for a label
-            that the source has not, or a name cannot be one of the hub's; a `ProblemsError` for several reasons.
+            that the source has not, a name cannot be one of the hub's, or a document cannot be written as a chat; a
+            `ProblemsError` for several reasons.
     """
     found: dict[str, Counter[str]] = {}  # the source's labels, the others' texts
     documents: dict[str, int | None] = {}
@@ -65,6 +71,11 @@ def check_study(study: Study) -> Overview:
     notes += _notes_on_arms(study, documents["target"])
     for model in study.models:
         notes += problems.take(_notes_on_model, study, model) or ()
+    problems.tell()
+    if study.chat_template is not None:
+        here = [role for role, known in documents.items() if known is not None]
+        for model in study.models:
+            notes += problems.take(_notes_on_chats, study, model, here) or ()
     problems.tell()
     cells = sum(len(study.budgets_of(arm)) for arm in study.arms) * len(study.models) * len(study.seeds)
     return Overview(len(study.arms), cells, documents, notes)
@@ -111,6 +122,27 @@ def _notes_on_arms(study: Study, targets: int | None) -> list[str]:
             except MissingExtraError as error:
                 notes.append(f"arm {arm.name!r} will fail here: {error}")
     return notes
+
+
+def _notes_on_chats(study: Study, model: ModelSpec, roles: Sequence[str]) -> list[str]:
+    """Check that a model that is on this machine has a chat template, and writes the documents of these roles in it."""
+    place = study.model_path(model)
+    try:
+        if model.trust_remote_code or not os.path.exists(find_model(place)[0]):
+            return []
+    except ZipfitError:  # noted as it is
+        return []
+    try:
+        tokenizer = load_tokenizer(ModelSource(place))
+    except MissingExtraError as error:
+        return [f"not looked at, whether the model {model.label} has a chat template: {error}"]
+    try:
+        need_chat_template(tokenizer)
+        for role in roles:
+            write_chats(study, getattr(study, role), role, tokenizer)
+    except ZipfitError as error:
+        raise ZipfitError(f"model {model.label}: {error}") from error
+    return []
 
 
 def _notes_on_model(study: Study, model: ModelSpec) -> list[str]:

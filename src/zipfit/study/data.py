@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zipfit.corpus.corpus import read_documents
@@ -14,12 +15,14 @@ from zipfit.corpus.inputs import Files, open_documents
 from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError
 from zipfit.selection.sources import open_sources
+from zipfit.training.chats import read_chats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zipfit.selection.sources import Sources
     from zipfit.study.schema import Data, Study
+    from zipfit.training.chats import Chat
 
 
 def open_study(study: Study, target: Sequence[str]) -> Sources:
@@ -47,6 +50,25 @@ def read_texts(study: Study, parts: Sequence[Data], role: str) -> list[str]:
     return texts
 
 
+def write_chats(study: Study, parts: Sequence[Data], role: str, tokenizer: Any) -> list[Chat]:
+    """The documents of a source, target or test set as a model's chat template writes them, by position.
+
+    Raises:
+        ZipfitError: as `zipfit.training.chats.read_chats`, or there are none.
+    """
+    assert study.chat_template is not None
+    chats = [
+        chat
+        for part in parts
+        for chat in read_chats(
+            role, _files(study, part), part.text_field, tokenizer, study.chat_template, partial(_positions, part)
+        )
+    ]
+    if not chats:
+        raise ZipfitError(f"the study's {role} is empty: it holds no document")
+    return chats
+
+
 def identify(study: Study, parts: Sequence[Data]) -> str:
     """A digest of how the documents are read and, of local files, of their content; 16 hex digits."""
     described = []
@@ -66,17 +88,25 @@ def digest(value: Any) -> str:
 
 
 def read_part(study: Study, part: Data) -> Iterator[tuple[str, str]]:
-    """Text and label of each document of one part."""
-    read = read_documents("study", _files(study, part), Reading(part.text_field, part.template, part.by))
+    """Text and label of each document of one part; of chats for a model's template, each must hold turns."""
+    convert = None if study.chat_template is None else "messages"
+    reading = Reading(part.text_field, part.template, part.by, convert=convert)
+    read = read_documents("study", _files(study, part), reading)
     documents: Iterator[tuple[str, str]] = ((text, part.label or label) for text, label in read)
-    documents = itertools.islice(documents, *part.rows)
     if part.sample is None:
-        return documents
+        return itertools.islice(documents, *part.rows)
     everything = list(documents)
-    if part.sample > len(everything):
-        raise ZipfitError(f"a sample of {part.sample} was asked for out of {len(everything)} documents")
-    places = sorted(random.Random(0).sample(range(len(everything)), part.sample))
-    return iter([everything[place] for place in places])
+    return iter([everything[position] for position in _positions(part, len(everything))])
+
+
+def _positions(part: Data, documents: int) -> Sequence[int]:
+    """Where the documents of a part lie among so many that its files hold."""
+    within = range(documents)[slice(*part.rows)]
+    if part.sample is None:
+        return within
+    if part.sample > len(within):
+        raise ZipfitError(f"a sample of {part.sample} was asked for out of {len(within)} documents")
+    return sorted(random.Random(0).sample(within, part.sample))
 
 
 def _files(study: Study, part: Data) -> Files:

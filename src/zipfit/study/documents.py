@@ -25,12 +25,13 @@ from zipfit.system.texts import Texts
 from zipfit.training.blocks import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from zipfit.selection.cut import Cut
     from zipfit.selection.ranking import Ranking
     from zipfit.selection.sources import Sources
     from zipfit.study.schema import Arm, Study
+    from zipfit.training.chats import Chat
 
 _TOP = 20
 _EXCERPT = 200  # characters
@@ -47,6 +48,7 @@ class Document:
         text: the document.
         tokens: its number of tokens, end-of-text token included.
         alignment: with the target: ZIP-FIT's score by gzip at level 6 (eq. 1 of arXiv 2410.18194).
+        chat: the document as the model's chat template writes it; None where it is trained as plain text.
     """
 
     position: int | None
@@ -55,6 +57,7 @@ class Document:
     text: str
     tokens: int
     alignment: float
+    chat: Chat | None = None
 
     @property
     def bytes(self) -> int:
@@ -86,8 +89,9 @@ class Chosen:
         return replace(self, documents=taken)
 
     @property
-    def texts(self) -> list[str]:
-        return [document.text for document in self.documents]
+    def trained_on(self) -> list[str | Chat]:
+        """Each document as it is trained on."""
+        return [document.text if document.chat is None else document.chat for document in self.documents]
 
     def record(self, key: str, arm: Arm, excerpts: bool) -> SelectionRecord:
         """What is kept of it: no text but, with `excerpts`, the beginnings of the first documents."""
@@ -153,6 +157,29 @@ class Rankings:
         return self._known[key]
 
 
+@dataclass(frozen=True)
+class Chats:
+    """A study's documents as a model's chat template writes them.
+
+    Attributes:
+        source: by position.
+        target: likewise.
+        test: likewise.
+    """
+
+    source: list[Chat]
+    target: list[Chat]
+    test: list[Chat]
+
+    @cached_property
+    def shortest(self) -> dict[str, int]:
+        """Of each text of the source, the tokens of its shortest chat: chats with other speakers may read alike."""
+        counts: dict[str, int] = {}
+        for chat in self.source:
+            counts[chat.text] = min(len(chat.tokens), counts.get(chat.text, len(chat.tokens)))
+        return counts
+
+
 class Chooser:
     """Chooses documents for any arm of a study, and remembers what it chose.
 
@@ -160,14 +187,22 @@ class Chooser:
         rankings: of the study's methods.
         tokenizer: of the model to be trained, which counts the budget's tokens.
         arms: all of the study's, as one may lean on another.
+        chats: the documents, if they are trained in the model's chat template.
     """
 
-    def __init__(self, rankings: Rankings, tokenizer: Any, arms: Sequence[Arm]) -> None:
+    def __init__(self, rankings: Rankings, tokenizer: Any, arms: Sequence[Arm], chats: Chats | None = None) -> None:
         self._rankings = rankings
         self._pool = rankings.sources.pool
         self._target = list(rankings.sources.texts)
-        # Of each document its end-of-text token is one, as in training.
-        self._counter = TokenCounter("the model's", lambda texts: [len(ids) + 1 for ids in encode(texts, tokenizer)])
+        self._chats = chats
+
+        def count(texts: Iterable[str]) -> list[int]:
+            if chats is not None:  # which end as their template ends them
+                return [chats.shortest[text] for text in texts]
+            # Of each document its end-of-text token is one, as in training.
+            return [len(ids) + 1 for ids in encode(list(texts), tokenizer)]
+
+        self._counter = TokenCounter("the model's", count)
         self._arms = {arm.name: arm for arm in arms}
         self._known: dict[tuple[str, int | None, int | None], tuple[int | None, Chosen]] = {}
 
@@ -227,26 +262,40 @@ class Chooser:
 
     def _target_itself(self, budget: int | None, seed: int) -> Chosen:
         """The target in an order drawn by the seed, again and again until the budget is full; once without a budget."""
-        texts = list(self._target)
-        random.Random(seed).shuffle(texts)
-        tokens = self._counter.count(Texts.of(texts))
+        order = list(range(len(self._target)))
+        random.Random(seed).shuffle(order)
+        if self._chats is None:
+            tokens = self._counter.count(Texts.of([self._target[place] for place in order]))
+        else:
+            tokens = [len(self._chats.target[place].tokens) for place in order]
         if budget is not None:
             rounds = -(-budget // max(1, sum(tokens)))
-            texts, tokens = texts * rounds, tokens * rounds
-        return self._described([(None, 0.0, "(target)", *row) for row in zip(texts, tokens, strict=True)], {})
+            order, tokens = order * rounds, tokens * rounds
+        rows = [(None, 0.0, "(target)", self._target[p], count) for p, count in zip(order, tokens, strict=True)]
+        chats = None if self._chats is None else [self._chats.target[place] for place in order]
+        return self._described(rows, {}, chats)
 
     def _cut(self, cut: Cut, seconds: dict[str, float]) -> Chosen:
         assert cut.tokens is not None
         labels, texts = map(self._pool.facts.label, cut.indices.tolist()), self._pool.texts(cut.indices)
-        rows = zip(cut.indices.tolist(), cut.scores.tolist(), labels, texts, cut.tokens.tolist(), strict=True)
-        return self._described(list(rows), seconds)
+        chats = None if self._chats is None else [self._chats.source[place] for place in cut.indices.tolist()]
+        tokens = cut.tokens.tolist() if chats is None else [len(chat.tokens) for chat in chats]
+        rows = zip(cut.indices.tolist(), cut.scores.tolist(), labels, texts, tokens, strict=True)
+        return self._described(list(rows), seconds, chats)
 
-    def _described(self, rows: list[tuple[int | None, float, str, str, int]], seconds: dict[str, float]) -> Chosen:
-        """Documents of all that a `Document` says but its alignment."""
+    def _described(
+        self,
+        rows: Sequence[tuple[int | None, float, str, str, int]],
+        seconds: dict[str, float],
+        chats: Sequence[Chat] | None,
+    ) -> Chosen:
+        """Documents of all that a `Document` says but its alignment, and their chats."""
         distinct = list(dict.fromkeys(text for _, _, _, text, _ in rows))
         scores = alignment(distinct, self._target).scores.tolist() if distinct else []
         aligned = dict(zip(distinct, scores, strict=True))
-        return Chosen([Document(*row, aligned[row[3]]) for row in rows], seconds)
+        written = chats if chats is not None else [None] * len(rows)
+        documents = [Document(*row, aligned[row[3]], chat) for row, chat in zip(rows, written, strict=True)]
+        return Chosen(documents, seconds)
 
 
 def is_seeded(arm: Arm) -> bool:

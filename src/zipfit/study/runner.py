@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zipfit.errors import ZipfitError, need
 from zipfit.humaneval import Judging, Sampling, humaneval
 from zipfit.methods.encoder import PROBE
-from zipfit.study.data import digest, read_texts
-from zipfit.study.documents import Chooser, Rankings, arm_digest, is_seeded
+from zipfit.study.data import digest, read_texts, write_chats
+from zipfit.study.documents import Chats, Chooser, Rankings, arm_digest, is_seeded
 from zipfit.study.plan import Part, plan
 from zipfit.study.schema import Baseline, Cell, HumanEvalRates, Loss, MeasuredOn, Overlap, SelectionRecord, StepLoss
 from zipfit.study.store import Store
 from zipfit.system.runtime import available_cores, library_versions, zipfit_commit
+from zipfit.training.chats import Chat, need_chat_template
 from zipfit.training.evaluation import DocumentLoss, Evaluation, cross_entropy
 from zipfit.training.models import ModelSource, find_model, load_model, load_tokenizer
 from zipfit.training.precision import in_float32
@@ -35,9 +36,11 @@ from zipfit.training.run import Course, HeldOut, Unobserved
 from zipfit.training.train import train
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from zipfit.study.documents import Chosen
     from zipfit.study.plan import PlannedCell
-    from zipfit.study.schema import Study
+    from zipfit.study.schema import ModelSpec, Study
     from zipfit.training.models import LanguageModel
     from zipfit.training.run import Observer, Run
 
@@ -128,6 +131,8 @@ def run_study(
     results = {cell.key: store.read(Cell, cell.key) for cell in cells}
     store.write_study(study, [cell.key for cell in whole], library_versions(_LIBRARIES))
     ahead = [cell for cell in cells if (known := results[cell.key]) is None or not known.is_done]
+    if study.chat_template is not None:
+        _need_chat_templates(study, dict.fromkeys(cell.model for cell in ahead))
     observer.planned(ahead, len(cells) - len(ahead))
     rankings = Rankings(study)
     workshop: _Workshop | None = None
@@ -145,6 +150,16 @@ def run_study(
     return [result for result in results.values() if result is not None]
 
 
+def _need_chat_templates(study: Study, models: Iterable[ModelSpec]) -> None:
+    """Check that each model has a chat template, before the first is trained."""
+    for model in models:
+        tokenizer = load_tokenizer(ModelSource(study.model_path(model), model.revision, model.trust_remote_code))
+        try:
+            need_chat_template(tokenizer)
+        except ZipfitError as error:
+            raise ZipfitError(f"model {model.label}: {error}") from error
+
+
 class _Workshop:
     """What the cells of one model, the first one's, share."""
 
@@ -156,11 +171,18 @@ class _Workshop:
         self._store = store
         self._excerpts = excerpts
         self._arms = {arm.name: arm for arm in study.arms}
-        self._test = read_texts(study, study.test, "test")
         self._identity = first.identity
         self._rankings = rankings
         self.interrupted = False
         self._stack = stack
+        self._chats: Chats | None = None
+        self._test: Sequence[str | Chat]
+        if study.chat_template is None:
+            self._test = read_texts(study, study.test, "test")
+        else:
+            roles = {role: getattr(study, role) for role in ("source", "target", "test")}
+            self._chats = Chats(**{role: write_chats(study, roles[role], role, self._tokenizer) for role in roles})
+            self._test = self._chats.test
         done = [cell for cell in store.read_all(Cell) if cell.is_done]
         self._by_documents = {cell.training_key: cell for cell in done}
         self._made = [cell.made or {} for cell in done if cell.model in (first.model.label, first.model.name)]
@@ -227,7 +249,7 @@ class _Workshop:
         watched = _Watched(observer, runs)
         run = train(
             model,
-            chosen.texts,
+            chosen.trained_on,
             study.settings,
             Course(cell.budget, cell.seed, study.evaluate_every),
             held_out=HeldOut(self._test, before),
@@ -247,7 +269,7 @@ class _Workshop:
 
     @cached_property
     def _chooser(self) -> Chooser:
-        return Chooser(self._rankings, self._tokenizer, self.study.arms)
+        return Chooser(self._rankings, self._tokenizer, self.study.arms, self._chats)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -299,7 +321,9 @@ class _Workshop:
         seed = cell.seed if is_seeded(cell.arm) else None
         identity = {name: getattr(self._identity, name) for name in ("source", "target", "model")}
         # Of a share of the budget, a smaller budget's documents are no head of a larger one's.
-        budget = {} if cell.arm.max_share is None else {"budget": cell.budget}
+        budget: dict[str, Any] = {} if cell.arm.max_share is None else {"budget": cell.budget}
+        if self.study.chat_template is not None:
+            budget |= {"chat_template": self.study.chat_template}  # its tokens are others
         key = digest(identity | {"arm": arm_digest(cell.arm, self._arms), "seed": seed} | budget)
         kept = self._store.read(SelectionRecord, key)
         if kept is None or len(kept.tokens) < len(chosen.documents):
@@ -308,14 +332,16 @@ class _Workshop:
 
     def _training_key(self, cell: PlannedCell, chosen: Chosen) -> str:
         """A digest of what the training itself depends on: the set of documents, and not who chose them."""
-        documents = sorted(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() for text in chosen.texts)
+        documents = sorted(hashlib.sha256(_bytes(document)).hexdigest() for document in chosen.trained_on)
         known = {"model": self._identity.model, "test": self._identity.test, "budget": cell.budget, "seed": cell.seed}
         return digest(self.study.measure | known | {"documents": documents})
 
     def _baseline(self, model: LanguageModel) -> Evaluation:
         """The test set under the untrained model, measured once."""
         limit = self.study.settings.test_tokens
-        key = digest({"model": self._identity.model, "test": self._identity.test, "test_tokens": limit})
+        identity = {"model": self._identity.model, "test": self._identity.test, "test_tokens": limit}
+        template = {} if self._chats is None else {"chat_template": self.study.chat_template}
+        key = digest(identity | template)
         kept = self._store.read(Baseline, key)
         if kept is not None:
             return Evaluation([DocumentLoss(*document) for document in kept.documents])
@@ -330,6 +356,13 @@ class _Workshop:
             )
         )
         return evaluation
+
+
+def _bytes(document: str | Chat) -> bytes:
+    """What tells a document from others, as it is trained on."""
+    if isinstance(document, Chat):
+        return document.tokens.astype("<i4").tobytes() + document.scored.tobytes()
+    return document.encode("utf-8", "replace")
 
 
 class _Watched:

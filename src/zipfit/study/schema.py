@@ -193,6 +193,8 @@ class Study:
         settings: of every fine-tuning run.
         evaluate_every: tokens between evaluations on the test set; None for before and after only.
         humaneval: None to leave it out.
+        chat_template: one of `CHAT_LOSSES`, what the loss of chats in the model's own template is on; None for plain
+            text.
         folder: what relative paths are relative to.
     """
 
@@ -208,6 +210,7 @@ class Study:
     settings: Settings
     evaluate_every: int | None
     humaneval: HumanEvalSpec | None
+    chat_template: str | None = None
     folder: str = ""
 
     def path(self, name: str) -> str:
@@ -227,12 +230,15 @@ class Study:
     @property
     def measure(self) -> dict[str, Any]:
         """How every cell is trained and evaluated; JSON."""
-        return {name: to_builtins(getattr(self, name)) for name in ("settings", "evaluate_every", "humaneval")}
+        values = {name: to_builtins(getattr(self, name)) for name in ("settings", "evaluate_every", "humaneval")}
+        return values if self.chat_template is None else {**values, "chat_template": self.chat_template}
 
     def to_json(self) -> dict[str, Any]:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
         values: dict[str, Any] = to_builtins(self)
         del values["folder"]
+        if self.chat_template is None:  # as in kept results
+            del values["chat_template"]
         for role in ("source", "target", "test"):
             values[role] = [part.to_json() for part in getattr(self, role)]
         return values

@@ -23,6 +23,7 @@ from zipfit.study.arm import read_arms, read_budgets
 from zipfit.study.problems import Problems
 from zipfit.study.schema import Arm, Data, HumanEvalSpec, ModelSpec, Study, is_local_model
 from zipfit.study.yaml_file import Node, Readers, read_yaml
+from zipfit.training.chats import CHAT_LOSSES, check_chat_template
 from zipfit.training.settings import PRESETS, Settings, build_settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code
     required = ("name", "source", "target", "test", "methods", "budgets", "models")
     folder = os.fspath(data) if data is not None else str(Path(path).parent)
     found, problems = root.entries(), Problems()
-    settings = problems.take(_settings, found["training"]) if "training" in found else PRESETS["default"]
+    training = problems.take(_training, found["training"]) if "training" in found else (PRESETS["default"], None)
+    settings, chat_template = training or (None, None)
     block_size = 1 if settings is None else settings.block_size
     readers: Readers = {
         "name": Node.text,
@@ -64,8 +66,12 @@ def load_study(path: str | os.PathLike[str], data: str | None = None, allow_code
     }
     values = problems.take(root.read, readers, required)
     problems.tell()
+    for role in ("source", "target", "test"):
+        problems.take(_need_turns, found[role], values[role], chat_template)
+    problems.tell()
     values["arms"] = values.pop("methods")
-    values["settings"] = values.pop("training", settings)
+    values |= {"settings": settings, "chat_template": chat_template}
+    values.pop("training", None)
     return Study(
         **{"description": "", "seeds": (0,), "evaluate_every": None, "humaneval": None} | values, folder=folder
     )
@@ -94,14 +100,25 @@ def _need_consent(methods: Node, allow_code: Collection[str]) -> None:
                         node.fail(str(error))
 
 
-def _settings(node: Node) -> Settings:
-    """A preset and changes to it."""
-    found = node.fields(("preset", *(field.name for field in fields(Settings))))
+def _training(node: Node) -> tuple[Settings, str | None]:
+    """A preset and changes to it; and what the loss of chats is on, if they go by the model's template."""
+    found = node.fields(("preset", "chat_template", *(field.name for field in fields(Settings))))
     preset = found.pop("preset").choice(PRESETS) if "preset" in found else "default"
+    given = found.pop("chat_template", None)
+    chat_template = None if given is None or given.value is None else given.choice(CHAT_LOSSES)
     try:
-        return build_settings(preset, {name: item.value for name, item in found.items()})
+        return build_settings(preset, {name: item.value for name, item in found.items()}), chat_template
     except ZipfitError as error:
         node.fail(str(error))
+
+
+def _need_turns(node: Node, parts: Iterable[Data], chat_template: str | None) -> None:
+    """Check that no template of the file's makes plain text of what a chat template writes."""
+    for part in parts:
+        try:
+            check_chat_template(chat_template, part.template)
+        except ZipfitError as error:
+            node.fail(str(error))
 
 
 def _humaneval(node: Node) -> HumanEvalSpec | None:

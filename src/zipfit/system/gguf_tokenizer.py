@@ -66,12 +66,17 @@ def tokenizer_of(file: Path) -> Any:
     fields = gguf.GGUFReader(str(file)).fields
     if "tokenizer.ggml.model" not in fields or fields["tokenizer.ggml.model"].contents() != "gpt2":
         return tokenizer  # SentencePiece and others, which have no such rule
+    for kind in ("bos", "eos"):
+        if (key := f"tokenizer.ggml.{kind}_token_id") in fields:
+            # Transformers before 5 takes the begin-of-text token for the end-of-text token too.
+            setattr(tokenizer, f"{kind}_token", tokenizer.convert_ids_to_tokens(int(fields[key].contents())))
     name = fields["tokenizer.ggml.pre"].contents() if "tokenizer.ggml.pre" in fields else None
     tokenizer.backend_tokenizer.pre_tokenizer = _rule(file, name)
     if "tokenizer.ggml.add_bos_token" in fields and not fields["tokenizer.ggml.add_bos_token"].contents():
         from tokenizers import processors
 
-        # Transformers before 5 puts the token before every text all the same.
+        # Transformers before 5 puts the token before every text all the same, and again when it reads what it saved.
+        tokenizer.add_bos_token = False
         tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B:1")
     if _BY_PATTERN.get(str(name)) is _LLAMA3:
         tokenizer.backend_tokenizer.model.ignore_merges = True  # words of the vocabulary are tokens as they are

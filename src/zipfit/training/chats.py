@@ -22,7 +22,7 @@ from zipfit.corpus.reading import Reading
 from zipfit.errors import ZipfitError, need, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -64,7 +64,20 @@ def check_chat_template(loss: str | None, template: str | None) -> None:
     need(not both, "a template makes plain text of records, and a chat template needs their turns: give one")
 
 
-def read_chats(role: str, documents: Documents, text_field: str | None, tokenizer: Any, loss: str) -> list[Chat]:
+def need_chat_template(tokenizer: Any) -> None:
+    """Raise a ZipfitError if a model, by its tokenizer, has no chat template."""
+    said = "the model has no chat template, so chats are plain text to it: leave chat_template out"
+    need(bool(tokenizer.chat_template), said)
+
+
+def read_chats(
+    role: str,
+    documents: Documents,
+    text_field: str | None,
+    tokenizer: Any,
+    loss: str,
+    part: Callable[[int], Sequence[int]] = range,
+) -> list[Chat]:
     """Read documents that are chats or pairs, as a tokenizer's chat template writes them.
 
     Args:
@@ -73,22 +86,23 @@ def read_chats(role: str, documents: Documents, text_field: str | None, tokenize
         text_field: likewise.
         tokenizer: of Transformers.
         loss: one of `CHAT_LOSSES`.
+        part: told the number of documents, the positions to write of them, ascending; all if left out.
 
     Raises:
         ZipfitError: the model has no chat template; a record holds no turns, or they cannot be read (the message names
             file and line); or the template refuses a chat, or does not show which tokens are the assistant's (the
             message has the document's number, from 1).
     """
-    if not tokenizer.chat_template:
-        raise ZipfitError("the model has no chat template, so chats are plain text to it: leave chat_template out")
+    need_chat_template(tokenizer)
     inputs, _ = open_documents(role, documents)
     corpus = Corpus(inputs, Reading(text_field, convert="messages"))
     texts = [text for batch in corpus.read() for text in batch.texts]
-    batches = corpus.converted(np.arange(len(texts)), "messages", to_table=False)
+    positions = part(len(texts))
+    batches = corpus.converted(np.array(positions, np.int64), "messages", to_table=False)
     records = (record for batch in batches for record in batch)
     return [
-        _chat(f"{role}, document {number}", text, record, tokenizer, loss)
-        for number, (text, record) in enumerate(zip(texts, records, strict=True), 1)
+        _chat(f"{role}, document {position + 1}", texts[position], record, tokenizer, loss)
+        for position, record in zip(positions, records, strict=True)
     ]
 
 

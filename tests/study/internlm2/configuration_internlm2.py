@@ -15,6 +15,7 @@ class InternLM2Config(PretrainedConfig):
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=128,
+        tie_word_embeddings=False,
         **others,
     ):
         self.vocab_size = vocab_size
@@ -24,4 +25,4 @@ class InternLM2Config(PretrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.num_key_value_heads = num_key_value_heads
         self.max_position_embeddings = max_position_embeddings
-        super().__init__(**others)
+        super().__init__(tie_word_embeddings=tie_word_embeddings, **others)

@@ -246,6 +246,8 @@ def settings_line(results: Results, model: str, budgets: Sequence[int | None]) -
     parts += [f"learning rate {settings.learning_rate:g}", f"schedule {settings.schedule}"]
     if settings.adapter != "full":
         parts.append(settings.adapter)
+    if results.study.chat_template is not None:
+        parts.append(f"chat template ({results.study.chat_template})")
     cells = [cell for cell in results.cells if cell.is_done and cell.model == model and cell.budget in budgets]
     seeds = sorted({cell.seed for cell in cells})
     parts.append("seed" + ("s" if len(seeds) > 1 else "") + " " + ", ".join(map(str, seeds)))
