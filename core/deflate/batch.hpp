@@ -6,6 +6,7 @@
 #pragma once
 
 #include "deflate/block.hpp"
+#include "deflate/lockstep.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
@@ -85,6 +86,13 @@ class Batch {
       plant(block, trees_[0], leaves_[0]);
       finish(block, trees_[0], leaves_[0]);
     }
+#if defined(__AVX2__)
+    for (; i + Lockstep::kLanes <= size_ && blocks_[order_[i + Lockstep::kLanes - 1]].used <= Lockstep::kMostLeaves; i += Lockstep::kLanes) {
+      for (unsigned lane = 0; lane < Lockstep::kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+      lockstep_.build(trees_);
+      for (unsigned lane = 0; lane < Lockstep::kLanes; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+    }
+#endif
     for (; i + kLanes <= size_; i += kLanes) {
       for (unsigned lane = 0; lane < kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
       build<kLanes>(trees_);
@@ -108,8 +116,14 @@ class Batch {
   }
 
   Array<Block> blocks_;
+#if defined(__AVX2__)
+  Lockstep lockstep_;
+  Tree trees_[Lockstep::kLanes];
+  Leaves leaves_[Lockstep::kLanes];
+#else
   Tree trees_[kLanes];
   Leaves leaves_[kLanes];
+#endif
   std::uint16_t order_[kBatch];
   unsigned size_ = 0;
 };
