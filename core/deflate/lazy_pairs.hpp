@@ -39,7 +39,7 @@ class LazyPairs {
     source_.append(j, t);
     LazyState state = prefix_;
     parse_source<false>(state, source_, search_, level_, total);
-    parse_target(state, source_, search_, level_, total, target_chains_.of(targets_, j), source_.worth(j));
+    parse_target(state, source_, search_, level_, total, target_chains_.of(targets_, j), target_chains_.previous(targets_, j), source_.worth(j));
     source_.remove(j);
     batch_.add(state.histogram, total, size);
   }

@@ -18,6 +18,17 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
+/// A hash of four bytes.
+constexpr unsigned kHash4Bits = 12;
+constexpr unsigned kPresentBits = 15;
+
+struct Hash4 {
+  std::uint32_t product;
+  explicit ZIPFIT_INLINE Hash4(const std::uint8_t* p) : product(load<std::uint32_t>(p) * 2654435761u) {}
+  ZIPFIT_INLINE unsigned chain() const { return product >> (32 - kHash4Bits); }
+  ZIPFIT_INLINE unsigned bit() const { return product >> (32 - kPresentBits); }
+};
+
 class SourceChains {
  public:
   explicit SourceChains(const TargetChains& targets)
@@ -26,8 +37,9 @@ class SourceChains {
         previous_(kLongestFastPair),
         seen_(targets.chains() + 1),
         worth_(targets.words()),
-        head4_(kNoHash4 + 1),
+        head4_(1u << kHash4Bits),
         previous4_(kLongestFastPair),
+        present4_((1u << kPresentBits) / 64),
         text_(kLongestFastPair + kReadAhead) {}
 
   /// What x has of one of the targets' hashes.
@@ -43,7 +55,8 @@ class SourceChains {
       head_[hash] = 0;
       seen_[targets_.chain(hash)] = {};
     }
-    for (unsigned at = 0; at + 4 <= size_; ++at) head4_[hash4(text_.data() + at)] = 0;
+    for (unsigned at = 0; at + 4 <= size_; ++at) head4_[Hash4(text_.data() + at).chain()] = 0;
+    std::memset(present4_.data(), 0, present4_.size() * sizeof(std::uint64_t));
     std::memcpy(text_.data(), x.data, x.size);
     size_ = static_cast<unsigned>(x.size);
     if (worth_.size()) std::memcpy(worth_.data(), targets_.inside(), worth_.size() * sizeof(std::uint64_t));
@@ -74,7 +87,7 @@ class SourceChains {
       const unsigned chain = leave(at);
       if (seen_[chain].count == 0) look_at<false>(chain, j);
     }
-    for (unsigned at = size_; at-- > first_spanning(3);) head4_[hash4(text_.data() + at)] = previous4_[at];
+    for (unsigned at = size_; at-- > first_spanning(3);) head4_[Hash4(text_.data() + at).chain()] = previous4_[at];
   }
 
   /// The bytes of x, and of the target behind it.
@@ -85,8 +98,10 @@ class SourceChains {
   ZIPFIT_INLINE unsigned previous(unsigned at) const { return previous_[at]; }
   ZIPFIT_INLINE Seen seen(unsigned chain) const { return seen_[chain]; }
   /// The most recent position with this hash of four bytes, and the one before another; 0 for none.
-  ZIPFIT_INLINE unsigned head4(unsigned hash) const { return head4_[hash]; }
+  ZIPFIT_INLINE unsigned head4(Hash4 hash) const { return head4_[hash.chain()]; }
   ZIPFIT_INLINE unsigned previous4(unsigned at) const { return previous4_[at]; }
+  /// Whether four bytes may begin at any position of x; false if they do not.
+  ZIPFIT_INLINE bool present4(Hash4 hash) const { return present4_[hash.bit() / 64] >> hash.bit() % 64 & 1; }
   /// A bit for each position of target j: is it worth a look?
   const std::uint64_t* worth(std::size_t j) const { return worth_.data() + targets_.first_word(j); }
 
@@ -116,7 +131,9 @@ class SourceChains {
   }
 
   ZIPFIT_INLINE void enter4(unsigned at) {
-    std::uint16_t& head = head4_[hash4(text_.data() + at)];
+    const Hash4 hash(text_.data() + at);
+    std::uint16_t& head = head4_[hash.chain()];
+    present4_[hash.bit() / 64] |= std::uint64_t{1} << hash.bit() % 64;
     previous4_[at] = head;
     head = static_cast<std::uint16_t>(at);
   }
@@ -149,6 +166,7 @@ class SourceChains {
   Array<std::uint64_t> worth_;  // the targets' positions worth a look
   Array<std::uint16_t> head4_;
   Array<std::uint16_t> previous4_;
+  Array<std::uint64_t> present4_;  // a bit for each hash of four bytes; what targets added at the boundary stays
   Array<std::uint8_t> text_;  // x, and behind it the target of the current pair
   unsigned size_ = 0;
 };

@@ -13,7 +13,7 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 /// Parses from where parse_source<false> left off to `end`. `target` are the target's positions, `worth` their bits.
 ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, const LazySearch& search,
                                 const Level& level, unsigned end, const TargetPosition* target,
-                                const std::uint64_t* worth) {
+                                const std::uint16_t* previous, const std::uint64_t* worth) {
   Histogram& histogram = state.histogram;
   const unsigned source = chains.size();
   const unsigned size = end - source;
@@ -41,7 +41,7 @@ ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, co
         word = worth[next];
       }
       at += static_cast<unsigned>(std::countr_zero(word));
-      match = search.from_target(source + at, end, target[at], kMinMatch - 1);
+      match = search.from_target(source + at, end, target[at], previous + at, kMinMatch - 1);
       ++at;
       if (match.length < kMinMatch || !good_enough(match)) {
         match.length = kMinMatch - 1;
@@ -50,7 +50,7 @@ ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, co
       }
     }
     while (match.length < level.lazy && at < size && (worth[at / 64] >> at % 64 & 1)) {
-      const Found next = search.from_target(source + at, end, target[at], match.length);
+      const Found next = search.from_target(source + at, end, target[at], previous + at, match.length);
       if (next.length <= match.length) break;
       if (at == 0) histogram.add_literal(text[-1]);
       match = next;
