@@ -16,7 +16,7 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 class LazyPairs {
  public:
   LazyPairs(const Targets& targets, const TargetChains& chains, const Level& level)
-      : targets_(targets), target_chains_(chains), level_(level), source_(chains), search_(source_, level) {}
+      : targets_(targets), target_chains_(chains), level_(level), source_(chains), search_(source_, level), literals_(kLongestFastPair + kReadAhead) {}
   LazyPairs(const LazyPairs&) = delete;  // the search holds on to the chains
   LazyPairs& operator=(const LazyPairs&) = delete;
 
@@ -39,7 +39,8 @@ class LazyPairs {
     source_.append(j, t);
     LazyState state = prefix_;
     parse_source<false>(state, source_, search_, level_, total);
-    parse_target(state, source_, search_, level_, total, target_chains_.of(targets_, j), target_chains_.previous(targets_, j), source_.worth(j));
+    parse_target(state, source_, search_, level_, total, target_chains_.of(targets_, j), target_chains_.previous(targets_, j), source_.worth(j),
+                 literals_.data());
     source_.remove(j);
     batch_.add(state.histogram, total, size);
   }
@@ -53,6 +54,7 @@ class LazyPairs {
   const Level level_;
   SourceChains source_;
   LazySearch search_;
+  Array<std::uint8_t> literals_;
   Batch batch_;
   LazyState prefix_;
 };
