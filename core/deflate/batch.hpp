@@ -22,11 +22,13 @@ class Batch {
  public:
   Batch() : blocks_(kBatch) {}
 
-  /// Takes the histogram (less the end of block) of a stream of one block that holds `size` bytes. The gzip size is
-  /// written to `*to` when the batch is full, or by flush().
-  void add(const Histogram& histogram, std::size_t size, std::int64_t* to) {
+  /// The histogram (less the end of block) of the next stream of one block, to be filled in before add().
+  Histogram& next() { return blocks_[size_].histogram; }
+
+  /// Takes the stream of that histogram, which holds `size` bytes. Its gzip size is written to `*to` when the batch is
+  /// full, or by flush().
+  void add(std::size_t size, std::int64_t* to) {
     Block& block = blocks_[size_++];
-    block.histogram = histogram;
     block.histogram.literals[kEndOfBlock] = 1;
     block.stored = size;
     block.to = to;
