@@ -1,6 +1,13 @@
 // Vectors of 32-bit numbers, one for each of several trees: what deflate/lockstep.hpp asks of AVX2 and AVX-512.
 #pragma once
 
+// GCC's own headers leave the lanes undefined that a mask of all ones then overwrites, and warn of it.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 #include <immintrin.h>
 
 #include "isa.hpp"
@@ -143,3 +150,7 @@ struct Lanes {
 #endif
 
 }  // namespace zipfit::ZIPFIT_ISA::x86
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
