@@ -33,14 +33,16 @@ class SourceChains {
  public:
   explicit SourceChains(const TargetChains& targets)
       : targets_(targets),
-        head_(kHashSize),
+        heads_(kHashSize),
         previous_(kLongestFastPair),
         seen_(targets.chains() + 1),
         worth_(targets.words()),
         head4_(1u << kHash4Bits),
         previous4_(kLongestFastPair),
         present4_((1u << kPresentBits) / 64),
-        text_(kLongestFastPair + kReadAhead) {}
+        text_(kLongestFastPair + kReadAhead) {
+    for (unsigned hash = 0; hash < kHashSize; ++hash) heads_[hash].chain = targets.chain(hash);
+  }
 
   /// What x has of one of the targets' hashes.
   struct Seen {
@@ -51,11 +53,11 @@ class SourceChains {
   /// Forgets the last x and takes the next.
   void start(Bytes x) {
     for (unsigned at = 0; at + kMinMatch <= size_; ++at) {
-      const unsigned hash = hash3(text_.data() + at);
-      head_[hash] = 0;
-      seen_[targets_.chain(hash)] = {};
+      Head& head = heads_[hash3(text_.data() + at)];
+      head.last = 0;
+      seen_[head.chain] = {};
     }
-    for (unsigned at = 0; at + 4 <= size_; ++at) head4_[Hash4(text_.data() + at).chain()] = 0;
+    std::memset(head4_.data(), 0, head4_.size() * sizeof(std::uint16_t));
     std::memset(present4_.data(), 0, present4_.size() * sizeof(std::uint64_t));
     std::memcpy(text_.data(), x.data, x.size);
     size_ = static_cast<unsigned>(x.size);
@@ -106,28 +108,32 @@ class SourceChains {
   const std::uint64_t* worth(std::size_t j) const { return worth_.data() + targets_.first_word(j); }
 
  private:
+  /// Of a hash: its last position in x, and the number of the targets' chain with that hash.
+  struct Head {
+    std::uint16_t last;
+    std::uint16_t chain;
+  };
+
   unsigned first_spanning(unsigned bytes) const { return size_ < bytes ? 0 : size_ - bytes; }
 
   /// Enters a position of x into the chains; returns the number of the targets' chain that it belongs to.
   ZIPFIT_INLINE unsigned enter(unsigned at) {
-    const unsigned hash = hash3(text_.data() + at);
-    const unsigned chain = targets_.chain(hash);
-    Seen& seen = seen_[chain];
-    previous_[at] = head_[hash];
-    head_[hash] = static_cast<std::uint16_t>(at);
+    Head& head = heads_[hash3(text_.data() + at)];
+    Seen& seen = seen_[head.chain];
+    previous_[at] = head.last;
+    head.last = static_cast<std::uint16_t>(at);
     seen.last = static_cast<std::uint16_t>(at);
     seen.count = static_cast<std::uint16_t>(seen.count + (at != 0));
-    return chain;
+    return head.chain;
   }
 
   ZIPFIT_INLINE unsigned leave(unsigned at) {
-    const unsigned hash = hash3(text_.data() + at);
-    const unsigned chain = targets_.chain(hash);
-    Seen& seen = seen_[chain];
-    head_[hash] = previous_[at];
+    Head& head = heads_[hash3(text_.data() + at)];
+    Seen& seen = seen_[head.chain];
+    head.last = previous_[at];
     seen.last = previous_[at];
     seen.count = static_cast<std::uint16_t>(seen.count - (at != 0));
-    return chain;
+    return head.chain;
   }
 
   ZIPFIT_INLINE void enter4(unsigned at) {
@@ -160,7 +166,7 @@ class SourceChains {
   }
 
   const TargetChains& targets_;
-  Array<std::uint16_t> head_;
+  Array<Head> heads_;
   Array<std::uint16_t> previous_;
   Array<Seen> seen_;            // by number of the targets' hashes; 0 takes those that no target has
   Array<std::uint64_t> worth_;  // the targets' positions worth a look
