@@ -1,8 +1,9 @@
-// Blocks by the batch: the same steps as dynamic_bits() in block.hpp, four blocks at a time.
+// Blocks by the batch: the same steps as dynamic_bits() in block.hpp, several blocks at a time.
 //
-// Building a Huffman tree is a long chain of dependent loads; four chains in lockstep take hardly longer than one (see
-// huffman.hpp). Lockstep needs heaps of about the same size, so each step first sorts the batch's blocks by the number
-// of symbols in use. The three trees of a block are thus built at different times, next to different neighbours.
+// Building a Huffman tree is a long chain of dependent loads; several chains in lockstep take hardly longer than one
+// (see huffman.hpp, and lockstep.hpp for what vectors make of it). Lockstep needs heaps of about the same size, so each
+// step first sorts the batch's blocks by the number of symbols in use. The three trees of a block are thus built at
+// different times, next to different neighbours.
 #pragma once
 
 #include "deflate/block.hpp"
@@ -11,11 +12,11 @@
 namespace zipfit::ZIPFIT_ISA::deflate {
 
 // Blocks sized together. Enough that sorting them by heap size finds good neighbours for all but a few; few enough that
-// their histograms stay in the second-level cache.
+// their histograms stay in the second-level cache. (Twice as many are no faster.)
 constexpr unsigned kBatch = 96;
 
-// Heaps in lockstep. One alone waits for its loads; beyond four, an x86-64 runs out of registers (two to six have been
-// measured: four is best by a little).
+// Heaps in lockstep without vectors. One alone waits for its loads; beyond four, an x86-64 runs out of registers (two
+// to six have been measured: four is best by a little).
 constexpr unsigned kLanes = 4;
 
 class Batch {
@@ -89,23 +90,21 @@ class Batch {
       finish(block, trees_[0], leaves_[0]);
     }
 #if defined(__AVX2__)
-    for (; i + Lockstep::kLanes <= size_ && blocks_[order_[i + Lockstep::kLanes - 1]].used <= Lockstep::kMostLeaves; i += Lockstep::kLanes) {
-      for (unsigned lane = 0; lane < Lockstep::kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
-      lockstep_.build(trees_);
-      for (unsigned lane = 0; lane < Lockstep::kLanes; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+    constexpr unsigned kWide = Lockstep::kLanes;
+    for (; i + kWide <= size_ && blocks_[order_[i + kWide - 1]].used <= Lockstep::kMostLeaves; i += kWide) {
+      take<kWide>(i, plant, [&] { lockstep_.build(trees_); }, finish);
     }
 #endif
-    for (; i + kLanes <= size_; i += kLanes) {
-      for (unsigned lane = 0; lane < kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
-      build<kLanes>(trees_);
-      for (unsigned lane = 0; lane < kLanes; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
-    }
-    for (; i < size_; ++i) {
-      Block& block = blocks_[order_[i]];
-      plant(block, trees_[0], leaves_[0]);
-      build<1>(trees_);
-      finish(block, trees_[0], leaves_[0]);
-    }
+    for (; i + kLanes <= size_; i += kLanes) take<kLanes>(i, plant, [&] { build<kLanes>(trees_); }, finish);
+    for (; i < size_; ++i) take<1>(i, plant, [&] { build<1>(trees_); }, finish);
+  }
+
+  /// `Count` blocks from the i-th in order on.
+  template <unsigned Count, class Plant, class Build, class Finish>
+  ZIPFIT_INLINE void take(unsigned i, Plant plant, Build build_trees, Finish finish) {
+    for (unsigned lane = 0; lane < Count; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+    build_trees();
+    for (unsigned lane = 0; lane < Count; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
   }
 
   /// Orders the blocks by the size of the heap to come (a counting sort).
@@ -119,13 +118,13 @@ class Batch {
 
   Array<Block> blocks_;
 #if defined(__AVX2__)
+  static constexpr unsigned kMostTogether = Lockstep::kLanes;
   Lockstep lockstep_;
-  Tree trees_[Lockstep::kLanes];
-  Leaves leaves_[Lockstep::kLanes];
 #else
-  Tree trees_[kLanes];
-  Leaves leaves_[kLanes];
+  static constexpr unsigned kMostTogether = kLanes;
 #endif
+  Tree trees_[kMostTogether];
+  Leaves leaves_[kMostTogether];
   std::uint16_t order_[kBatch];
   unsigned size_ = 0;
 };

@@ -13,7 +13,7 @@
 //    infinite; and an entry that has found its place "exchanges" with each next child, which then stays where it is.
 //  * One sift is a chain of dependent loads, so it runs at the latency of the cache, not at the width of the processor.
 //    Several heaps advance in lockstep (the Lanes parameter), and their chains overlap. This is where batching pairs
-//    pays.
+//    pays. lockstep.hpp has the same for vectors.
 //  * The length of the block body is the sum of the counts of all inner nodes, which falls out of building the tree.
 #pragma once
 
@@ -47,7 +47,7 @@ struct alignas(64) Tree {
   std::uint32_t heap[2 * kMaxLeaves + 4];  // 1-based; entries past the heap's end are infinite
   // Of the inner node made when the heap had so many entries: two node numbers of 16 bits.
   std::uint32_t children[(kMaxLeaves / 16 + 1) * 16];
-  std::uint8_t depth[2 * kMaxLeaves];      // of each node below the root; a leaf's is its code length
+  std::uint8_t depth[2 * kMaxLeaves];  // of each node below the root; a leaf's is its code length
   unsigned leaves;
   std::uint32_t body_bits;  // sum over leaves of count times depth
   unsigned height;          // the largest depth

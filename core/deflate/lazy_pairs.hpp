@@ -16,7 +16,12 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 class LazyPairs {
  public:
   LazyPairs(const Targets& targets, const TargetChains& chains, const Level& level)
-      : targets_(targets), target_chains_(chains), level_(level), source_(chains), search_(source_, level), literals_(kLongestFastPair + kReadAhead) {}
+      : targets_(targets),
+        target_chains_(chains),
+        level_(level),
+        source_(chains),
+        search_(source_, level),
+        literals_(kLongestFastPair + kReadAhead) {}
   LazyPairs(const LazyPairs&) = delete;  // the search holds on to the chains
   LazyPairs& operator=(const LazyPairs&) = delete;
 
@@ -44,8 +49,8 @@ class LazyPairs {
     Histogram& histogram = batch_.next();
     histogram = prefix_histogram_;
     parse_source<false>(state, histogram, source_, search_, level_, total);
-    parse_target(state, histogram, source_, search_, level_, total, target_chains_.of(targets_, j), target_chains_.previous(targets_, j), source_.worth(j),
-                 literals_.data());
+    parse_target(state, histogram, source_, search_, level_, total, target_chains_.of(targets_, j),
+                 target_chains_.previous(targets_, j), source_.worth(j), literals_.data());
     source_.remove(j);
     batch_.add(total, size);
   }

@@ -6,8 +6,9 @@
 // From x there is nothing to save: walk() does just that. From t, the part of the chain inside the target was searched
 // before (target_chains.hpp). Of the part in x, most positions agree in three bytes and no more, and the walk only has
 // to be simulated where zlib would give up before its end. Otherwise all that counts is the longest match, the most
-// recent among equals. Chains of our own over four bytes find that faster; only where they have nothing, the most
-// recent position that agrees in three bytes is taken.
+// recent among equals. Chains of our own over four bytes find that faster, and need not be walked where x does not have
+// the four bytes at the end of a longer match; only where they have nothing, the most recent position that agrees in
+// three bytes is taken.
 #pragma once
 
 #include "deflate/source_chains.hpp"
@@ -77,8 +78,8 @@ class LazySearch {
     unsigned candidate = most < 4 ? 0 : source_.head4(Hash4(text + at));
     // A longer match has four bytes at its end that x must have too, unless they lie past the end of x.
     const unsigned last_four = larger_of(best.length, kMinMatch) - kMinMatch;
-    if (!((candidate != 0) & (source_.present4(Hash4(text + at + last_four)) | (candidate + last_four >= source_.size()))))
-      candidate = 0;
+    const bool may_be = source_.present4(Hash4(text + at + last_four)) | (candidate + last_four >= source_.size());
+    if (!may_be) candidate = 0;
     for (; candidate; candidate = source_.previous4(candidate)) {
       if (load<std::uint32_t>(text + candidate) != four || text[candidate + best.length] != text[at + best.length])
         continue;

@@ -1,8 +1,8 @@
 // zlib's Huffman trees, many at once: a heap in each lane of a vector.
 //
 // The heaps of huffman.hpp, entry for entry, but laid out slot by slot: a row is the same slot of all heaps. A sift
-// takes each heap along a path of its own. Loading from as many places costs processors dearly, so nothing is looked up:
-// on each level all slots that could be meant are read, and each lane picks its own by the turns that its path has
+// takes each heap along a path of its own. Loading from as many places costs processors dearly, so nothing is looked
+// up: on each level all slots that could be meant are read, and each lane picks its own by the turns that its path has
 // taken so far. Likewise all of them are written back, changed where the path goes. That is work in proportion to the
 // heap's size, not to its depth, and still several times less than heap by heap, for a heap of dozens is six levels
 // deep, and most sifts happen when it has shrunk.
@@ -104,14 +104,15 @@ class Lockstep {
     set(size, Lanes::same(kEmpty));
     sift<Levels, Quarter>(1, entry);
     const Vector second = at(1);
-    const Vector count = Lanes::sum(Lanes::template down<kCountShift>(first), Lanes::template down<kCountShift>(second));
+    const Vector count =
+        Lanes::sum(Lanes::template down<kCountShift>(first), Lanes::template down<kCountShift>(second));
     const Vector depth = Lanes::sum(Lanes::larger(Lanes::both(first, depth_mask), Lanes::both(second, depth_mask)),
                                     Lanes::same(kDepthOne));
     const Vector node = Lanes::difference(Lanes::sum(leaves, leaves), Lanes::same(size));
     const Vector made = Lanes::either(Lanes::template up<kCountShift>(count), Lanes::either(depth, node));
     body = Lanes::sum(body, Lanes::select(waits, Lanes::same(0), count));
-    Lanes::store(children_[size], Lanes::either(Lanes::both(first, node_mask),
-                                                Lanes::template up<16>(Lanes::both(second, node_mask))));
+    Lanes::store(children_[size],
+                 Lanes::either(Lanes::both(first, node_mask), Lanes::template up<16>(Lanes::both(second, node_mask))));
     entry = Lanes::select(waits, second, made);
     sift<Levels, Quarter>(1, entry);
   }

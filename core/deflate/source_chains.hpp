@@ -7,7 +7,7 @@
 //
 // Beside zlib's chains stand three things of our own:
 //
-//  * Chains over four bytes, for the searches of lazy_search.hpp.
+//  * Chains over four bytes, and a bit for each hash of four bytes that x has, for the searches of lazy_search.hpp.
 //  * For each hash that the targets have, the most recent position of x and how many there are: where a search from t
 //    enters x, and whether zlib would come to the end of the chain.
 //  * For each position of each target a bit: is it worth a look? Some are because of a match inside the target; those
@@ -41,7 +41,8 @@ class SourceChains {
         previous4_(kLongestFastPair),
         present4_((1u << kPresentBits) / 64),
         text_(kLongestFastPair + kReadAhead) {
-    for (unsigned hash = 0; hash < kHashSize; ++hash) heads_[hash].chain = targets.chain(hash);
+    for (unsigned hash = 0; hash < kHashSize; ++hash)
+      heads_[hash].chain = static_cast<std::uint16_t>(targets.chain(hash));
   }
 
   /// What x has of one of the targets' hashes.
@@ -173,7 +174,7 @@ class SourceChains {
   Array<std::uint16_t> head4_;
   Array<std::uint16_t> previous4_;
   Array<std::uint64_t> present4_;  // a bit for each hash of four bytes; what targets added at the boundary stays
-  Array<std::uint8_t> text_;  // x, and behind it the target of the current pair
+  Array<std::uint8_t> text_;       // x, and behind it the target of the current pair
   unsigned size_ = 0;
 };
 

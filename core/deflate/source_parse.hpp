@@ -23,8 +23,8 @@ struct LazyState {
 /// before the first decision that could depend on what follows x; otherwise goes to the end of x, or of the match that
 /// reaches past it.
 template <bool Prefix>
-ZIPFIT_INLINE void parse_source(LazyState& state, Histogram& histogram, const SourceChains& source, const LazySearch& search,
-                                const Level& level, unsigned end) {
+ZIPFIT_INLINE void parse_source(LazyState& state, Histogram& histogram, const SourceChains& source,
+                                const LazySearch& search, const Level& level, unsigned end) {
   const std::uint8_t* const text = source.text();
   unsigned at = state.position;
   unsigned length = state.match_length;

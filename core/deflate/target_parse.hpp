@@ -11,9 +11,10 @@
 namespace zipfit::ZIPFIT_ISA::deflate {
 
 /// Parses from where parse_source<false> left off to `end`. `target` are the target's positions, `worth` their bits.
-ZIPFIT_INLINE void parse_target(const LazyState& state, Histogram& histogram, const SourceChains& chains, const LazySearch& search,
-                                const Level& level, unsigned end, const TargetPosition* target,
-                                const std::uint16_t* previous, const std::uint64_t* worth, std::uint8_t* literals) {
+ZIPFIT_INLINE void parse_target(const LazyState& state, Histogram& histogram, const SourceChains& chains,
+                                const LazySearch& search, const Level& level, unsigned end,
+                                const TargetPosition* target, const std::uint16_t* previous, const std::uint64_t* worth,
+                                std::uint8_t* literals) {
   const unsigned source = chains.size();
   const unsigned size = end - source;
   const std::uint8_t* const text = chains.text() + source;

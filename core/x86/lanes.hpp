@@ -125,8 +125,7 @@ struct Lanes {
     Vector a[8];
     Vector b[8];
 #pragma GCC unroll 8
-    for (unsigned i = 0; i < 8; ++i)
-      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(columns + i * stride));
+    for (unsigned i = 0; i < 8; ++i) a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(columns + i * stride));
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; ++i) {
       b[2 * i] = _mm256_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
