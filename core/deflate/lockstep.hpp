@@ -177,8 +177,9 @@ class Lockstep {
     }
   }
 
+  /// Not inlined: it is long, once unrolled.
   template <unsigned Levels, unsigned Quarter>
-  ZIPFIT_INLINE void sift(std::size_t slot, Vector falling) {
+  [[gnu::noinline]] void sift(std::size_t slot, Vector falling) {
     Mask left[kDeepest + 1];
     const Mask here[1] = {Lanes::all()};
     descend<1, Levels, Quarter>(slot, falling, left, here);
