@@ -78,8 +78,8 @@ class LazySearch {
     unsigned candidate = most < 4 ? 0 : source_.head4(Hash4(text + at));
     // A longer match has four bytes at its end that x must have too, unless they lie past the end of x.
     const unsigned last_four = larger_of(best.length, kMinMatch) - kMinMatch;
-    const bool may_be = source_.present4(Hash4(text + at + last_four)) | (candidate + last_four >= source_.size());
-    if (!may_be) candidate = 0;
+    const bool past_end = candidate + last_four >= source_.size();
+    if (!(unsigned(source_.present4(Hash4(text + at + last_four))) | unsigned(past_end))) candidate = 0;
     for (; candidate; candidate = source_.previous4(candidate)) {
       if (load<std::uint32_t>(text + candidate) != four || text[candidate + best.length] != text[at + best.length])
         continue;
