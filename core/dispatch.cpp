@@ -30,11 +30,23 @@ std::vector<const Kernel*> available_kernels() {
   return kernels;
 }
 
+namespace {
+
+/// The last of them; but AVX-512 has to be asked for on the processors that lower their clock for it, the first that
+/// had it: those without its later extensions.
+const Kernel& best(const std::vector<const Kernel*>& kernels) {
+#if ZIPFIT_X86_KERNELS
+  if (kernels.back() == &avx512::kernel && !__builtin_cpu_supports("avx512vbmi2")) return avx2::kernel;
+#endif
+  return *kernels.back();
+}
+
+}  // namespace
+
 const Kernel& choose_kernel() {
   const std::vector<const Kernel*> kernels = available_kernels();
   const char* const wanted = std::getenv("ZIPFIT_ISA");
-  // AVX-512 has to be asked for: nobody has measured yet whether it is any faster.
-  if (wanted == nullptr || *wanted == '\0') return *kernels[kernels.size() > 1 ? 1 : 0];
+  if (wanted == nullptr || *wanted == '\0') return best(kernels);
   std::string names;
   for (const Kernel* kernel : kernels) {
     if (std::string(wanted) == kernel->isa) return *kernel;

@@ -1,31 +1,35 @@
-// Blocks by the batch: the same steps as dynamic_bits() in block.hpp, four blocks at a time.
+// Blocks by the batch: the same steps as dynamic_bits() in block.hpp, several blocks at a time.
 //
-// Building a Huffman tree is a long chain of dependent loads; four chains in lockstep take hardly longer than one (see
-// huffman.hpp). Lockstep needs heaps of about the same size, so each step first sorts the batch's blocks by the number
-// of symbols in use. The three trees of a block are thus built at different times, next to different neighbours.
+// Building a Huffman tree is a long chain of dependent loads; several chains in lockstep take hardly longer than one
+// (see huffman.hpp, and lockstep.hpp for what vectors make of it). Lockstep needs heaps of about the same size, so each
+// step first sorts the batch's blocks by the number of symbols in use. The three trees of a block are thus built at
+// different times, next to different neighbours.
 #pragma once
 
 #include "deflate/block.hpp"
+#include "deflate/lockstep.hpp"
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
 // Blocks sized together. Enough that sorting them by heap size finds good neighbours for all but a few; few enough that
-// their histograms stay in the second-level cache.
+// their histograms stay in the second-level cache. (Twice as many are no faster.)
 constexpr unsigned kBatch = 96;
 
-// Heaps in lockstep. One alone waits for its loads; beyond four, an x86-64 runs out of registers (two to six have been
-// measured: four is best by a little).
+// Heaps in lockstep without vectors. One alone waits for its loads; beyond four, an x86-64 runs out of registers (two
+// to six have been measured: four is best by a little).
 constexpr unsigned kLanes = 4;
 
 class Batch {
  public:
   Batch() : blocks_(kBatch) {}
 
-  /// Takes the histogram (less the end of block) of a stream of one block that holds `size` bytes. The gzip size is
-  /// written to `*to` when the batch is full, or by flush().
-  void add(const Histogram& histogram, std::size_t size, std::int64_t* to) {
+  /// The histogram (less the end of block) of the next stream of one block, to be filled in before add().
+  Histogram& next() { return blocks_[size_].histogram; }
+
+  /// Takes the stream of that histogram, which holds `size` bytes. Its gzip size is written to `*to` when the batch is
+  /// full, or by flush().
+  void add(std::size_t size, std::int64_t* to) {
     Block& block = blocks_[size_++];
-    block.histogram = histogram;
     block.histogram.literals[kEndOfBlock] = 1;
     block.stored = size;
     block.to = to;
@@ -85,17 +89,22 @@ class Batch {
       plant(block, trees_[0], leaves_[0]);
       finish(block, trees_[0], leaves_[0]);
     }
-    for (; i + kLanes <= size_; i += kLanes) {
-      for (unsigned lane = 0; lane < kLanes; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
-      build<kLanes>(trees_);
-      for (unsigned lane = 0; lane < kLanes; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+#if defined(__AVX2__)
+    constexpr unsigned kWide = Lockstep::kLanes;
+    for (; i + kWide <= size_ && blocks_[order_[i + kWide - 1]].used <= Lockstep::kMostLeaves; i += kWide) {
+      take<kWide>(i, plant, [&] { lockstep_.build(trees_); }, finish);
     }
-    for (; i < size_; ++i) {
-      Block& block = blocks_[order_[i]];
-      plant(block, trees_[0], leaves_[0]);
-      build<1>(trees_);
-      finish(block, trees_[0], leaves_[0]);
-    }
+#endif
+    for (; i + kLanes <= size_; i += kLanes) take<kLanes>(i, plant, [&] { build<kLanes>(trees_); }, finish);
+    for (; i < size_; ++i) take<1>(i, plant, [&] { build<1>(trees_); }, finish);
+  }
+
+  /// `Count` blocks from the i-th in order on.
+  template <unsigned Count, class Plant, class Build, class Finish>
+  ZIPFIT_INLINE void take(unsigned i, Plant plant, Build build_trees, Finish finish) {
+    for (unsigned lane = 0; lane < Count; ++lane) plant(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
+    build_trees();
+    for (unsigned lane = 0; lane < Count; ++lane) finish(blocks_[order_[i + lane]], trees_[lane], leaves_[lane]);
   }
 
   /// Orders the blocks by the size of the heap to come (a counting sort).
@@ -108,8 +117,14 @@ class Batch {
   }
 
   Array<Block> blocks_;
-  Tree trees_[kLanes];
-  Leaves leaves_[kLanes];
+#if defined(__AVX2__)
+  static constexpr unsigned kMostTogether = Lockstep::kLanes;
+  Lockstep lockstep_;
+#else
+  static constexpr unsigned kMostTogether = kLanes;
+#endif
+  Tree trees_[kMostTogether];
+  Leaves leaves_[kMostTogether];
   std::uint16_t order_[kBatch];
   unsigned size_ = 0;
 };

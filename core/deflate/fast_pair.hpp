@@ -21,6 +21,6 @@ ZIPFIT_INLINE bool fast_pair(std::size_t source, std::size_t target) {
 }
 
 // Bytes that may be read, but not looked at, past the end of a pair.
-constexpr std::size_t kReadAhead = 8;
+constexpr std::size_t kReadAhead = 32;
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

@@ -27,9 +27,9 @@ class GreedyPairs {
     for (unsigned at = 0; at + kMinMatch <= x_size_; ++at) head_[hash3(text_.data() + at)] = 0;
     std::memcpy(text_.data(), x.data, x.size);
     x_size_ = static_cast<unsigned>(x.size);
-    prefix_ = {};
+    histogram_ = {};
     logged_ = 0;
-    parse<true>(prefix_, x_size_);
+    position_ = parse<true>(0, histogram_, x_size_);
     logged_ = 0;  // what x entered stays
     size_pair(x_size_, size);
   }
@@ -45,24 +45,20 @@ class GreedyPairs {
   void finish() { batch_.flush(); }
 
  private:
-  struct State {
-    Histogram histogram;
-    unsigned position = 0;
-  };
-
   struct Entered {
     std::uint16_t hash;
     std::uint16_t before;  // the chain's head before
   };
 
   void size_pair(unsigned end, std::int64_t* size) {
-    State state = prefix_;
-    parse<false>(state, end);
+    Histogram& histogram = batch_.next();
+    histogram = histogram_;
+    parse<false>(position_, histogram, end);
     while (logged_ > 0) {
       --logged_;
       head_[log_[logged_].hash] = log_[logged_].before;
     }
-    batch_.add(state.histogram, end, size);
+    batch_.add(end, size);
   }
 
   ZIPFIT_INLINE unsigned enter(unsigned at) {
@@ -74,13 +70,11 @@ class GreedyPairs {
     return before;
   }
 
-  /// zlib's deflate_fast over [state.position, end). With Prefix, stops before the first decision that could depend on
-  /// what follows.
+  /// zlib's deflate_fast over [at, end). With Prefix, stops before the first decision that could depend on what
+  /// follows. Returns where it stopped.
   template <bool Prefix>
-  ZIPFIT_INLINE void parse(State& state, unsigned end) {
-    Histogram& histogram = state.histogram;
+  ZIPFIT_INLINE unsigned parse(unsigned at, Histogram& histogram, unsigned end) {
     const std::uint8_t* const text = text_.data();
-    unsigned at = state.position;
     while (at + kMinMatch <= end) {
       unsigned candidate = enter(at);
       unsigned best = kMinMatch - 1;
@@ -121,7 +115,7 @@ class GreedyPairs {
     if (!Prefix) {
       for (; at < end; ++at) histogram.add_literal(text[at]);
     }
-    state.position = at;
+    return at;
   }
 
   const Targets& targets_;
@@ -132,7 +126,9 @@ class GreedyPairs {
   Array<Entered> log_;
   unsigned logged_ = 0;
   Batch batch_;
-  State prefix_;
+  // The parse of x as far as pairs share it.
+  Histogram histogram_;
+  unsigned position_ = 0;
   unsigned x_size_ = 0;
 };
 

@@ -13,7 +13,7 @@
 //    infinite; and an entry that has found its place "exchanges" with each next child, which then stays where it is.
 //  * One sift is a chain of dependent loads, so it runs at the latency of the cache, not at the width of the processor.
 //    Several heaps advance in lockstep (the Lanes parameter), and their chains overlap. This is where batching pairs
-//    pays.
+//    pays. lockstep.hpp has the same for vectors.
 //  * The length of the block body is the sum of the counts of all inner nodes, which falls out of building the tree.
 #pragma once
 
@@ -42,11 +42,12 @@ static_assert(kBlockSymbols + 1 < (1u << (32 - kCountShift)) - 1, "a count fits 
 static_assert(22 < (1u << kDepthBits), "a depth fits its field");
 
 /// One Huffman tree under construction. Leaves are numbered 0..leaves-1 in symbol order, inner nodes from `leaves` up
-/// in the order of their making.
+/// in the order of their making: the one made of the two least of `size` entries is 2 * leaves - size.
 struct alignas(64) Tree {
   std::uint32_t heap[2 * kMaxLeaves + 4];  // 1-based; entries past the heap's end are infinite
-  std::uint32_t children[kMaxLeaves];      // of each inner node: two node numbers of 16 bits
-  std::uint8_t depth[2 * kMaxLeaves];      // of each node below the root; a leaf's is its code length
+  // Of the inner node made when the heap had so many entries: two node numbers of 16 bits.
+  std::uint32_t children[(kMaxLeaves / 16 + 1) * 16];
+  std::uint8_t depth[2 * kMaxLeaves];  // of each node below the root; a leaf's is its code length
   unsigned leaves;
   std::uint32_t body_bits;  // sum over leaves of count times depth
   unsigned height;          // the largest depth
@@ -112,11 +113,7 @@ ZIPFIT_INLINE void merge(Tree* trees, unsigned size, unsigned until) {
   std::uint32_t entry[Lanes];
   std::uint32_t first[Lanes];
   std::uint32_t body[Lanes];
-  unsigned made[Lanes];
-  for (unsigned lane = 0; lane < Lanes; ++lane) {
-    body[lane] = trees[lane].body_bits;
-    made[lane] = trees[lane].leaves - size;
-  }
+  for (unsigned lane = 0; lane < Lanes; ++lane) body[lane] = trees[lane].body_bits;
   while (size > until) {
     --size;
     for (unsigned lane = 0; lane < Lanes; ++lane) {
@@ -132,9 +129,8 @@ ZIPFIT_INLINE void merge(Tree* trees, unsigned size, unsigned until) {
       const std::uint32_t count = (first[lane] >> kCountShift) + (second >> kCountShift);
       const std::uint32_t depth = larger_of(first[lane] & kDepthMask, second & kDepthMask) + kDepthOne;
       body[lane] += count;
-      trees[lane].children[made[lane]] = (first[lane] & kNodeMask) | (second & kNodeMask) << 16;
-      entry[lane] = (count << kCountShift) | depth | (trees[lane].leaves + made[lane]);
-      ++made[lane];
+      trees[lane].children[size + 1] = (first[lane] & kNodeMask) | (second & kNodeMask) << 16;
+      entry[lane] = (count << kCountShift) | depth | (2 * trees[lane].leaves - (size + 1));
     }
     sift<Lanes>(trees, entry, 1, levels);
   }
@@ -163,11 +159,11 @@ inline void build(Tree* trees) {
 /// Every node's depth, from the root down: for leaves, the code lengths before any limit.
 ZIPFIT_INLINE void assign_depths(Tree& tree) {
   const unsigned leaves = tree.leaves;
-  tree.depth[leaves + (leaves - 2)] = 0;  // the root
-  for (unsigned inner = leaves - 1; inner-- > 0;) {
-    const auto below = static_cast<std::uint8_t>(tree.depth[leaves + inner] + 1);
-    tree.depth[tree.children[inner] & 0xFFFF] = below;
-    tree.depth[tree.children[inner] >> 16] = below;
+  tree.depth[2 * leaves - 2] = 0;  // the root
+  for (unsigned size = 2; size <= leaves; ++size) {
+    const auto below = static_cast<std::uint8_t>(tree.depth[2 * leaves - size] + 1);
+    tree.depth[tree.children[size] & 0xFFFF] = below;
+    tree.depth[tree.children[size] >> 16] = below;
   }
 }
 
@@ -184,12 +180,12 @@ inline void limit_depths(Tree& tree, const std::uint16_t* counts, unsigned limit
   int overflow = 0;
   std::uint16_t order[2 * kMaxLeaves];
   unsigned sorted = 0;
-  tree.depth[leaves + (leaves - 2)] = 0;  // the root
-  for (unsigned inner = leaves - 1; inner-- > 0;) {
-    const std::uint32_t pair = tree.children[inner];
+  tree.depth[2 * leaves - 2] = 0;  // the root
+  for (unsigned size = 2; size <= leaves; ++size) {
+    const std::uint32_t pair = tree.children[size];
     // zlib visits the later removed of the two first.
     for (const unsigned child : {pair >> 16, pair & 0xFFFF}) {
-      unsigned depth = tree.depth[leaves + inner] + 1u;
+      unsigned depth = tree.depth[2 * leaves - size] + 1u;
       if (depth > limit) {
         depth = limit;
         ++overflow;

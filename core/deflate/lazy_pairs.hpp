@@ -16,7 +16,12 @@ namespace zipfit::ZIPFIT_ISA::deflate {
 class LazyPairs {
  public:
   LazyPairs(const Targets& targets, const TargetChains& chains, const Level& level)
-      : targets_(targets), target_chains_(chains), level_(level), source_(chains), search_(source_, level) {}
+      : targets_(targets),
+        target_chains_(chains),
+        level_(level),
+        source_(chains),
+        search_(source_, level),
+        literals_(kLongestFastPair + kReadAhead) {}
   LazyPairs(const LazyPairs&) = delete;  // the search holds on to the chains
   LazyPairs& operator=(const LazyPairs&) = delete;
 
@@ -24,12 +29,15 @@ class LazyPairs {
   void start(Bytes x, std::int64_t* size) {
     source_.start(x);
     prefix_ = {};
-    parse_source<true>(prefix_, source_, search_, level_, source_.size());
+    prefix_histogram_ = {};
+    parse_source<true>(prefix_, prefix_histogram_, source_, search_, level_, source_.size());
     // C(x) is one more block of the batch.
     LazyState own = prefix_;
-    parse_source<false>(own, source_, search_, level_, source_.size());
-    if (own.literal_pending) own.histogram.add_literal(source_.text()[source_.size() - 1]);
-    batch_.add(own.histogram, source_.size(), size);
+    Histogram& histogram = batch_.next();
+    histogram = prefix_histogram_;
+    parse_source<false>(own, histogram, source_, search_, level_, source_.size());
+    if (own.literal_pending) histogram.add_literal(source_.text()[source_.size() - 1]);
+    batch_.add(source_.size(), size);
   }
 
   /// Sizes x followed by target j; `*size` is written by then or by finish().
@@ -38,10 +46,13 @@ class LazyPairs {
     const unsigned total = source_.size() + static_cast<unsigned>(t.size);
     source_.append(j, t);
     LazyState state = prefix_;
-    parse_source<false>(state, source_, search_, level_, total);
-    parse_target(state, source_, search_, level_, total, target_chains_.of(targets_, j), source_.worth(j));
+    Histogram& histogram = batch_.next();
+    histogram = prefix_histogram_;
+    parse_source<false>(state, histogram, source_, search_, level_, total);
+    parse_target(state, histogram, source_, search_, level_, total, target_chains_.of(targets_, j),
+                 target_chains_.previous(targets_, j), source_.worth(j), literals_.data());
     source_.remove(j);
-    batch_.add(state.histogram, total, size);
+    batch_.add(total, size);
   }
 
   /// Sizes what is still waiting.
@@ -53,8 +64,10 @@ class LazyPairs {
   const Level level_;
   SourceChains source_;
   LazySearch search_;
+  Array<std::uint8_t> literals_;
   Batch batch_;
   LazyState prefix_;
+  Histogram prefix_histogram_;
 };
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

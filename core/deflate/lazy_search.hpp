@@ -6,8 +6,9 @@
 // From x there is nothing to save: walk() does just that. From t, the part of the chain inside the target was searched
 // before (target_chains.hpp). Of the part in x, most positions agree in three bytes and no more, and the walk only has
 // to be simulated where zlib would give up before its end. Otherwise all that counts is the longest match, the most
-// recent among equals. Chains of our own over four bytes find that faster; only where they have nothing, the most
-// recent position that agrees in three bytes is taken.
+// recent among equals. Chains of our own over four bytes find that faster, and need not be walked where x does not have
+// the four bytes at the end of a longer match; only where they have nothing, the most recent position that agrees in
+// three bytes is taken.
 #pragma once
 
 #include "deflate/source_chains.hpp"
@@ -58,13 +59,13 @@ class LazySearch {
   }
 
   /// The search at a position of the target.
-  ZIPFIT_INLINE Found from_target(unsigned at, unsigned end, const TargetPosition& here,
+  ZIPFIT_INLINE Found from_target(unsigned at, unsigned end, const TargetPosition& here, const std::uint16_t* previous,
                                   unsigned previous_length) const {
     const unsigned chain = patience(previous_length);
     const SourceChains::Seen seen = source_.seen(here.chain);
     Found best = {previous_length, 0};
     if (unsigned(here.candidates) + seen.count > chain) [[unlikely]]
-      return everything(at, end, &here, chain, best);
+      return everything(at, end, here.chain, previous, chain, best);
     const unsigned most = smaller_of(end - at, kMaxMatch);
     const unsigned nice = smaller_of<unsigned>(level_.nice, most);
     if (best.length >= most) return best;
@@ -74,7 +75,12 @@ class LazySearch {
     }
     const std::uint8_t* const text = source_.text();
     const auto four = load<std::uint32_t>(text + at);
-    for (unsigned candidate = source_.head4(here.hash4); candidate; candidate = source_.previous4(candidate)) {
+    unsigned candidate = most < 4 ? 0 : source_.head4(Hash4(text + at));
+    // A longer match has four bytes at its end that x must have too, unless they lie past the end of x.
+    const unsigned last_four = larger_of(best.length, kMinMatch) - kMinMatch;
+    const bool past_end = candidate + last_four >= source_.size();
+    if (!(unsigned(source_.present4(Hash4(text + at + last_four))) | unsigned(past_end))) candidate = 0;
+    for (; candidate; candidate = source_.previous4(candidate)) {
       if (load<std::uint32_t>(text + candidate) != four || text[candidate + best.length] != text[at + best.length])
         continue;
       const unsigned length = common_length(text + candidate, text + at, most);
@@ -93,17 +99,17 @@ class LazySearch {
 
  private:
   /// The same without a shortcut, for chains so long that zlib gives up on the way.
-  [[gnu::noinline]] Found everything(unsigned at, unsigned end, const TargetPosition* here, unsigned chain,
-                                     Found best) const {
+  [[gnu::noinline]] Found everything(unsigned at, unsigned end, unsigned hash, const std::uint16_t* previous,
+                                     unsigned chain, Found best) const {
     const std::uint8_t* const text = source_.text();
-    const unsigned in_source = source_.seen(here->chain).last;
+    const unsigned in_source = source_.seen(hash).last;
     const unsigned most = smaller_of(end - at, kMaxMatch);
     const unsigned nice = smaller_of<unsigned>(level_.nice, most);
     if (best.length >= most) return best;
     unsigned candidate = at;
-    for (; chain && here->previous; --chain) {
-      candidate -= here->previous;
-      here -= here->previous;
+    for (; chain && *previous; --chain) {
+      candidate -= *previous;
+      previous -= *previous;
       if (text[candidate + best.length] != text[at + best.length]) continue;
       const unsigned length = common_length(text + candidate, text + at, most);
       if (length > best.length) {

@@ -11,9 +11,8 @@
 
 namespace zipfit::ZIPFIT_ISA::deflate {
 
-/// The parse between two positions.
+/// The parse between two positions, less its histogram.
 struct LazyState {
-  Histogram histogram;
   unsigned position = 0;
   unsigned match_length = kMinMatch - 1;
   unsigned match_distance = 0;
@@ -24,9 +23,8 @@ struct LazyState {
 /// before the first decision that could depend on what follows x; otherwise goes to the end of x, or of the match that
 /// reaches past it.
 template <bool Prefix>
-ZIPFIT_INLINE void parse_source(LazyState& state, const SourceChains& source, const LazySearch& search,
-                                const Level& level, unsigned end) {
-  Histogram& histogram = state.histogram;
+ZIPFIT_INLINE void parse_source(LazyState& state, Histogram& histogram, const SourceChains& source,
+                                const LazySearch& search, const Level& level, unsigned end) {
   const std::uint8_t* const text = source.text();
   unsigned at = state.position;
   unsigned length = state.match_length;

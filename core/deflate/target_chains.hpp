@@ -28,25 +28,15 @@ struct Match {
 struct TargetPosition {
   Match best;                // inside the target
   std::uint16_t candidates;  // inside the target, earlier and with the same hash
-  std::uint16_t previous;    // how far back the most recent of them lies, 0 for none
   std::uint16_t chain;       // which of all targets' distinct hashes this is, from 1 up
-  std::uint16_t hash4;       // of four bytes; kNoHash4 where fewer are left
 };
-
-/// A hash of four bytes, for chains of our own: see lazy_search.hpp.
-constexpr unsigned kHash4Bits = 12;
-constexpr unsigned kNoHash4 = 1u << kHash4Bits;  // an entry that is always empty
-
-ZIPFIT_INLINE unsigned hash4(const std::uint8_t* p) {
-  return (load<std::uint32_t>(p) * 2654435761u) >> (32 - kHash4Bits);
-}
 
 /// Every position of every fast target, in the order of the targets' bytes.
 class TargetChains {
  public:
   TargetChains() = default;
   TargetChains(const Targets& targets, const Level& level)
-      : positions_(targets.total()), number_(kHashSize), first_word_(targets.count() + 1) {
+      : positions_(targets.total()), previous_(targets.total()), number_(kHashSize), first_word_(targets.count() + 1) {
     for (std::size_t j = 0; j < targets.count(); ++j) {
       first_word_[j + 1] = first_word_[j] + (fast_target(targets[j].size) ? targets[j].size / 64 + 1 : 0);
     }
@@ -57,18 +47,18 @@ class TargetChains {
       const std::uint8_t* const text = targets[j].data;
       const auto size = static_cast<unsigned>(targets[j].size);
       TargetPosition* const position = &positions_[targets.start(j)];
+      std::uint16_t* const previous = &previous_[targets.start(j)];
       for (unsigned at = 0; at + kMinMatch <= size; ++at) {
         const unsigned hash = hash3(text + at);
         std::uint16_t& number = number_[hash];
         if (number == 0) number = static_cast<std::uint16_t>(++chains_);
         position[at].chain = number;
-        position[at].hash4 = static_cast<std::uint16_t>(at + 4 <= size ? hash4(text + at) : kNoHash4);
         std::uint16_t& head = last[hash];
         if (head) {
           const unsigned before = head - 1u;
-          position[at].previous = static_cast<std::uint16_t>(at - before);
+          previous[at] = static_cast<std::uint16_t>(at - before);
           position[at].candidates = static_cast<std::uint16_t>(position[before].candidates + 1);
-          position[at].best = search(text, size, position, at, level);
+          position[at].best = search(text, size, previous, at, level);
           if (position[at].best.length) inside_[first_word_[j] + at / 64] |= std::uint64_t{1} << at % 64;
         }
         head = static_cast<std::uint16_t>(at + 1);
@@ -79,6 +69,10 @@ class TargetChains {
   }
 
   const TargetPosition* of(const Targets& targets, std::size_t j) const { return positions_.data() + targets.start(j); }
+  /// For each position how far back the most recent one with the same hash lies, 0 for none.
+  const std::uint16_t* previous(const Targets& targets, std::size_t j) const {
+    return previous_.data() + targets.start(j);
+  }
 
   /// How many distinct hashes the targets have.
   unsigned chains() const { return chains_; }
@@ -96,15 +90,15 @@ class TargetChains {
 
  private:
   // No further than zlib could look: beyond that the result is not used, and long chains would make this quadratic.
-  static Match search(const std::uint8_t* text, unsigned size, const TargetPosition* position, unsigned at,
+  static Match search(const std::uint8_t* text, unsigned size, const std::uint16_t* previous, unsigned at,
                       const Level& level) {
     const unsigned most = smaller_of(size - at, kMaxMatch);
     const unsigned nice = smaller_of<unsigned>(level.nice, most);
     unsigned best = kMinMatch - 1;
     unsigned found = 0;
     unsigned candidate = at;
-    for (unsigned chain = level.chain; chain && position[candidate].previous; --chain) {
-      candidate -= position[candidate].previous;
+    for (unsigned chain = level.chain; chain && previous[candidate]; --chain) {
+      candidate -= previous[candidate];
       if (text[candidate + best] != text[at + best]) continue;
       const unsigned length = common_length(text + candidate, text + at, most);
       if (length > best) {
@@ -142,6 +136,7 @@ class TargetChains {
   }
 
   Array<TargetPosition> positions_;
+  Array<std::uint16_t> previous_;
   Array<std::uint16_t> number_;
   Array<std::size_t> first_word_;  // of each target, in bit vectors over positions
   Array<std::uint64_t> inside_;

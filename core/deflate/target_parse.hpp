@@ -11,16 +11,23 @@
 namespace zipfit::ZIPFIT_ISA::deflate {
 
 /// Parses from where parse_source<false> left off to `end`. `target` are the target's positions, `worth` their bits.
-ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, const LazySearch& search,
-                                const Level& level, unsigned end, const TargetPosition* target,
-                                const std::uint64_t* worth) {
-  Histogram& histogram = state.histogram;
+ZIPFIT_INLINE void parse_target(const LazyState& state, Histogram& histogram, const SourceChains& chains,
+                                const LazySearch& search, const Level& level, unsigned end,
+                                const TargetPosition* target, const std::uint16_t* previous, const std::uint64_t* worth,
+                                std::uint8_t* literals) {
   const unsigned source = chains.size();
   const unsigned size = end - source;
   const std::uint8_t* const text = chains.text() + source;
   const auto good_enough = [&](Found found) { return found.length > kMinMatch || found.distance <= kTooFar; };
   unsigned at = state.position - source;  // the next that no symbol covers
   unsigned literals_from = at;
+  // Literals are put together first and counted at the end, in one loop that is easy to predict.
+  std::uint8_t* kept = literals;
+  const auto keep_literals = [&](unsigned to) ZIPFIT_LAMBDA_INLINE {
+    const auto count = static_cast<int>(to) - static_cast<int>(literals_from);
+    for (int i = 0; i < count; i += 32) std::memcpy(kept + i, text + literals_from + i, 32);
+    kept += larger_of(count, 0);
+  };
   Found match = {kMinMatch - 1, 0};
   if (state.match_length >= kMinMatch) {
     // A match that begins at the last byte of x is in hand.
@@ -41,7 +48,7 @@ ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, co
         word = worth[next];
       }
       at += static_cast<unsigned>(std::countr_zero(word));
-      match = search.from_target(source + at, end, target[at], kMinMatch - 1);
+      match = search.from_target(source + at, end, target[at], previous + at, kMinMatch - 1);
       ++at;
       if (match.length < kMinMatch || !good_enough(match)) {
         match.length = kMinMatch - 1;
@@ -50,20 +57,21 @@ ZIPFIT_INLINE void parse_target(LazyState& state, const SourceChains& chains, co
       }
     }
     while (match.length < level.lazy && at < size && (worth[at / 64] >> at % 64 & 1)) {
-      const Found next = search.from_target(source + at, end, target[at], match.length);
+      const Found next = search.from_target(source + at, end, target[at], previous + at, match.length);
       if (next.length <= match.length) break;
       if (at == 0) histogram.add_literal(text[-1]);
       match = next;
       ++at;
     }
     histogram.add_match(match.length, match.distance);
-    for (; literals_from + 1 < at; ++literals_from) histogram.add_literal(text[literals_from]);
+    keep_literals(at - 1);
     at += match.length - 1;
     literals_from = at;
     match.length = kMinMatch - 1;
     if (at >= size) break;
   }
-  for (; literals_from < size; ++literals_from) histogram.add_literal(text[literals_from]);
+  keep_literals(size);
+  for (const std::uint8_t* literal = literals; literal != kept; ++literal) histogram.add_literal(*literal);
 }
 
 }  // namespace zipfit::ZIPFIT_ISA::deflate

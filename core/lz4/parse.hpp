@@ -145,7 +145,29 @@ inline Outcome run(const std::uint8_t* text, std::size_t low, std::size_t end, s
         continue;
       }
     } else {
-      for (;;) {
+      // Until the step grows, in a loop of its own.
+      bool found_near = false;
+      if (p.searches <= 2 * kFirstSearch) {
+        const std::size_t from = p.position;
+        const std::size_t until = smaller_of(from + (2 * kFirstSearch + 1 - p.searches), last_start);
+        std::size_t position = from;
+        for (; position < until; ++position) {
+          const unsigned hash = Table::hash(text + position);
+          match = table.at[hash];
+          found_near = matches(match, position);
+          if (Prefix && found_near && reaches_end(match, position)) {
+            p.position = position;
+            p.searches += static_cast<unsigned>(position - from);
+            leave();
+            return Outcome::kPaused;
+          }
+          put(hash, position);
+          if (found_near) break;
+        }
+        p.position = position;
+        p.searches += static_cast<unsigned>(position - from);
+      }
+      while (!found_near) {
         const std::size_t step = larger_of((p.searches - 1) >> kSkipShift, 1u);
         if (p.position + step > last_start) {
           leave();
