@@ -17,7 +17,7 @@ def no_network(monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    monkeypatch.setattr("zipfit.system.hub.getproxies", dict)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     is_reachable.cache_clear()
     yield
@@ -41,7 +41,7 @@ def test_without_a_network_the_cache_alone_is_looked_in(no_network):
 def test_a_path_or_a_proxy_needs_no_look(no_network, tmp_path, monkeypatch):
     with hub_or_cache(str(tmp_path), "model", "give another"):
         assert not constants.HF_HUB_OFFLINE
-    monkeypatch.setattr("zipfit.system.hub.getproxies", lambda: {"https": "http://proxy"})
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy"})
     is_reachable.cache_clear()
     with hub_or_cache("gpt2", "model", "give another"):
         assert not constants.HF_HUB_OFFLINE

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from zipfit.errors import ZipfitError
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 @functools.cache
 def is_reachable(host: str) -> bool:
     """Whether the name of a host is known here, which it is not without a network; a proxy would know it."""
+    from urllib.request import getproxies  # which loads all of HTTP and TLS
+
     if getproxies():
         return True
     try:
