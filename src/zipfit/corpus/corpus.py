@@ -35,6 +35,9 @@ R = TypeVar("R")
 
 _PLACES = 1 << 16
 
+_FEW_FILES = 4
+"""Files for each thread, up to which large ones are read in parts."""
+
 _UNDECODED = re.compile(r"invalid UTF-8 at byte \d+ of the ")
 """How a reason begins that another encoding might mend; tables, whose strings are always UTF-8, have it of a field."""
 
@@ -192,10 +195,10 @@ class Corpus:
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Iterator[R]]:
         """Yield, for each input, an iterator of `function(chunk)`, or of its chunks, read by the threads in order."""
+        # More files keep the threads busy whole, and what tells the parts of all would have to be held.
+        split = self._threads > 1 and len(inputs) <= _FEW_FILES * self._threads
         parts = [
-            item.parts(columns, progress)
-            if self._threads > 1 and isinstance(item, FileInput)
-            else [item.chunks(columns, progress)]
+            item.parts(columns, progress) if split and isinstance(item, FileInput) else [item.chunks(columns, progress)]
             for item in inputs
         ]
         read = read_ahead(function, list(chain(*parts)), self._threads)
