@@ -12,7 +12,7 @@ import numpy as np
 
 from zipfit.methods.cover_reference import words
 from zipfit.methods.losses import own_tokens
-from zipfit.system.networks import in_one_thread
+from zipfit.system.networks import in_one_thread, linear_by_onednn
 from zipfit.training.models import load_model
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def byte_surprise(texts: Texts, model: str) -> list[NDArray[np.float64]]:
         ZipfitError: the model cannot be loaded, or its tokenizer does not say where tokens stand.
     """
     loaded = load_model(model)
+    linear_by_onednn(loaded.network)
     import torch
 
     with in_one_thread(), torch.inference_mode():
