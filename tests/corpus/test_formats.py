@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import chunks, outcomes
 
-from zipfit.corpus import formats, json_lines, json_text
+from zipfit.corpus import formats, json_lines, json_text, tables
 from zipfit.corpus.formats import Layout, format_of_name
 from zipfit.corpus.streams import HashedFile
-from zipfit.corpus.tables import row_groups, schema_of
+from zipfit.corpus.tables import parquet_parts, row_groups, schema_of
 from zipfit.errors import ZipfitError
 
 BOM = b"\xef\xbb\xbf"
@@ -474,3 +474,22 @@ def test_a_pointer_of_git_lfs_is_no_data(tmp_path):
     path = saved(tmp_path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a.txt")
     with pytest.raises(ZipfitError, match="is a Git LFS pointer, not the data: run git lfs pull"):
         chunks(path)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_parquet_file_that_changes_under_its_parts_is_no_other_file(tmp_path, monkeypatch, replaced):
+    monkeypatch.setattr(tables, "_PART_BYTES", 1)
+    path = tmp_path / "pool.parquet"
+    table = pa.table({"text": [f"document {number}" for number in range(30)]})
+    pq.write_table(table, path, row_group_size=10, compression="none")
+    hashed, first, *_, last = parquet_parts(HashedFile(str(path)), ["text"], None)
+    assert len(next(first)) == 10
+    if replaced:
+        pq.write_table(table.slice(0, 3), tmp_path / "other", row_group_size=1)
+        (tmp_path / "other").rename(path)
+        with pytest.raises(ZipfitError, match="the file changed while it was being read"):
+            list(last)
+    else:
+        path.write_bytes(path.read_bytes().replace(b"document 7", b"document X"))
+    with pytest.raises(ZipfitError, match="the file changed while it was being read"):
+        list(hashed)

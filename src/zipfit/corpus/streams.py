@@ -92,6 +92,10 @@ def sha256_of(stream: BinaryIO, before: hashlib._Hash | None = None) -> str:
     return sha256.hexdigest()
 
 
+def _stamp_of(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 class _HashingReader(io.RawIOBase):
     """Passes bytes through while counting and hashing them, so that a file is read once for both.
 
@@ -119,7 +123,7 @@ class _HashingReader(io.RawIOBase):
         found = os.fstat(self._raw.fileno())
         if time.time() - max(found.st_mtime, found.st_ctime) < _RECENT:
             return None
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        return _stamp_of(found)
 
     @property
     def is_as_opened(self) -> bool:
@@ -488,6 +492,22 @@ class HashedFile:
             raise self._changed()
         self.bytes, self.sha256 = hashing.bytes, sha256
         self._stamp = hashing.stamp if hashing.is_as_opened else None
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """What writing to a local file or replacing it changes; None where the file is gone."""
+        try:
+            return _stamp_of(os.stat(self.local_path))
+        except OSError:
+            return None
+
+    def need_stamp(self, stamp: tuple[int, ...] | None) -> None:
+        """Check that the file still has this stamp.
+
+        Raises:
+            ZipfitError: it has another.
+        """
+        if self.stamp() != stamp:
+            raise self._changed()
 
     def _changed(self) -> ZipfitError:
         return ZipfitError(f"{self.path}: the file changed while it was being read")

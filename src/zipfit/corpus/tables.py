@@ -123,6 +123,7 @@ def parquet_parts(
     whole = [read_tables(file, "parquet", columns, progress)]
     if is_remote(file.path) or (file.size() or 0) < 2 * _PART_BYTES:
         return whole
+    stamp = file.stamp()
     try:
         if is_compressed(file.local_path):
             return whole
@@ -139,12 +140,28 @@ def parquet_parts(
             start, first_row, size, rows = index + 1, first_row + rows, 0, 0
     if len(parts) < 2:
         return whole
-    return [_hashed(file), *(read_tables(file, "parquet", columns, progress, groups) for groups in parts)]
+    return [_hashed(file, stamp), *(_part(file, columns, progress, groups, stamp) for groups in parts)]
 
 
-def _hashed(file: HashedFile) -> Iterator[TableChunk]:
+def _hashed(file: HashedFile, stamp: tuple[int, ...] | None) -> Iterator[TableChunk]:
+    """Nothing; but the hash is then that of what other parts may have read before."""
     file.hash_contents()
+    file.need_stamp(stamp)
     yield from ()
+
+
+def _part(
+    file: HashedFile,
+    columns: Sequence[str] | None,
+    progress: OnRead | None,
+    groups: RowGroups,
+    stamp: tuple[int, ...] | None,
+) -> Iterator[TableChunk]:
+    try:
+        yield from read_tables(file, "parquet", columns, progress, groups)
+    except ZipfitError:
+        file.need_stamp(stamp)  # another file's rows are not where this one's were
+        raise
 
 
 def _rows_at_a_time(size: int, rows: int) -> int:

@@ -71,6 +71,8 @@ def read_ahead(
         finally:
             for reader in begun:
                 reader.stop()
+            for reader in begun:
+                reader.wait()
             executor.shutdown(wait=True, cancel_futures=True)
 
 
@@ -116,8 +118,11 @@ class _Reader(Thread, Generic[R]):
             yield result.result()
 
     def stop(self) -> None:
-        """Wait until the source is closed."""
+        """Take no further items."""
         self._stopped.set()
+
+    def wait(self) -> None:
+        """Wait until the source is closed, once stopped."""
         while self.is_alive():
             with suppress(Empty):  # it may wait for room
                 self._results.get(timeout=0.05)
