@@ -186,5 +186,18 @@ def test_a_chat_that_the_template_refuses_is_an_error_before_training(folder, tm
     assert not list((tmp_path / "results").glob("cells/*"))
 
 
+@pytest.mark.parametrize("role", ["source", "target", "test"])
+def test_chats_that_the_loss_is_not_on_are_an_error_before_training(folder, tmp_path, role):
+    name = {"source": "pool", "target": "target", "test": "test"}[role]
+    write_jsonl(folder / "mute.jsonl", [{"messages": [{"role": "user", "content": f"Only asked {i}."}]} for i in "abc"])
+    study = study_of(folder, STUDY.replace(f"{role}: {name}.jsonl", f"{role}: mute.jsonl"))
+    for step in (check_study, lambda study: run_study(study, tmp_path / "results")):
+        with pytest.raises(
+            ZipfitError, match=rf"the study's {role}: .* nothing that the loss is on \(chat_template: a"
+        ):
+            step(study)
+    assert not list((tmp_path / "results").glob("cells/*"))
+
+
 def test_check_is_content_with_chats(folder):
     assert check_study(study_of(folder)).documents == {"source": 80, "target": 12, "test": 4}

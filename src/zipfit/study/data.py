@@ -54,7 +54,7 @@ def write_chats(study: Study, parts: Sequence[Data], role: str, tokenizer: Any) 
     """The documents of a source, target or test set as a model's chat template writes them, by position.
 
     Raises:
-        ZipfitError: as `zipfit.training.chats.read_chats`, or there are none.
+        ZipfitError: as `zipfit.training.chats.read_chats`, there are none, or the loss is on nothing of them.
     """
     assert study.chat_template is not None
     chats = [
@@ -66,6 +66,11 @@ def write_chats(study: Study, parts: Sequence[Data], role: str, tokenizer: Any) 
     ]
     if not chats:
         raise ZipfitError(f"the study's {role} is empty: it holds no document")
+    if not any(chat.scored.any() for chat in chats):
+        raise ZipfitError(
+            f"the study's {role}: as the model's chat template writes it, it holds nothing that the loss is on "
+            f"(chat_template: {study.chat_template})"
+        )
     return chats
 
 

@@ -60,7 +60,7 @@ def in_one_thread() -> Iterator[None]:
 
 
 def linear_by_onednn(network: Any) -> Callable[[], None]:
-    """Have oneDNN do the linear layers of float32 of a network on an x86 processor, where no gradients are asked for.
+    """Have oneDNN do the linear layers of float32 of a network on an x86 processor; until undone, none can be trained.
 
     Torch leaves them to MKL, which runs at half the speed of oneDNN on AMD's processors with AVX-512. The operator is
     the one that torch's own compiler puts in place of linear layers; where it is not there, nothing changes.
