@@ -26,7 +26,6 @@ def main() -> None:
             sys.argv.remove("--debug")
             common.DEBUG = True
         warnings.showwarning = lambda message, *_: common.warn(f"warning: {message}")
-        named = sys.argv[1:2]
-        application(named if named and named[0] in COMMANDS else COMMANDS)()
+        application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except KeyboardInterrupt:  # while loading: the commands have their own handling
         sys.exit(130)

@@ -80,10 +80,10 @@ class FileInput(_Read):
     def chunks(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Iterator[Chunk]:
         return read_chunks(self.file, self.layout, columns, progress)
 
-    def parts(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> list[Iterator[Chunk]]:
+    def parts(self, columns: Sequence[str] | None = None, progress: OnRead | None = None) -> Sequence[Iterator[Chunk]]:
         """The same in parts, one after another, that several threads may read side by side."""
         if self.layout.format == "parquet":
-            return list(parquet_parts(self.file, columns, progress))
+            return parquet_parts(self.file, columns, progress)
         return [self.chunks(columns, progress)]
 
     def identity(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.corpus.corpus import read_documents
 from zipfit.corpus.inputs import Files, open_documents
 from zipfit.corpus.reading import Reading
-from zipfit.errors import ZipfitError
+from zipfit.errors import ZipfitError, need
 from zipfit.selection.sources import open_sources
 from zipfit.training.chats import read_chats
 
@@ -45,8 +45,7 @@ def read_texts(study: Study, parts: Sequence[Data], role: str) -> list[str]:
         ZipfitError: there are none.
     """
     texts = [text for part in parts for text, _ in read_part(study, part)]
-    if not texts:
-        raise ZipfitError(f"the study's {role} is empty: it holds no document")
+    _need_documents(texts, role)
     return texts
 
 
@@ -64,14 +63,17 @@ def write_chats(study: Study, parts: Sequence[Data], role: str, tokenizer: Any) 
             role, _files(study, part), part.text_field, tokenizer, study.chat_template, partial(_positions, part)
         )
     ]
-    if not chats:
-        raise ZipfitError(f"the study's {role} is empty: it holds no document")
+    _need_documents(chats, role)
     if not any(chat.scored.any() for chat in chats):
         raise ZipfitError(
             f"the study's {role}: as the model's chat template writes it, it holds nothing that the loss is on "
             f"(chat_template: {study.chat_template})"
         )
     return chats
+
+
+def _need_documents(documents: Sequence[object], role: str) -> None:
+    need(len(documents) > 0, f"the study's {role} is empty: it holds no document")
 
 
 def identify(study: Study, parts: Sequence[Data]) -> str:

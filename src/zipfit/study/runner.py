@@ -321,10 +321,9 @@ class _Workshop:
         seed = cell.seed if is_seeded(cell.arm) else None
         identity = {name: getattr(self._identity, name) for name in ("source", "target", "model")}
         # Of a share of the budget, a smaller budget's documents are no head of a larger one's.
-        budget: dict[str, Any] = {} if cell.arm.max_share is None else {"budget": cell.budget}
-        if self.study.chat_template is not None:
-            budget |= {"chat_template": self.study.chat_template}  # its tokens are others
-        key = digest(identity | {"arm": arm_digest(cell.arm, self._arms), "seed": seed} | budget)
+        budget = {} if cell.arm.max_share is None else {"budget": cell.budget}
+        arm = {"arm": arm_digest(cell.arm, self._arms), "seed": seed}
+        key = digest(identity | arm | budget | self.study.template_key)
         kept = self._store.read(SelectionRecord, key)
         if kept is None or len(kept.tokens) < len(chosen.documents):
             self._store.write(chosen.record(key, cell.arm, self._excerpts))
@@ -340,8 +339,7 @@ class _Workshop:
         """The test set under the untrained model, measured once."""
         limit = self.study.settings.test_tokens
         identity = {"model": self._identity.model, "test": self._identity.test, "test_tokens": limit}
-        template = {} if self._chats is None else {"chat_template": self.study.chat_template}
-        key = digest(identity | template)
+        key = digest(identity | self.study.template_key)
         kept = self._store.read(Baseline, key)
         if kept is not None:
             return Evaluation([DocumentLoss(*document) for document in kept.documents])

@@ -228,10 +228,15 @@ class Study:
         return self.budgets if arm.budgets is None else arm.budgets
 
     @property
+    def template_key(self) -> dict[str, str]:
+        """The chat template's part of a key; nothing where none is given, so that kept cells keep theirs."""
+        return {} if self.chat_template is None else {"chat_template": self.chat_template}
+
+    @property
     def measure(self) -> dict[str, Any]:
         """How every cell is trained and evaluated; JSON."""
         values = {name: to_builtins(getattr(self, name)) for name in ("settings", "evaluate_every", "humaneval")}
-        return values if self.chat_template is None else {**values, "chat_template": self.chat_template}
+        return values | self.template_key
 
     def to_json(self) -> dict[str, Any]:
         """The study as plain values, without `folder`: where it was run is no part of what it is."""
