@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zipfit.methods.lossdrop import LossDrop
     from zipfit.methods.mmr import Mmr
     from zipfit.methods.racing import Racing
+    from zipfit.methods.turns import Turns
     from zipfit.methods.uniform import Random
     from zipfit.methods.within import Within
     from zipfit.methods.zipfit import ZipFit
@@ -57,6 +58,7 @@ _HOMES = {
     "Random": "zipfit.methods.uniform",
     "Scores": "zipfit.selection.scores",
     "Selection": "zipfit.selection.selection",
+    "Turns": "zipfit.methods.turns",
     "Within": "zipfit.methods.within",
     "ZipFit": "zipfit.methods.zipfit",
     "ZipfitError": "zipfit.errors",
@@ -92,6 +94,7 @@ __all__ = [
     "Random",
     "Scores",
     "Selection",
+    "Turns",
     "Within",
     "ZipFit",
     "ZipfitError",

@@ -16,6 +16,7 @@ from zipfit.methods.embedding import Embedding
 from zipfit.methods.gain import Gain
 from zipfit.methods.mmr import Mmr
 from zipfit.methods.racing import Racing
+from zipfit.methods.turns import Turns
 from zipfit.methods.uniform import Random
 from zipfit.methods.zipfit import ZipFit
 from zipfit.system.texts import Texts
@@ -35,6 +36,7 @@ METHODS = {
     "cover of words": lambda: Cover(unit="word", orders="1,2"),
     "dsir": lambda: Dsir(min_length=0),
     "racing": lambda: Racing(),
+    "turns": lambda: Turns("cover,orders=1,2 and gain"),
     "random": lambda: Random(),
     "embedding": lambda: Embedding(cache=False),
 }

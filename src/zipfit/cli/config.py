@@ -55,8 +55,7 @@ def need_consent_for_file(context: typer.Context, allow_code: Collection[str]) -
     Raises:
         ZipfitError: one is neither.
     """
-    from zipfit.methods.registry import need_consent
-    from zipfit.methods.within import parts_of
+    from zipfit.methods.registry import need_consent, parts_of
 
     filed = {
         name: context.params[name]

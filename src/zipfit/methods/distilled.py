@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zipfit.errors import ZipfitError, need
-from zipfit.methods.base import Reach, Seeded, calling
+from zipfit.methods.base import Reach, calling
 from zipfit.methods.estimator import Estimator
 from zipfit.methods.hashed_ngrams import MAX_BUCKETS, HashedNgrams
-from zipfit.methods.registry import build_method, name_and_options
-from zipfit.methods.within import Part, ranked
+from zipfit.methods.within import Part, method_of, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +46,7 @@ class Distilled(Estimator):
     sample, from -1 to 1: how much of its ranking can be told from n-grams.
 
     Args:
-        teacher: the method that ranks the sample: its name, or `NAME,OPTION=VALUE,...`.
+        teacher: the method that ranks the sample, as `zipfit.methods.within.method_of` reads it.
         sample: how many documents it ranks, drawn from the pool; all, if the pool has no more.
         ngrams: n; features are word 1- to n-grams.
         buckets: hash buckets.
@@ -77,10 +76,7 @@ class Distilled(Estimator):
         need(1 <= self.buckets <= limit, f"distilled's buckets must be between 1 and {limit}, not {self.buckets}")
         need(10 <= self.sample <= 20_000, f"distilled's sample must be between 10 and 20000, not {self.sample}")
         need(0 < self.ridge <= 1e6, f"distilled's ridge must be above 0 and at most 1000000, not {self.ridge}")
-        name, options = name_and_options(self.teacher)
-        teacher = build_method(name, options)
-        if isinstance(teacher, Seeded) and "seed" not in options:
-            teacher = build_method(name, {**options, "seed": self.seed})
+        teacher = method_of(self.teacher, self.seed)
         if pool is None:
             raise ZipfitError("distilled learns from a sample of the pool, so fit needs the pool")
         documents = sum(pool.map(len))

@@ -37,7 +37,11 @@ METHODS = {
     "less": "zipfit.methods.less:Less",
     "distilled": "zipfit.methods.distilled:Distilled",
     "mmr": "zipfit.methods.mmr:Mmr",
+    "turns": "zipfit.methods.turns:Turns",
 }
+
+AND = " and "
+"""Between methods that take turns, in a text."""
 
 
 def build_method(name: str, options: Mapping[str, Any]) -> Method:
@@ -134,14 +138,15 @@ def _named(name: str, options: Mapping[str, Any]) -> Iterator[str]:
     yield name
     within = options.get("within", ())
     shortlists = within if isinstance(within, (list, tuple)) else [within]
-    teacher = options.get("teacher")
-    taught = (
-        dict(zip(("method", "options"), name_and_options(teacher), strict=True)) if isinstance(teacher, str) else {}
-    )
-    for each in [options, taught, *map(shortlist_of, shortlists)]:
+    for each in [options, *map(shortlist_of, shortlists)]:
         if isinstance(each, dict) and isinstance(each.get("method"), str):
             nested = each.get("options")
             yield from _named(each["method"], nested if isinstance(nested, dict) else {})
+    teacher, methods = options.get("teacher"), options.get("methods")
+    for text in [teacher, *(methods.split(AND) if isinstance(methods, str) else ())]:
+        if isinstance(text, str):
+            named, nested, inner = parts_of(text)
+            yield from _named(named, {**nested, "within": inner})
 
 
 def shortlist_of(given: Any) -> Any:
@@ -163,6 +168,14 @@ def shortlist_of(given: Any) -> Any:
     if not colon or not name:
         raise ZipfitError(f"within {given!r}: write METHOD:SHARE, as in zipfit:0.3")
     return {"method": name, "options": options, "share": number}
+
+
+def parts_of(text: str) -> tuple[str, dict[str, str], list[str]]:
+    """A method's name, its options and its shortlists, of a text as `within.method_of` takes it; nothing is built."""
+    if AND in text and not text.startswith("turns,"):
+        return "turns", {"methods": text}, []
+    named, *within = text.split(" within ")
+    return *name_and_options(named), within
 
 
 def name_and_options(text: str) -> tuple[str, dict[str, str]]:

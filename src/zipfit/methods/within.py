@@ -29,7 +29,7 @@ from zipfit.methods.registry import (
     check_method,
     class_path,
     method_options,
-    name_and_options,
+    parts_of,
     shortlist_of,
 )
 
@@ -203,20 +203,20 @@ class _Shortlist(Part):
         return self._pool.positions[here] if isinstance(self._pool, _Shortlist) else here
 
 
-def method_of(text: str) -> Method:
+def method_of(text: str, seed: int | None = None) -> Method:
     """The method that a text names: `METHOD` or `METHOD,NAME=VALUE,...`, and after it any `within METHOD:SHARE`.
+
+    Several of these with ` and ` between them take turns.
+
+    Args:
+        text: what to read.
+        seed: of all methods that draw at random and are given no seed by their options.
 
     Raises:
         ZipfitError: as `build_method`, or a shortlist is not of that form.
     """
     method, options, within = parts_of(text)
-    return Within(method, within, options) if within else build_method(method, options)
-
-
-def parts_of(text: str) -> tuple[str, dict[str, Any], list[str]]:
-    """A method's name, its options and its shortlists, of a text as `method_of` takes it; nothing is built."""
-    named, *within = text.split(" within ")
-    return *name_and_options(named), within
+    return Within(method, within, options, seed) if within else _seeded(method, options, seed)
 
 
 def _seeded(name: str, options: Mapping[str, Any], seed: int | None) -> Method:
