@@ -25,6 +25,22 @@ from zipfit.training.settings import Settings
 from zipfit.training.train import train
 
 
+def test_its_file_is_parsed_once_and_the_parser_is_the_packages_own_afterwards(monkeypatch: pytest.MonkeyPatch):
+    import gguf
+
+    parsed = []
+    own = gguf.GGUFReader
+
+    def counting(path: Any, *options: Any) -> Any:
+        parsed.append(path)
+        return own(path, *options)
+
+    monkeypatch.setattr(gguf, "GGUFReader", counting)
+    load_model("smollm2")
+    assert len(parsed) == 1
+    assert gguf.GGUFReader is counting
+
+
 @pytest.mark.slow
 def test_smollm2_learns_from_a_selection_and_survives_being_saved(tmp_path: Path):
     examples = [problem.prompt + problem.canonical_solution for problem in read_problems()]

