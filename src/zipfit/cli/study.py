@@ -43,6 +43,8 @@ def check_command(
         try:
             checked = check_study(load_study(file, data, allow_code or ()))
         except ZipfitError as error:
+            if common.DEBUG:
+                raise
             errors = [said if said.startswith(file) else f"{file}: {said}" for said in sentences(error)]
             reports[file] = {"error": "\n".join(errors)}
             for said in errors if not as_json else ():
