@@ -30,7 +30,7 @@ def found() -> dict[str, dict[str, Standing]]:
     """For each task the arms with a finished cell, by their names."""
     studies = {task: load_results(ROOT / "docs" / "results" / f"three-seeds-{task}") for task in TASKS}
     return {
-        task: {standing.arm.name: standing for standing in standings(results, results.models[0].label, BUDGET)}
+        task: {standing.arm.name: standing for standing in standings(results, results.models[0], BUDGET)}
         for task, results in studies.items()
     }
 
