@@ -244,31 +244,6 @@ def test_a_study_that_is_not_valid_shows_its_traceback_too(started, folder):
         assert b"study.yaml" in err
 
 
-ENDING = """
-import atexit, time
-from pathlib import Path
-from zipfit.cli import main
-atexit.register(lambda: (Path("ending").touch(), time.sleep(30)))
-main()
-"""
-
-
-def test_a_second_ctrl_c_while_it_ends_says_nothing(folder):
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDING, "methods", "--no-such"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    while not (folder / "ending").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == -signal.SIGINT
-    assert b"Traceback" not in err
-
-
 def test_the_process_says_one_sentence_and_ends_with_status_2(started, folder):
     process = started(*selecting(pool="missing.jsonl"))
     assert process.communicate(timeout=60) == (b"", b"zipfit: error: missing.jsonl: no such file or folder\n")

@@ -29,5 +29,3 @@ def main() -> None:
         application([name for name in sys.argv[1:2] if name in COMMANDS] or COMMANDS)()
     except KeyboardInterrupt:  # while loading: the commands have their own handling
         sys.exit(130)
-    finally:  # what is left is the interpreter's own end, in which Ctrl-C would show tracebacks
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
