@@ -82,9 +82,8 @@ def shares(tasks: dict[str, dict[str, Standing]]) -> list[list[str]]:
 TABLES = {"losses": losses, "shares": shares}
 
 
-def written(page: str) -> str:
+def written(page: str, tasks: dict[str, dict[str, Standing]]) -> str:
     """The page with its tables made anew."""
-    tasks = found()
 
     def table(block: re.Match[str]) -> str:
         head, *rows = ["| " + " | ".join(row) + " |" for row in TABLES[block[2]](tasks)]
@@ -94,5 +93,6 @@ def written(page: str) -> str:
 
 
 if __name__ == "__main__":
+    kept = found()
     for page in PAGES:
-        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(written(page.read_text(encoding="utf-8"), kept), encoding="utf-8")
