@@ -55,7 +55,8 @@ def gguf_read_once() -> Iterator[None]:
     """Read a GGUF file once while it is loaded, if the package `gguf` is there.
 
     Transformers (5.24) parses the whole file for the tokenizer, for the configuration and for the weights, and makes
-    the table of tensors' names anew for each of a network's modules: 11 of the 17 seconds of processor that SmolLM2-135M took.
+    the table of tensors' names anew for each of a network's modules: 11 of the 17 seconds of
+    processor that SmolLM2-135M took.
     """
     with _PATCHING:
         try:
